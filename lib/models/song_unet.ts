@@ -1,0 +1,328 @@
+/**
+ * The U-Net of Song et al. (Score-Based Generative Modeling through SDEs) as EDM and IMM use it:
+ * DDPM++ (positional embedding, standard encoder and decoder, filter [1, 1]) and NCSN++ (Fourier
+ * embedding, residual encoder, filter [1, 3, 3, 1]), with a second time embedding.
+ *
+ * Two differences from EDM's network: the second time has a mapping of its own whose result is added
+ * to the first one's, and the embedding is conditioned on nothing else.
+ *
+ * @module
+ */
+
+import { Conv2d } from "../nn/conv.ts";
+import { fourierEmbedding, positionalEmbedding } from "../nn/embedding.ts";
+import { Linear } from "../nn/linear.ts";
+import { GroupNorm } from "../nn/norm.ts";
+import { add, concat, mul, silu } from "../tensor/mod.ts";
+import type { Shape, Tensor } from "../tensor/tensor.ts";
+import type { SongUNetConfig } from "./config.ts";
+import {
+  type Conditioning,
+  type ConditioningSpec,
+  type ForwardOptions,
+  Network,
+} from "./network.ts";
+import { SONG_STYLE, UNetBlock, type UNetBlockOptions } from "./unet_block.ts";
+
+/** Standard deviation of the frequencies of the Fourier embedding. */
+const FOURIER_SCALE = 16;
+
+interface Mapping {
+  readonly layer0: Linear;
+  readonly layer1: Linear;
+  readonly suffix: "" | "_s";
+}
+
+interface EncoderLevel {
+  /** The first convolution, or the block that halves the resolution. */
+  readonly entry: Conv2d | UNetBlock;
+  readonly auxDown: Conv2d | null;
+  /** Brings the downsampled image in, for the skip encoder. */
+  readonly auxSkip: Conv2d | null;
+  /** Brings the level above in, for the residual encoder. */
+  readonly auxResidual: Conv2d | null;
+  readonly blocks: readonly UNetBlock[];
+}
+
+interface DecoderLevel {
+  /** Two blocks at the coarsest level, else the one that doubles the resolution. */
+  readonly entry: readonly UNetBlock[];
+  /** Each takes one skip from the encoder. */
+  readonly blocks: readonly UNetBlock[];
+  readonly auxUp: Conv2d | null;
+  readonly out: { readonly name: string; readonly norm: GroupNorm; readonly conv: Conv2d } | null;
+}
+
+/** See the module's description. Input and output [B, H, W, imgChannels]. */
+export class SongUNet extends Network {
+  readonly sampleShape: Shape;
+  readonly conditioning: ConditioningSpec;
+  readonly #mapLabel: Linear | null;
+  readonly #mapAugment: Linear | null;
+  readonly #mapT: Mapping;
+  readonly #mapS: Mapping | null;
+  readonly #encoder: readonly EncoderLevel[];
+  readonly #decoder: readonly DecoderLevel[];
+  #dropoutStreams = 0;
+
+  constructor(readonly config: SongUNetConfig) {
+    super();
+    const { imgResolution, imgChannels, labelDim, augmentDim, sEmbed } = config;
+    const timeChannels = config.modelChannels * config.channelMultNoise;
+    const store = this.parameters;
+    const { init } = SONG_STYLE;
+    this.sampleShape = [imgResolution, imgResolution, imgChannels];
+    this.conditioning = {
+      timeChannels,
+      secondTime: sEmbed,
+      labels: labelDim > 0 ? { kind: "one-hot", classes: labelDim } : null,
+      augmentDim,
+    };
+
+    this.#declareFrequencies("");
+    this.#mapLabel = labelDim > 0
+      ? new Linear(store, "model.map_label", labelDim, timeChannels, init)
+      : null;
+    this.#mapAugment = augmentDim > 0
+      ? new Linear(store, "model.map_augment", augmentDim, timeChannels, init, { bias: false })
+      : null;
+    this.#mapT = this.#mapping("");
+    if (sEmbed) this.#declareFrequencies("_s");
+    this.#mapS = sEmbed ? this.#mapping("_s") : null;
+
+    const skipChannels: number[] = [];
+    this.#encoder = this.#buildEncoder(skipChannels);
+    this.#decoder = this.#buildDecoder(skipChannels);
+  }
+
+  forward(x: Tensor, conditioning: Conditioning, options: ForwardOptions = {}): Tensor {
+    const emb = this.#embedding(conditioning, options);
+    const skips = this.#encode(x, emb, options);
+    return this.#decode(skips, emb, options);
+  }
+
+  protected override embedTimes(cNoise: ArrayLike<number>, second: boolean): Float32Array {
+    if (this.config.embeddingType === "fourier") {
+      const frequencies = this.parameters.bufferValue(frequenciesName(second ? "_s" : ""));
+      return fourierEmbedding(cNoise, frequencies, true);
+    }
+    const channels = this.conditioning.timeChannels;
+    return positionalEmbedding(cNoise, { channels, endpoint: true, sineFirst: true });
+  }
+
+  #declareFrequencies(suffix: "" | "_s"): void {
+    if (this.config.embeddingType !== "fourier") return;
+    const init = { kind: "normal", std: FOURIER_SCALE } as const;
+    const shape = [this.conditioning.timeChannels / 2];
+    this.parameters.buffer(frequenciesName(suffix), shape, init, { fixed: false });
+  }
+
+  #mapping(suffix: "" | "_s"): Mapping {
+    const wide = this.#embChannels;
+    const { timeChannels } = this.conditioning;
+    const name = (layer: string) => `model.${layer}${suffix}`;
+    const { init } = SONG_STYLE;
+    return {
+      layer0: new Linear(this.parameters, name("map_layer0"), timeChannels, wide, init),
+      layer1: new Linear(this.parameters, name("map_layer1"), wide, wide, init),
+      suffix,
+    };
+  }
+
+  get #embChannels(): number {
+    return this.config.modelChannels * this.config.channelMultEmb;
+  }
+
+  #block(name: string, options: Omit<UNetBlockOptions, "embChannels">): UNetBlock {
+    return new UNetBlock(this.parameters, name, SONG_STYLE, {
+      ...options,
+      embChannels: this.#embChannels,
+      filter: this.config.resampleFilter,
+      dropout: this.config.dropout,
+      dropoutStream: this.#dropoutStreams++,
+    });
+  }
+
+  /** `skipChannels` receives the channels of every skip, in order. */
+  #buildEncoder(skipChannels: number[]): EncoderLevel[] {
+    const { config, parameters: store } = this;
+    const { encoderType, resampleFilter: filter } = config;
+    const { init } = SONG_STYLE;
+    let channels = config.imgChannels;
+    let auxChannels = config.imgChannels;
+    return config.channelMult.map((mult, level) => {
+      const resolution = config.imgResolution >> level;
+      const name = (part: string) => `model.enc.${resolution}x${resolution}_${part}`;
+      let entry: Conv2d | UNetBlock;
+      let auxDown = null, auxSkip = null, auxResidual = null;
+      if (level === 0) {
+        const outChannels = config.modelChannels;
+        const options = { inChannels: channels, outChannels, kernel: 3, init } as const;
+        entry = new Conv2d(store, name("conv"), options);
+        channels = outChannels;
+      } else {
+        const down = { inChannels: channels, outChannels: channels, resample: "down" } as const;
+        entry = this.#block(name("down"), down);
+        const aux = { inChannels: auxChannels, filter, init } as const;
+        if (encoderType === "skip") {
+          auxDown = new Conv2d(store, name("aux_down"), {
+            ...aux,
+            outChannels: auxChannels,
+            kernel: 0,
+            resample: "down",
+          });
+          auxSkip = new Conv2d(store, name("aux_skip"), {
+            ...aux,
+            outChannels: channels,
+            kernel: 1,
+          });
+        } else if (encoderType === "residual") {
+          auxResidual = new Conv2d(store, name("aux_residual"), {
+            ...aux,
+            outChannels: channels,
+            kernel: 3,
+            resample: "down",
+            fused: true,
+          });
+          auxChannels = channels;
+        }
+      }
+      skipChannels.push(channels);
+      const heads = config.attnResolutions.includes(resolution) ? 1 : 0;
+      const blocks = Array.from({ length: config.numBlocks }, (_, i) => {
+        const outChannels = config.modelChannels * mult;
+        const block = this.#block(name(`block${i}`), { inChannels: channels, outChannels, heads });
+        channels = outChannels;
+        skipChannels.push(channels);
+        return block;
+      });
+      return { entry, auxDown, auxSkip, auxResidual, blocks };
+    });
+  }
+
+  #buildDecoder(encoderChannels: readonly number[]): DecoderLevel[] {
+    const { config, parameters: store } = this;
+    const { imgChannels, resampleFilter: filter, decoderType, numBlocks } = config;
+    const skipChannels = [...encoderChannels];
+    const deepest = config.channelMult.length - 1;
+    let channels = skipChannels[skipChannels.length - 1];
+    const levels: DecoderLevel[] = [];
+    for (let level = deepest; level >= 0; level--) {
+      const resolution = config.imgResolution >> level;
+      const name = (part: string) => `model.dec.${resolution}x${resolution}_${part}`;
+      const same = { inChannels: channels, outChannels: channels };
+      const entry = level === deepest
+        ? [this.#block(name("in0"), { ...same, heads: 1 }), this.#block(name("in1"), same)]
+        : [this.#block(name("up"), { ...same, resample: "up" })];
+      const blocks = Array.from({ length: numBlocks + 1 }, (_, i) => {
+        const inChannels = channels + skipChannels.pop()!;
+        const outChannels = config.modelChannels * config.channelMult[level];
+        // Only the last block of a level attends, unlike in the encoder.
+        const attends = i === numBlocks && config.attnResolutions.includes(resolution);
+        channels = outChannels;
+        const options = { inChannels, outChannels, heads: attends ? 1 : 0 };
+        return this.#block(name(`block${i}`), options);
+      });
+      const image = { inChannels: imgChannels, outChannels: imgChannels } as const;
+      const auxUp = decoderType === "skip" && level < deepest
+        ? new Conv2d(store, name("aux_up"), { ...image, kernel: 0, resample: "up", filter })
+        : null;
+      const out = decoderType === "skip" || level === 0
+        ? {
+          name: name("aux"),
+          norm: new GroupNorm(store, name("aux_norm"), channels, SONG_STYLE.eps),
+          conv: new Conv2d(store, name("aux_conv"), {
+            inChannels: channels,
+            outChannels: imgChannels,
+            kernel: 3,
+            init: SONG_STYLE.initZero,
+          }),
+        }
+        : null;
+      levels.push({ entry, blocks, auxUp, out });
+    }
+    return levels;
+  }
+
+  /** silu(MLP(t embedding, labels) + MLP_s(s embedding)): [B, embChannels]. */
+  #embedding(inputs: Conditioning, { observe }: ForwardOptions): Tensor {
+    let first = inputs.timeT;
+    if (this.#mapLabel) {
+      const labels = mul(inputs.labels!, Math.sqrt(this.config.labelDim));
+      const mapped = this.#mapLabel.forward(labels);
+      observe?.("model.map_label", mapped);
+      first = add(first, mapped);
+    }
+    if (this.#mapAugment) first = add(first, this.#mapAugment.forward(inputs.augment!));
+    const map = ({ layer0, layer1, suffix }: Mapping, embedding: Tensor) => {
+      const hidden = layer0.forward(embedding);
+      const mapped = layer1.forward(silu(hidden));
+      observe?.(`model.map_layer0${suffix}`, hidden);
+      observe?.(`model.map_layer1${suffix}`, mapped);
+      return mapped;
+    };
+    const t = map(this.#mapT, first);
+    return silu(this.#mapS ? add(t, map(this.#mapS, inputs.timeS!)) : t);
+  }
+
+  /** Outputs that the decoder takes, in order; the last one is where it starts. */
+  #encode(image: Tensor, emb: Tensor, { observe, dropoutKey }: ForwardOptions): Tensor[] {
+    const skips: Tensor[] = [];
+    let x = image;
+    let aux = image;
+    const run = (layer: Conv2d | UNetBlock, value: Tensor) => {
+      const out = layer instanceof UNetBlock
+        ? layer.forward(value, emb, dropoutKey)
+        : layer.forward(value);
+      observe?.(layer.name, out);
+      return out;
+    };
+    for (const { entry, auxDown, auxSkip, auxResidual, blocks } of this.#encoder) {
+      x = run(entry, x);
+      if (auxDown && auxSkip) {
+        aux = run(auxDown, aux);
+        x = add(x, run(auxSkip, aux));
+      }
+      if (auxResidual) {
+        x = mul(add(x, run(auxResidual, aux)), Math.SQRT1_2);
+        aux = x;
+      }
+      skips.push(x);
+      for (const block of blocks) {
+        x = run(block, x);
+        skips.push(x);
+      }
+    }
+    return skips;
+  }
+
+  #decode(skips: Tensor[], emb: Tensor, { observe, dropoutKey }: ForwardOptions): Tensor {
+    let x = skips[skips.length - 1];
+    let image: Tensor | null = null;
+    const run = (block: UNetBlock, value: Tensor) => {
+      const out = block.forward(value, emb, dropoutKey);
+      observe?.(block.name, out);
+      return out;
+    };
+    for (const { entry, blocks, auxUp, out } of this.#decoder) {
+      for (const block of entry) x = run(block, x);
+      for (const block of blocks) x = run(block, concat([x, skips.pop()!], 3));
+      if (auxUp) {
+        image = auxUp.forward(image!);
+        observe?.(auxUp.name, image);
+      }
+      if (out) {
+        const normed = out.norm.forward(x);
+        const drawn: Tensor = out.conv.forward(silu(normed));
+        observe?.(`${out.name}_norm`, normed);
+        observe?.(`${out.name}_conv`, drawn);
+        image = image ? add(drawn, image) : drawn;
+      }
+    }
+    return image!;
+  }
+}
+
+function frequenciesName(suffix: "" | "_s"): string {
+  return `model.map_noise${suffix}.freqs`;
+}
