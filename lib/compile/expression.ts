@@ -104,9 +104,7 @@ export class ExpressionBuilder {
     const lists: (readonly number[])[] = [
       ...this.#operands.map((operand) => operand.strides),
       ...stores.map((store) => store.target.strides),
-      ...this.#instrs.flatMap((instr) =>
-        instr.op === "random" ? [instr.within, instr.sample] : []
-      ),
+      ...this.#instrs.flatMap((instr) => instr.op === "random" ? [instr.within, instr.sample] : []),
     ];
     const groups = mergeAxes(this.axes, lists, boundary ?? this.rank, fixedColumns);
     if (!groups) return null;
@@ -292,9 +290,8 @@ function mergeAxes(
     for (let axis = from; axis < to; axis++) {
       if (axes[axis] === 1) continue;
       const last = merged.at(-1);
-      const mergeable = last && lists.every((strides) =>
-        strides[last.innermost!] === strides[axis] * axes[axis]
-      );
+      const mergeable = last &&
+        lists.every((strides) => strides[last.innermost!] === strides[axis] * axes[axis]);
       const size = mergeable ? last.size * axes[axis] : axes[axis];
       if (mergeable) merged.pop();
       merged.push({ size, innermost: axis });
@@ -310,4 +307,47 @@ function mergeAxes(
   }
   if (rows.length + columns.length === 0) rows.push(unit);
   return { kept: [...rows, ...columns], boundary: rows.length };
+}
+
+/**
+ * How an operand that a kernel reads directly lies in memory, seen through its views.
+ *
+ * @throws {NeedsStorage} when no single stride per axis describes it
+ */
+export function stridedAccess(context: ExpressionContext, operand: Tensor): Access {
+  const rank = operand.shape.length;
+  let tensor = context.graph.resolve(operand);
+  let coordinates = operand.shape.map((_, axis): Affine => ({
+    offset: 0,
+    strides: operand.shape.map((_, k) => k === axis ? 1 : 0),
+  }));
+  const finish = (location: Location, strides: readonly number[]): Access => {
+    const position = combine(coordinates, strides, rank);
+    return {
+      buffer: location.value,
+      offset: location.offset + position.offset,
+      strides: position.strides,
+      dtype: operand.dtype,
+    };
+  };
+  while (true) {
+    const location = context.locate(tensor);
+    if (location) return finish(location, location.strides);
+    if (!isView(tensor)) throw new NeedsStorage(tensor);
+    const { node } = tensor;
+    const input = context.graph.resolve(node.inputs[0]);
+    if (node.op.kind === "reshape") {
+      const inner = context.locate(input);
+      if (inner && isContiguous(inner, input.shape)) {
+        return finish(inner, contiguousStrides(tensor.shape));
+      }
+      try {
+        coordinates = reshapeCoordinates(input, tensor.shape, coordinates, operand.shape);
+      } catch (request) {
+        if (request instanceof SplitAxis) throw new NeedsStorage(operand);
+        throw request;
+      }
+    } else coordinates = viewCoordinates(node, tensor.index, coordinates, rank);
+    tensor = input;
+  }
 }

@@ -1,0 +1,219 @@
+/**
+ * Which tensors are put into memory. Contractions, reductions and the like always are; an
+ * element-wise result only where recomputing it in each kernel that needs it would cost more.
+ *
+ * @module
+ */
+
+import type { Node, Tensor } from "../tensor/tensor.ts";
+import { type Graph, isElementwise, isView } from "./graph.ts";
+
+/** Element-wise functions that cost about as much as several additions. */
+const COSTLY = new Set(["exp", "expm1", "log", "sin", "cos", "tanh", "sigmoid", "div", "sqrt"]);
+const COSTLY_WEIGHT = 4;
+
+/** Recomputing up to this much in a second kernel is cheaper than a trip through memory. */
+const CHEAP_LOADS = 2;
+const CHEAP_WEIGHT = 12;
+/** Recomputing more than this for every element of a larger tensor is not. */
+const REPEATED_WEIGHT = 4;
+
+/** What it takes to compute an element from memory. */
+interface Cost {
+  /** Tensors of about the same size that are read. */
+  readonly loads: ReadonlySet<Tensor>;
+  readonly weight: number;
+}
+
+/** Where an element-wise tensor would be evaluated if it were not stored. */
+interface Uses {
+  /** Kernels, each represented by something unique to it. */
+  readonly kernels: Set<unknown>;
+  /** Whether an operation needs it in memory as an operand. */
+  operand: boolean;
+  /** The largest number of points at which a kernel evaluates it. */
+  points: number;
+}
+
+/** Where values go: what is stored, and which contraction finishes which element-wise chain. */
+export interface StorageDecision {
+  readonly stored: ReadonlySet<Tensor>;
+  /** For a stored element-wise tensor: the result whose kernel computes it as its epilogue. */
+  readonly anchors: ReadonlyMap<Tensor, Tensor>;
+}
+
+/** Whether the node's kernel can finish its result with element-wise operations. */
+export function hasEpilogue(node: Node): boolean {
+  switch (node.op.kind) {
+    case "matmul":
+    case "conv2d":
+    case "conv2dGradInput":
+    case "conv2dGradWeight":
+    case "reduce":
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Decides for every tensor of the graph. `roots` are stored in any case. */
+export function decideStorage(
+  graph: Graph,
+  roots: ReadonlySet<Tensor>,
+  fuse: boolean,
+): StorageDecision {
+  const stored = new Set<Tensor>();
+  const costs = estimateCosts(graph);
+  const uses = new Map<Tensor, Uses>();
+
+  for (const node of graph.nodes.toReversed()) {
+    for (const tensor of node.outputs) {
+      const use = collectUses(graph, tensor, stored, uses);
+      uses.set(tensor, use);
+      if (isView(tensor)) continue;
+      if (!isElementwise(tensor) || roots.has(tensor) || use.operand) stored.add(tensor);
+      else if (node.op.kind === "constant") continue;
+      else if (!fuse || !worthRecomputing(tensor, costs.get(tensor)!, use)) stored.add(tensor);
+    }
+  }
+  return { stored, anchors: fuse ? attachEpilogues(graph, roots, stored) : new Map() };
+}
+
+function collectUses(
+  graph: Graph,
+  tensor: Tensor,
+  stored: ReadonlySet<Tensor>,
+  uses: ReadonlyMap<Tensor, Uses>,
+): Uses {
+  const use: Uses = { kernels: new Set(), operand: false, points: 0 };
+  const add = (kernel: unknown, points: number) => {
+    use.kernels.add(kernel);
+    use.points = Math.max(use.points, points);
+  };
+  for (const consumer of graph.consumers(tensor)) {
+    const [first] = consumer.outputs;
+    switch (consumer.op.kind) {
+      case "map":
+      case "reshape":
+      case "permute":
+      case "slice":
+      case "expand":
+      case "split":
+        for (const output of consumer.outputs) {
+          if (stored.has(output)) {
+            add(output, output.size);
+            continue;
+          }
+          const inner = uses.get(output)!;
+          for (const kernel of inner.kernels) add(kernel, inner.points);
+          if (isView(output)) use.operand ||= inner.operand;
+        }
+        break;
+      case "reduce":
+      case "moments":
+        add(first, consumer.inputs[0].size);
+        break;
+      case "pad":
+        add(first, tensor.size);
+        break;
+      case "concat":
+        // A part with no other use is written straight to its place.
+        add(first, tensor.size);
+        use.operand ||= isElementwise(tensor);
+        break;
+      default:
+        use.operand = true;
+    }
+  }
+  return use;
+}
+
+function worthRecomputing(tensor: Tensor, cost: Cost, use: Uses): boolean {
+  if (use.points > tensor.size && cost.weight > REPEATED_WEIGHT) return false;
+  if (use.kernels.size <= 1) return true;
+  return isCheap(cost);
+}
+
+function isCheap(cost: Cost): boolean {
+  return cost.loads.size <= CHEAP_LOADS && cost.weight <= CHEAP_WEIGHT;
+}
+
+/** Costs under the assumption that what is costly and needed more than once gets stored. */
+function estimateCosts(graph: Graph): Map<Tensor, Cost> {
+  const costs = new Map<Tensor, Cost>();
+  for (const node of graph.nodes) {
+    for (const tensor of node.outputs) {
+      if (!isElementwise(tensor) && !isView(tensor)) {
+        costs.set(tensor, { loads: new Set([tensor]), weight: 0 });
+        continue;
+      }
+      const loads = new Set<Tensor>();
+      let weight = ownWeight(node);
+      for (const input of new Set(graph.inputs(node))) {
+        const cost = costs.get(input)!;
+        const recomputed = graph.consumers(input).length <= 1 || isCheap(cost);
+        for (const load of recomputed ? cost.loads : [input]) {
+          if (load.size * 2 >= tensor.size) loads.add(load);
+        }
+        if (recomputed) weight += cost.weight;
+      }
+      costs.set(tensor, { loads, weight });
+    }
+  }
+  return costs;
+}
+
+function ownWeight(node: Node): number {
+  switch (node.op.kind) {
+    case "map":
+      return COSTLY.has(node.op.fn) ? COSTLY_WEIGHT : 1;
+    case "random":
+      return node.op.distribution === "normal" ? 3 * COSTLY_WEIGHT + 1 : 2 * COSTLY_WEIGHT;
+    default:
+      return 0;
+  }
+}
+
+/**
+ * For each contraction or reduction, follows its result through element-wise operations of the
+ * same size as long as nobody else needs the value in between; the last value is what the kernel
+ * stores.
+ */
+function attachEpilogues(
+  graph: Graph,
+  roots: ReadonlySet<Tensor>,
+  stored: Set<Tensor>,
+): Map<Tensor, Tensor> {
+  const anchors = new Map<Tensor, Tensor>();
+  for (const node of graph.nodes) {
+    if (!hasEpilogue(node)) continue;
+    const result = node.outputs[0];
+    const last = endOfChain(graph, roots, stored, result);
+    if (last === result || anchors.has(last)) continue;
+    anchors.set(last, result);
+    stored.add(last);
+    stored.delete(result);
+  }
+  return anchors;
+}
+
+function endOfChain(
+  graph: Graph,
+  roots: ReadonlySet<Tensor>,
+  stored: ReadonlySet<Tensor>,
+  result: Tensor,
+): Tensor {
+  let last = result;
+  for (let tensor = result;;) {
+    if (roots.has(tensor)) return last;
+    const consumers = graph.consumers(tensor);
+    if (consumers.length !== 1) return last;
+    const [next] = consumers[0].outputs;
+    if (next.size !== result.size) return last;
+    if (consumers[0].op.kind === "map") {
+      last = next;
+      if (stored.has(next)) return last;
+    } else if (consumers[0].op.kind !== "reshape") return last;
+    tensor = next;
+  }
+}
