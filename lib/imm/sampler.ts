@@ -59,7 +59,10 @@ export type Denoise = (xIn: Float32Array, step: SamplerStep) => Promise<ArrayLik
 export interface SampleOptions {
   /** Noise of the i-th restart, already times sigma_d, for the whole batch. */
   readonly noise?: (restart: number) => ArrayLike<number>;
-  /** Called with the state after every step (the live array: copy what should be kept). */
+  /**
+   * Called after every network call, before the noise of a restart, with f_{s,t}(x): the live array,
+   * to be copied by those who keep it.
+   */
   readonly onStep?: (index: number, x: Float64Array) => void;
   /** Stops the run between steps; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -83,13 +86,13 @@ export async function sample(
     for (let i = 0; i < x.length; i++) xIn[i] = step.cIn * x[i];
     const F = await denoise(xIn, step);
     for (let i = 0; i < x.length; i++) x[i] = step.cSkip * x[i] + step.cOut * F[i];
+    onStep?.(index, x);
     if (step.renoise) {
       if (!noise) throw new TypeError("a sampler that restarts needs options.noise");
       const fresh = noise(restarts++);
       const { alpha, sigma } = step.renoise;
       for (let i = 0; i < x.length; i++) x[i] = alpha * x[i] + sigma * fresh[i];
     }
-    onStep?.(index, x);
   }
   return x;
 }
