@@ -1,0 +1,282 @@
+/**
+ * Mean and covariance of features that arrive in batches.
+ *
+ * @module
+ */
+
+import { FormatError, UsageError } from "../errors.ts";
+import {
+  parseSafetensors,
+  serializeSafetensors,
+  type TensorToWrite,
+} from "../format/safetensors.ts";
+import { module, withScratch } from "./statistics_module.ts";
+
+/** Feature vectors side by side: `data` is row-major `[rows, dimension]`. */
+export interface Features {
+  readonly rows: number;
+  readonly dimension: number;
+  readonly data: Float32Array;
+}
+
+/** Mean `[d]` and covariance `[d, d]` (row-major) of a set of features. */
+export interface Moments {
+  readonly dimension: number;
+  /** Number of feature vectors behind it; undefined where a file does not say. */
+  readonly count?: number;
+  readonly mean: Float64Array;
+  readonly covariance: Float64Array;
+}
+
+/** The module adds up rows in blocks of this many; see `wasm/statistics/src/products.rs`. */
+const BLOCK = 256;
+
+/**
+ * Accumulates feature vectors in float64: their number, their sum and the sum of their outer
+ * products, from which mean and covariance follow.
+ *
+ * The result depends on the vectors and their order but not on how they were cut into batches:
+ * bit for bit, because rows are always added in the same blocks. Up to `dimension` vectors are
+ * kept as they are (see {@link fewRows}); the outer products begin only after that.
+ */
+export class FeatureStatistics {
+  readonly dimension: number;
+  #count = 0;
+  /** Rows that are not in the sums yet, at most `#capacity`. */
+  #pending = new Float32Array(0);
+  #pendingRows = 0;
+  readonly #capacity: number;
+  /** `[d]` and lower triangle of `[d, d]`; null until more than `#capacity` rows have come. */
+  #sums: { vector: Float64Array; products: Float64Array } | null = null;
+
+  /** @param dimension length d of a feature vector */
+  constructor(dimension: number) {
+    if (!(Number.isSafeInteger(dimension) && dimension > 0 && dimension <= 16384)) {
+      throw new UsageError(
+        `Features must have between 1 and 16384 dimensions, found ${dimension}.`,
+      );
+    }
+    this.dimension = dimension;
+    this.#capacity = BLOCK * Math.ceil((dimension + 1) / BLOCK);
+  }
+
+  /** Number of feature vectors so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Adds a batch.
+   *
+   * @param features row-major `[n, dimension]`; it is copied
+   * @throws {UsageError} when its length is not a multiple of the dimension, or it holds a value
+   * that is not finite
+   */
+  add(features: Float32Array): void {
+    const d = this.dimension;
+    if (features.length % d !== 0) {
+      throw new UsageError(
+        `A batch of features must have a multiple of ${d} elements, found ${features.length}.`,
+      );
+    }
+    const bad = features.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) {
+      throw new UsageError(
+        `Feature ${bad % d} of image ${this.#count + Math.floor(bad / d)} is ${features[bad]}; ` +
+          `expected finite numbers. Check the samples and the extractor.`,
+      );
+    }
+    for (let start = 0; start < features.length;) {
+      const rows = Math.min((features.length - start) / d, this.#capacity - this.#pendingRows);
+      this.#append(features.subarray(start, start + rows * d));
+      start += rows * d;
+      if (this.#pendingRows === this.#capacity) this.#flush();
+    }
+    this.#count += features.length / d;
+  }
+
+  /**
+   * Adds everything that `other` has seen: sums of disjoint parts of a set give the sums of the
+   * whole. The order of merging matters only to the last bits.
+   */
+  merge(other: FeatureStatistics): void {
+    if (other.dimension !== this.dimension) {
+      throw new UsageError(
+        `Only statistics of the same features can be merged: expected dimension ` +
+          `${this.dimension}, found ${other.dimension}.`,
+      );
+    }
+    if (other.#sums) {
+      this.#sums ??= emptySums(this.dimension);
+      addTo(this.#sums.vector, other.#sums.vector);
+      addTo(this.#sums.products, other.#sums.products);
+      this.#count += other.#count - other.#pendingRows;
+    }
+    this.add(other.#pendingView().slice()); // a copy, because other may be this
+  }
+
+  /**
+   * The feature vectors themselves while there are no more of them than dimensions, else null.
+   * Their covariance is singular then, and exact distances need the vectors.
+   */
+  fewRows(): Features | null {
+    if (this.#sums || this.#pendingRows > this.dimension) return null;
+    return { rows: this.#pendingRows, dimension: this.dimension, data: this.#pendingView() };
+  }
+
+  /** The mean, `[d]`. Needs one vector. */
+  mean(): Float64Array<ArrayBuffer> {
+    this.#require(1);
+    const { vector } = this.#total();
+    return vector.map((sum) => sum / this.#count);
+  }
+
+  /** The covariance with divisor count - 1, row-major `[d, d]`. Needs two vectors. */
+  covariance(): Float64Array<ArrayBuffer> {
+    this.#require(2);
+    const d = this.dimension;
+    const n = this.#count;
+    const { vector, products } = this.#total();
+    for (let i = 0; i < d; i++) {
+      for (let j = 0; j <= i; j++) {
+        const value = (products[i * d + j] - vector[i] * vector[j] / n) / (n - 1);
+        products[i * d + j] = value;
+        products[j * d + i] = value;
+      }
+    }
+    return products;
+  }
+
+  /** Count, mean and covariance. */
+  moments(): Moments {
+    return {
+      dimension: this.dimension,
+      count: this.#count,
+      mean: this.mean(),
+      covariance: this.covariance(),
+    };
+  }
+
+  /**
+   * The state as a safetensors file: `count` (float64 `[1]`), `pending` (float32 `[n, d]`, rows
+   * that are not in the sums yet), `sums` (float64 `[d]`) and `products` (float64 `[d, d]`, lower
+   * triangle). {@link fromBytes} continues from it bit for bit.
+   *
+   * @param metadata is stored in the header, for example what the features were taken of
+   */
+  toBytes(metadata: Record<string, string> = {}): Uint8Array<ArrayBuffer> {
+    const d = this.dimension;
+    const tensors: [string, TensorToWrite & { data: ArrayBufferView }][] = [
+      ["count", { dtype: "F64", shape: [1], data: Float64Array.of(this.#count) }],
+      ["pending", { dtype: "F32", shape: [this.#pendingRows, d], data: this.#pendingView() }],
+    ];
+    if (this.#sums) {
+      tensors.push(
+        ["sums", { dtype: "F64", shape: [d], data: this.#sums.vector }],
+        ["products", { dtype: "F64", shape: [d, d], data: this.#sums.products }],
+      );
+    }
+    return concat(serializeSafetensors(tensors, metadata));
+  }
+
+  /**
+   * Reads the state of {@link toBytes}.
+   *
+   * @param name what error messages call it
+   * @throws {FormatError} when it is something else
+   */
+  static fromBytes(bytes: Uint8Array, name = "feature statistics"): FeatureStatistics {
+    const { tensors } = parseSafetensors(bytes, { name });
+    const [count, pending] = [tensors.get("count"), tensors.get("pending")];
+    const [sums, products] = [tensors.get("sums"), tensors.get("products")];
+    const dimension = pending?.shape[1] ?? 0;
+    const valid = count?.shape.length === 1 && count.shape[0] === 1 &&
+      pending?.shape.length === 2 && dimension > 0 &&
+      (sums === undefined) === (products === undefined) &&
+      (sums?.shape.join() ?? `${dimension}`) === `${dimension}` &&
+      (products?.shape.join() ?? `${dimension},${dimension}`) === `${dimension},${dimension}`;
+    if (!valid) {
+      throw new FormatError(
+        `${name} holds no feature statistics: expected the tensors count, pending and, after ` +
+          `many images, sums and products; found ${[...tensors.keys()].join(", ") || "none"}.`,
+      );
+    }
+    const result = new FeatureStatistics(dimension);
+    if (pending.shape[0] >= result.#capacity) {
+      throw new FormatError(
+        `${name} holds ${pending.shape[0]} pending rows, more than the ${result.#capacity - 1} ` +
+          `that there can be; the file is corrupt.`,
+      );
+    }
+    result.add(pending.toFloat32());
+    if (sums && products) {
+      result.#sums = { vector: sums.toFloat64(), products: products.toFloat64() };
+    }
+    result.#count = count.toFloat64()[0];
+    return result;
+  }
+
+  #require(count: number): void {
+    if (this.#count < count) {
+      throw new UsageError(
+        `${count === 1 ? "A mean needs one image" : "A covariance needs two images"} at least, ` +
+          `found ${this.#count}.`,
+      );
+    }
+  }
+
+  #pendingView(): Float32Array<ArrayBuffer> {
+    return this.#pending.subarray(0, this.#pendingRows * this.dimension);
+  }
+
+  #append(rows: Float32Array): void {
+    const used = this.#pendingRows * this.dimension;
+    if (used + rows.length > this.#pending.length) {
+      const wanted = Math.max(used + rows.length, 2 * this.#pending.length);
+      const grown = new Float32Array(Math.min(wanted, this.#capacity * this.dimension));
+      grown.set(this.#pendingView());
+      this.#pending = grown;
+    }
+    this.#pending.set(rows, used);
+    this.#pendingRows += rows.length / this.dimension;
+  }
+
+  #flush(): void {
+    this.#sums = this.#total();
+    this.#pendingRows = 0;
+  }
+
+  /** The sums with the pending rows added, as new arrays. */
+  #total(): { vector: Float64Array<ArrayBuffer>; products: Float64Array<ArrayBuffer> } {
+    const d = this.dimension;
+    const sums = this.#sums ?? emptySums(d);
+    return withScratch((scratch) => {
+      const rows = scratch.copyIn(this.#pendingView());
+      const vector = scratch.copyIn(sums.vector);
+      const products = scratch.copyIn(sums.products);
+      module.accumulate(rows, this.#pendingRows, d, vector, products);
+      return {
+        vector: scratch.float64(vector, d),
+        products: scratch.float64(products, d * d),
+      };
+    });
+  }
+}
+
+function emptySums(d: number): { vector: Float64Array; products: Float64Array } {
+  return { vector: new Float64Array(d), products: new Float64Array(d * d) };
+}
+
+function addTo(target: Float64Array, source: Float64Array): void {
+  for (let i = 0; i < target.length; i++) target[i] += source[i];
+}
+
+function concat(pieces: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const result = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    result.set(piece, offset);
+    offset += piece.length;
+  }
+  return result;
+}

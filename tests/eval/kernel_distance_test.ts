@@ -1,0 +1,82 @@
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import {
+  kernelDistance,
+  kernelDistanceOfSubsets,
+  squaredDiscrepancy,
+} from "../../lib/eval/kernel_distance.ts";
+import { assertClose } from "../support/close.ts";
+import { goldenJson } from "../support/golden.ts";
+import { goldenFeatures, goldenIndexRows, pseudoRandom } from "./features_support.ts";
+
+interface Expected {
+  expected: {
+    kid: {
+      A_B_full: number;
+      C_D_full: number;
+      subset_values: number[];
+      subset_mean: number;
+      subset_std_ddof0: number;
+    };
+  };
+}
+const { kid } = goldenJson<Expected>("stats").expected;
+
+Deno.test("squaredDiscrepancy gives the golden values of whole sets", () => {
+  const full = (a: string, b: string) => squaredDiscrepancy(goldenFeatures(a), goldenFeatures(b));
+  assertClose([full("A", "B")], [kid.A_B_full], { abs: 1e-12 }, "A B");
+  assertClose([full("C", "D")], [kid.C_D_full], { abs: 1e-12 }, "C D");
+});
+
+Deno.test("kernelDistanceOfSubsets gives the golden values", () => {
+  const [rowsA, rowsB] = [goldenIndexRows("kid_index_A"), goldenIndexRows("kid_index_B")];
+  const result = kernelDistanceOfSubsets(
+    goldenFeatures("A"),
+    goldenFeatures("B"),
+    rowsA.map((rows, i) => [rows, rowsB[i]]),
+  );
+  assertClose(result.values, kid.subset_values, { abs: 1e-12 });
+  assertClose([result.mean, result.std], [kid.subset_mean, kid.subset_std_ddof0], { abs: 1e-12 });
+});
+
+Deno.test("squaredDiscrepancy equals the definition where blocks meet", () => {
+  const [a, b] = [pseudoRandom(300, 3, 1), pseudoRandom(257, 3, 2)];
+  const row = (set: typeof a, i: number) => set.data.subarray(i * 3, i * 3 + 3);
+  const mean = (x: typeof a, y: typeof a) => {
+    let sum = 0;
+    for (let i = 0; i < x.rows; i++) {
+      for (let j = 0; j < y.rows; j++) {
+        if (x === y && i === j) continue;
+        const [p, q] = [row(x, i), row(y, j)];
+        sum += ((p[0] * q[0] + p[1] * q[1] + p[2] * q[2]) / 3 + 1) ** 3;
+      }
+    }
+    return sum / (x === y ? x.rows * (x.rows - 1) : x.rows * y.rows);
+  };
+  const expected = mean(a, a) + mean(b, b) - 2 * mean(a, b);
+  assertClose([squaredDiscrepancy(a, b)], [expected], { abs: 1e-13 });
+});
+
+Deno.test("kernelDistance depends on its seed only", () => {
+  const [a, b] = [goldenFeatures("A"), goldenFeatures("B")];
+  const options = { subsets: 3, size: 50 };
+  deepStrictEqual(kernelDistance(a, b, options), kernelDistance(a, b, { ...options, seed: 2020 }));
+  const other = kernelDistance(a, b, { ...options, seed: 1 });
+  strictEqual(
+    other.values.some((value) => kernelDistance(a, b, options).values[0] === value),
+    false,
+  );
+});
+
+Deno.test("kernelDistance over all rows of the smaller side needs no size", () => {
+  const a = goldenFeatures("A", 500);
+  const result = kernelDistance(a, goldenFeatures("B"), { subsets: 2 });
+  const full = squaredDiscrepancy(a, goldenFeatures("B"));
+  assertClose(result.values, [full, full], { abs: 1e-12 });
+});
+
+Deno.test("kernelDistance refuses subsets that are too large or too small", () => {
+  const [a, b] = [pseudoRandom(10, 4), pseudoRandom(8, 4)];
+  throws(() => kernelDistance(a, b, { size: 9 }), /Subsets of 9 images cannot be drawn/);
+  throws(() => kernelDistance(a, b, { size: 1 }), /two images on each side/);
+  throws(() => squaredDiscrepancy(a, pseudoRandom(8, 5)), /found dimensions 4 and 5/);
+});

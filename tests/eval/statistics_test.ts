@@ -1,0 +1,126 @@
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { FeatureStatistics } from "../../lib/eval/statistics.ts";
+import { FormatError, UsageError } from "../../lib/errors.ts";
+import { assertClose } from "../support/close.ts";
+import { goldenJson } from "../support/golden.ts";
+import { goldenFeatures, pseudoRandom } from "./features_support.ts";
+
+interface Expected {
+  expected: {
+    moments: Record<string, {
+      mu: number[];
+      sigma?: number[][];
+      sigma_diag: number[];
+      sigma_trace: number;
+      sigma_frobenius: number;
+      sigma_probe_dot: number;
+    }>;
+  };
+}
+
+/** `2u - 1` of the fixtures' weight hash, see tests/golden/README.md. */
+function probe(name: string, length: number): Float64Array {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return Float64Array.from({ length }, (_, i) => {
+    let x = (hash + Math.imul(i, 0x9e3779b9)) >>> 0;
+    x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
+    x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
+    return 2 * ((x ^ (x >>> 16)) >>> 0) / 2 ** 32 - 1;
+  });
+}
+
+function statisticsOf(features: Float32Array, dimension: number, batch: number) {
+  const result = new FeatureStatistics(dimension);
+  for (let start = 0; start < features.length; start += batch * dimension) {
+    result.add(features.subarray(start, start + batch * dimension));
+  }
+  return result;
+}
+
+const { expected } = goldenJson<Expected>("stats");
+
+for (const [name, moments] of Object.entries(expected.moments)) {
+  Deno.test(`FeatureStatistics computes the golden moments of ${name}`, () => {
+    const { data, dimension, rows } = goldenFeatures(name);
+    const statistics = statisticsOf(data, dimension, 37);
+    strictEqual(statistics.count, rows);
+    assertClose(statistics.mean(), moments.mu, { abs: 1e-9 }, "mean");
+    const covariance = statistics.covariance();
+    if (moments.sigma) assertClose(covariance, moments.sigma.flat(), { abs: 1e-9 }, "covariance");
+    const diagonal = moments.sigma_diag.map((_, i) => covariance[i * (dimension + 1)]);
+    assertClose(diagonal, moments.sigma_diag, { abs: 1e-9 }, "diagonal");
+    const weights = probe("probe.sigma", covariance.length);
+    assertClose(
+      [
+        diagonal.reduce((sum, value) => sum + value, 0),
+        Math.sqrt(covariance.reduce((sum, value) => sum + value * value, 0)),
+        covariance.reduce((sum, value, i) => sum + value * weights[i], 0),
+      ],
+      [moments.sigma_trace, moments.sigma_frobenius, moments.sigma_probe_dot],
+      { abs: 1e-9 },
+      "trace, Frobenius norm and probe of the covariance",
+    );
+  });
+}
+
+Deno.test("FeatureStatistics gives the same bits for any batch size", () => {
+  const { data, dimension } = goldenFeatures("A");
+  const whole = statisticsOf(data, dimension, 600).covariance();
+  for (const batch of [1, 64, 257, 512]) {
+    deepStrictEqual(statisticsOf(data, dimension, batch).covariance(), whole);
+  }
+});
+
+Deno.test("FeatureStatistics of merged parts equals that of the whole", () => {
+  const { data, dimension } = goldenFeatures("A");
+  const whole = statisticsOf(data, dimension, 600);
+  for (const cut of [10, 300, 590]) {
+    const first = statisticsOf(data.subarray(0, cut * dimension), dimension, 50);
+    first.merge(statisticsOf(data.subarray(cut * dimension), dimension, 50));
+    strictEqual(first.count, 600);
+    assertClose(first.mean(), whole.mean(), { abs: 1e-15 }, `mean, cut at ${cut}`);
+    assertClose(first.covariance(), whole.covariance(), { abs: 1e-15 }, `cut at ${cut}`);
+  }
+});
+
+Deno.test("FeatureStatistics can be merged with itself", () => {
+  const { data, dimension } = goldenFeatures("B");
+  const statistics = statisticsOf(data, dimension, 500);
+  const mean = statistics.mean();
+  statistics.merge(statistics);
+  strictEqual(statistics.count, 1000);
+  assertClose(statistics.mean(), mean, { abs: 1e-15 });
+});
+
+Deno.test("FeatureStatistics continues from its bytes bit for bit", () => {
+  const { data, dimension } = goldenFeatures("A");
+  for (const cut of [0, 20, 400]) {
+    const first = statisticsOf(data.subarray(0, cut * dimension), dimension, 100);
+    const restored = FeatureStatistics.fromBytes(first.toBytes({ extractor: "test" }));
+    restored.add(data.subarray(cut * dimension));
+    strictEqual(restored.count, 600);
+    deepStrictEqual(restored.moments(), statisticsOf(data, dimension, 600).moments());
+  }
+});
+
+Deno.test("FeatureStatistics hands out its rows while they are few", () => {
+  const { data, dimension } = pseudoRandom(9, 8);
+  const statistics = new FeatureStatistics(dimension);
+  statistics.add(data.subarray(0, 8 * dimension));
+  deepStrictEqual(statistics.fewRows(), { rows: 8, dimension, data: data.subarray(0, 64) });
+  statistics.add(data.subarray(8 * dimension));
+  strictEqual(statistics.fewRows(), null);
+});
+
+Deno.test("FeatureStatistics refuses what it cannot use", () => {
+  const statistics = new FeatureStatistics(4);
+  throws(() => statistics.add(new Float32Array(6)), UsageError);
+  throws(() => statistics.add(Float32Array.of(0, 0, 0, 0, 1, NaN, 0, 0)), /Feature 1 of image 1/);
+  throws(() => statistics.mean(), /needs one image/);
+  statistics.add(new Float32Array(4));
+  throws(() => statistics.covariance(), /needs two images/);
+  throws(() => statistics.merge(new FeatureStatistics(5)), /expected dimension 4, found 5/);
+  throws(() => new FeatureStatistics(0), UsageError);
+  throws(() => FeatureStatistics.fromBytes(new Uint8Array(7)), FormatError);
+});

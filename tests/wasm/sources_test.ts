@@ -1,0 +1,35 @@
+import { deepStrictEqual } from "node:assert/strict";
+
+const FOLDER = new URL("../../wasm/", import.meta.url);
+/** Built from the workspace as a whole, not only from the crate's own folder. */
+const SHARED = ["Cargo.lock", "Cargo.toml", "build.sh"];
+
+async function sha256(file: string): Promise<string> {
+  const bytes = await Deno.readFile(new URL(file, FOLDER));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+async function* filesUnder(folder: string): AsyncGenerator<string> {
+  for await (const entry of Deno.readDir(new URL(folder, FOLDER))) {
+    if (entry.isDirectory) yield* filesUnder(`${folder}${entry.name}/`);
+    else yield `${folder}${entry.name}`;
+  }
+}
+
+for await (const { name } of Deno.readDir(FOLDER)) {
+  if (!name.endsWith(".wasm")) continue;
+  const crate = name.slice(0, -".wasm".length);
+  Deno.test(`wasm/${name} was built from the sources beside it`, async () => {
+    const actual: Record<string, string> = {};
+    for (const file of [...SHARED, ...await Array.fromAsync(filesUnder(`${crate}/`))]) {
+      actual[file] = await sha256(file);
+    }
+    const list = await Deno.readTextFile(new URL(`${crate}.sources.sha256`, FOLDER));
+    const recorded: Record<string, string> = {};
+    for (const line of list.trim().split("\n")) {
+      const [hash, file] = line.split("  ");
+      recorded[file] = hash;
+    }
+    deepStrictEqual(actual, recorded, "run wasm/build.sh");
+  });
+}

@@ -1,0 +1,209 @@
+//! Statistics of feature sets, in float64: what the evaluation of a generator needs to compute.
+//!
+//! The module keeps no state. The caller owns every array: it allocates with [`allocate`], copies
+//! its data in, calls one function and copies the result out. Matrices are row-major; features
+//! are float32 `[rows, dimension]`, everything that is derived from them is float64.
+//!
+//! Eigenvalues, singular values, Cholesky factors and matrix products come from `faer`.
+
+mod frechet;
+mod kernel;
+mod moments;
+mod neighbours;
+mod products;
+
+use std::alloc::{Layout, alloc, dealloc};
+use std::slice::{from_raw_parts, from_raw_parts_mut};
+
+/// Enough for every element type here, and for whole SIMD registers.
+const ALIGNMENT: usize = 16;
+
+/// Reserves `bytes` bytes of this module's memory; null when there is not enough.
+#[unsafe(no_mangle)]
+pub extern "C" fn allocate(bytes: usize) -> *mut u8 {
+    match Layout::from_size_align(bytes.max(1), ALIGNMENT) {
+        // SAFETY: the layout has a non-zero size.
+        Ok(layout) => unsafe { alloc(layout) },
+        Err(_) => std::ptr::null_mut(),
+    }
+}
+
+/// Returns memory of [`allocate`].
+///
+/// # Safety
+/// `pointer` must come from `allocate(bytes)` with the same `bytes`, and not be used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn release(pointer: *mut u8, bytes: usize) {
+    unsafe { dealloc(pointer, Layout::from_size_align_unchecked(bytes.max(1), ALIGNMENT)) }
+}
+
+/// Adds `rows` feature vectors to `sums` `[d]` and to the lower triangle of `products` `[d, d]`
+/// (the sum of x x^T).
+///
+/// # Safety
+/// The pointers must be valid for the stated shapes; this holds for every function below.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn accumulate(
+    features: *const f32,
+    rows: usize,
+    dimension: usize,
+    sums: *mut f64,
+    products: *mut f64,
+) {
+    let (features, sums, products) = unsafe {
+        (
+            from_raw_parts(features, rows * dimension),
+            from_raw_parts_mut(sums, dimension),
+            from_raw_parts_mut(products, dimension * dimension),
+        )
+    };
+    moments::accumulate(features, dimension, sums, products);
+}
+
+/// The sum of the square roots of the eigenvalues of `a b` (both `[d, d]`, symmetric and positive
+/// semi-definite). NaN when they hold something that is not a finite number.
+///
+/// # Safety
+/// See [`accumulate`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trace_sqrt_product(a: *const f64, b: *const f64, dimension: usize) -> f64 {
+    let size = dimension * dimension;
+    let (a, b) = unsafe { (from_raw_parts(a, size), from_raw_parts(b, size)) };
+    frechet::trace_sqrt_product(a, b, dimension)
+}
+
+/// The same where `a` is given by few feature vectors `[rows, d]`, whose covariance it is.
+///
+/// # Safety
+/// See [`accumulate`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trace_sqrt_rows_covariance(
+    features: *const f32,
+    rows: usize,
+    b: *const f64,
+    dimension: usize,
+) -> f64 {
+    let (features, b) = unsafe {
+        (from_raw_parts(features, rows * dimension), from_raw_parts(b, dimension * dimension))
+    };
+    frechet::trace_sqrt_rows_covariance(features, b, dimension)
+}
+
+/// The same where both are given by feature vectors, `[rows_a, d]` and `[rows_b, d]`.
+///
+/// # Safety
+/// See [`accumulate`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trace_sqrt_rows_rows(
+    a: *const f32,
+    rows_a: usize,
+    b: *const f32,
+    rows_b: usize,
+    dimension: usize,
+) -> f64 {
+    let (a, b) = unsafe {
+        (from_raw_parts(a, rows_a * dimension), from_raw_parts(b, rows_b * dimension))
+    };
+    frechet::trace_sqrt_rows_rows(a, b, dimension)
+}
+
+/// Sums of the kernel (x.y/d + 1)^3 over pairs: `result` is [within a without the diagonal,
+/// within b without the diagonal, between a and b].
+///
+/// # Safety
+/// See [`accumulate`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polynomial_kernel_sums(
+    a: *const f32,
+    rows_a: usize,
+    b: *const f32,
+    rows_b: usize,
+    dimension: usize,
+    result: *mut f64,
+) {
+    let (a, b, result) = unsafe {
+        (
+            from_raw_parts(a, rows_a * dimension),
+            from_raw_parts(b, rows_b * dimension),
+            from_raw_parts_mut(result, 3),
+        )
+    };
+    result[0] = kernel::sum_within(a, dimension);
+    result[1] = kernel::sum_within(b, dimension);
+    result[2] = kernel::sum_between(a, b, dimension);
+}
+
+/// For each row the squared distance to its `k`-th nearest other row, `k >= 1`.
+///
+/// # Safety
+/// See [`accumulate`]; `result` is `[rows]`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn neighbour_radii(
+    features: *const f32,
+    rows: usize,
+    dimension: usize,
+    k: usize,
+    result: *mut f64,
+) {
+    let (features, result) = unsafe {
+        (from_raw_parts(features, rows * dimension), from_raw_parts_mut(result, rows))
+    };
+    neighbours::radii(features, dimension, k, result);
+}
+
+/// For each row of `queries` the index of the nearest row of `references` (the first of equals)
+/// and its squared distance.
+///
+/// # Safety
+/// See [`accumulate`]; `index` and `distance` are `[rows_queries]`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nearest(
+    queries: *const f32,
+    rows_queries: usize,
+    references: *const f32,
+    rows_references: usize,
+    dimension: usize,
+    index: *mut u32,
+    distance: *mut f64,
+) {
+    let (queries, references, index, distance) = unsafe {
+        (
+            from_raw_parts(queries, rows_queries * dimension),
+            from_raw_parts(references, rows_references * dimension),
+            from_raw_parts_mut(index, rows_queries),
+            from_raw_parts_mut(distance, rows_queries),
+        )
+    };
+    neighbours::nearest(queries, references, dimension, index, distance);
+}
+
+/// Counts for precision, recall, density and coverage, given the squared radii of both sets:
+/// `result` is [fake rows within a real ball, real rows within a fake ball, pairs of a fake row
+/// strictly inside a real ball, real balls with a fake row strictly inside].
+///
+/// # Safety
+/// See [`accumulate`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn manifold_counts(
+    real: *const f32,
+    rows_real: usize,
+    radii_real: *const f64,
+    fake: *const f32,
+    rows_fake: usize,
+    radii_fake: *const f64,
+    dimension: usize,
+    result: *mut f64,
+) {
+    let (real, radii_real, fake, radii_fake, result) = unsafe {
+        (
+            from_raw_parts(real, rows_real * dimension),
+            from_raw_parts(radii_real, rows_real),
+            from_raw_parts(fake, rows_fake * dimension),
+            from_raw_parts(radii_fake, rows_fake),
+            from_raw_parts_mut(result, 4),
+        )
+    };
+    result.copy_from_slice(&neighbours::manifold_counts(
+        real, radii_real, fake, radii_fake, dimension,
+    ));
+}
