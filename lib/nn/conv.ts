@@ -34,8 +34,8 @@ export interface ConvOptions {
   /** Low-pass filter of the resampling. */
   readonly filter?: ResampleFilter;
   /**
-   * Resample inside the convolution's padding instead of padding twice; the result differs at the
-   * borders when the filter is longer than two.
+   * Share one padding between convolution and resampling, and downsample after the convolution
+   * instead of before, as the residual encoder of NCSN++ does.
    */
   readonly fused?: boolean;
   /** Needed unless the kernel is 0. */
@@ -52,7 +52,7 @@ export class Conv2d {
 
   constructor(store: ParameterStore, readonly name: string, options: ConvOptions) {
     const { inChannels, outChannels, kernel, resample = "none", filter = [1, 1], init } = options;
-    this.#options = { fused: false, ...options, resample, filter };
+    this.#options = { ...options, resample, filter, fused: options.fused ?? false };
     this.inChannels = inChannels;
     this.outChannels = outChannels;
     if (kernel > 0) {
@@ -85,10 +85,9 @@ export class Conv2d {
       if (resample === "up") return add(this.#resample(this.#pointwise(x)), this.#bias!);
       return add(this.#pointwise(this.#resample(x)), this.#bias!);
     }
-    if (fused && filter.length > 2) {
-      if (resample === "up") return this.#fusedUp(x);
-      if (resample === "down") return this.#fusedDown(x);
-    }
+    // A filter of two needs no padding, so there fused upsampling is the plain one.
+    if (fused && resample === "up" && filter.length > 2) return this.#fusedUp(x);
+    if (fused && resample === "down") return this.#fusedDown(x);
     return conv2d(this.#resample(x), this.#weight!, this.#bias!, { padding: 1 });
   }
 
@@ -115,13 +114,18 @@ export class Conv2d {
   }
 
   /**
-   * Convolve with one more position on each side, then downsample without padding. Resampling pads
-   * one position, so the convolution gets a ring of zeros, whose windows are dropped again.
+   * Convolve at the full resolution, then downsample without padding. Resampling by the filter of
+   * four pads one position, so the convolution computes one more on each side and gets a ring of
+   * zeros, whose windows are dropped again.
    */
   #fusedDown(x: Tensor): Tensor {
     const [n, h, w] = x.shape;
+    const { filter } = this.#options;
+    if (filter.length === 2) {
+      return resampleDown(conv2d(x, this.#weight!, this.#bias!, { padding: 1 }), filter);
+    }
     const wide = ring(conv2d(x, this.#weight!, undefined, { padding: 2 }));
-    const down = resampleDown(wide, this.#options.filter);
+    const down = resampleDown(wide, filter);
     const kept = slice(down, [0, 1, 1, 0], [n, h / 2, w / 2, this.outChannels]);
     return add(kept, this.#bias!);
   }
