@@ -1,0 +1,104 @@
+/**
+ * Decompression with a known end: a few bytes of a hostile file must not become gigabytes.
+ *
+ * @module
+ */
+
+import { FormatError } from "../errors.ts";
+
+/** DEFLATE turns one byte into at most this many (zlib's documentation, "Maximum expansion"). */
+const MAX_DEFLATE_RATIO = 1032;
+
+/**
+ * Decompresses a stream whose decompressed size is known.
+ *
+ * @param compressedSize length of `chunks` together, to refuse an impossible `size` before any
+ * memory is taken for it
+ * @throws {FormatError} when the data is damaged or is not exactly `size` bytes
+ */
+export async function inflateExactly(
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  compressedSize: number,
+  size: number,
+  name: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (size > compressedSize * MAX_DEFLATE_RATIO) {
+    throw new FormatError(
+      `${name} is corrupt: ${compressedSize} compressed bytes cannot hold ${size} bytes.`,
+    );
+  }
+  const result = new Uint8Array(size);
+  let filled = 0;
+  for await (const chunk of decompress(chunks, "deflate-raw", name)) {
+    if (filled + chunk.length > size) {
+      throw new FormatError(`${name} is corrupt: it decompresses to more than ${size} bytes.`);
+    }
+    result.set(chunk, filled);
+    filled += chunk.length;
+  }
+  if (filled !== size) {
+    throw new FormatError(
+      `${name} is corrupt: expected ${size} decompressed bytes, found ${filled}.`,
+    );
+  }
+  return result;
+}
+
+/**
+ * Decompresses a gzip file that is in memory.
+ *
+ * @param limit most decompressed bytes that are accepted
+ * @throws {FormatError} when the data is damaged or holds more than `limit` bytes
+ */
+export async function gunzip(
+  bytes: Uint8Array,
+  limit: number,
+  name: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of decompress(slices(bytes), "gzip", name)) {
+    size += chunk.length;
+    if (size > limit) {
+      throw new FormatError(
+        `${name} decompresses to more than the ${limit} bytes that are accepted here.`,
+      );
+    }
+    pieces.push(chunk);
+  }
+  const result = new Uint8Array(size);
+  let filled = 0;
+  for (const piece of pieces) {
+    result.set(piece, filled);
+    filled += piece.length;
+  }
+  return result;
+}
+
+/** Whether the bytes start like a gzip file. */
+export function isGzip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1F && bytes[1] === 0x8B;
+}
+
+/** Small pieces, so that the limits above are checked between them. */
+function* slices(bytes: Uint8Array, size = 1 << 14): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function* decompress(
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  format: "gzip" | "deflate-raw",
+  name: string,
+): AsyncGenerator<Uint8Array> {
+  const output = ReadableStream.from(chunks as AsyncIterable<BufferSource>)
+    .pipeThrough(new DecompressionStream(format));
+  try {
+    yield* output;
+  } catch (error) {
+    // The stream says TypeError for damaged data; whatever came from `chunks` keeps its own words.
+    if (!(error instanceof TypeError)) throw error;
+    throw new FormatError(`${name} is truncated or corrupt: it cannot be decompressed.`, {
+      cause: error,
+    });
+  }
+}

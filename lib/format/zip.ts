@@ -1,0 +1,349 @@
+/**
+ * Reading zip archives at random: the directory at the end says where each member lies, and only
+ * the members asked for are read. The format is APPNOTE.TXT of PKWARE, with ZIP64 (archives and
+ * members over 4 GiB, and what numpy writes even for small arrays).
+ *
+ * Archives are not trusted: sizes are checked before memory is taken for them, members may not
+ * overlap, and names may not lead out of a folder.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+import { FormatError } from "../errors.ts";
+import { inflateExactly } from "./inflate.ts";
+import { type ByteSource, bytesSource, openFileSource, sliceSource } from "./source.ts";
+
+/** One file in an archive. Sizes in bytes. */
+export interface ZipMember {
+  readonly name: string;
+  readonly method: "stored" | "deflate";
+  readonly size: number;
+  readonly compressedSize: number;
+  readonly crc32: number;
+}
+
+/** An open archive. */
+export interface ZipArchive extends Disposable {
+  readonly name: string;
+  /** By name, in the order of the directory; folders are left out. */
+  readonly members: ReadonlyMap<string, ZipMember>;
+  /**
+   * The content of a member, checked against its checksum.
+   *
+   * @param limit most bytes that are accepted
+   * @throws {FormatError} when there is no such member, it is damaged, or it is larger than `limit`
+   */
+  read(member: string, limit?: number): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * A member as a source of its own. A stored one is read from the archive where and when it is
+   * needed, without its checksum; a compressed one is decompressed into memory.
+   *
+   * @throws {FormatError} as {@link read}
+   */
+  open(member: string, limit?: number): Promise<ByteSource>;
+  close(): void;
+}
+
+/** What the directory says of a member beyond what its users see. */
+interface DirectoryEntry extends ZipMember {
+  readonly headerOffset: number;
+}
+
+const LOCAL_HEADER = { signature: 0x04034b50, length: 30 };
+const DIRECTORY_ENTRY = { signature: 0x02014b50, length: 46 };
+const END = { signature: 0x06054b50, length: 22 };
+const END64 = { signature: 0x06064b50, length: 56 };
+const LOCATOR64 = { signature: 0x07064b50, length: 20 };
+const ZIP64_EXTRA = 0x0001;
+const IN_ZIP64_16 = 0xFFFF;
+const IN_ZIP64_32 = 0xFFFFFFFF;
+
+const MAX_DIRECTORY_BYTES = 2 ** 28;
+const DEFAULT_MEMBER_LIMIT = 2 ** 33;
+
+/** Whether the bytes start like a zip archive that has at least one member. */
+export function isZip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x50 && bytes[1] === 0x4B && bytes[2] === 3 && bytes[3] === 4;
+}
+
+/** @throws {FormatError} when the file cannot be opened or is not a valid archive */
+export async function openZip(path: string): Promise<ZipArchive> {
+  return await zipFrom(await openFileSource(path));
+}
+
+/** As {@link openZip}, from any source; takes over the closing of it. */
+export async function zipFrom(source: ByteSource): Promise<ZipArchive> {
+  try {
+    return new Archive(source, await readDirectory(source));
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+class Archive implements ZipArchive {
+  readonly name: string;
+
+  constructor(
+    private readonly source: ByteSource,
+    readonly members: ReadonlyMap<string, DirectoryEntry>,
+  ) {
+    this.name = source.name;
+  }
+
+  async read(member: string, limit = DEFAULT_MEMBER_LIMIT): Promise<Uint8Array<ArrayBuffer>> {
+    const entry = this.#find(member, limit);
+    const data = await this.#data(entry);
+    const bytes = entry.method === "stored"
+      ? await data.read(0, data.size)
+      : await inflateExactly(piecesOf(data), data.size, entry.size, data.name);
+    const found = crc32(bytes);
+    if (found !== entry.crc32) {
+      throw new FormatError(
+        `${data.name} is corrupt: expected the checksum ${hex(entry.crc32)}, found ${hex(found)}.`,
+      );
+    }
+    return bytes;
+  }
+
+  async open(member: string, limit = DEFAULT_MEMBER_LIMIT): Promise<ByteSource> {
+    const entry = this.#find(member, limit);
+    if (entry.method === "stored") return await this.#data(entry);
+    return bytesSource(await this.read(member, limit), `${this.name}:${member}`);
+  }
+
+  close(): void {
+    this.source.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #find(member: string, limit: number): DirectoryEntry {
+    const entry = this.members.get(member);
+    if (entry === undefined) throw new FormatError(`${this.name} has no member named "${member}".`);
+    if (entry.size > limit) {
+      throw new FormatError(
+        `${this.name}:${member} has ${entry.size} bytes, more than the ${limit} that are ` +
+          `accepted here.`,
+      );
+    }
+    return entry;
+  }
+
+  /** The bytes as they lie in the archive. The local header is only there to be skipped. */
+  async #data(entry: DirectoryEntry): Promise<ByteSource> {
+    const name = `${this.name}:${entry.name}`;
+    const header = viewOf(await this.source.read(entry.headerOffset, LOCAL_HEADER.length));
+    if (header.getUint32(0, true) !== LOCAL_HEADER.signature) {
+      throw new FormatError(
+        `${name} is corrupt: expected its header at byte ${entry.headerOffset}.`,
+      );
+    }
+    const start = entry.headerOffset + LOCAL_HEADER.length + header.getUint16(26, true) +
+      header.getUint16(28, true);
+    return sliceSource(this.source, name, start, entry.compressedSize);
+  }
+}
+
+async function* piecesOf(source: ByteSource, size = 1 << 16): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < source.size; at += size) {
+    yield await source.read(at, Math.min(size, source.size - at));
+  }
+}
+
+async function readDirectory(source: ByteSource): Promise<Map<string, DirectoryEntry>> {
+  const { name } = source;
+  const end = await findEnd(source);
+  if (end.offset + end.size > source.size || end.size > MAX_DIRECTORY_BYTES) {
+    throw new FormatError(
+      `${name} is truncated or corrupt: its directory would have ${end.size} bytes at ` +
+        `${end.offset}, of ${source.size} in the file.`,
+    );
+  }
+  if (end.count * DIRECTORY_ENTRY.length > end.size) {
+    throw new FormatError(
+      `${name} is corrupt: ${end.count} members do not fit a directory of ${end.size} bytes.`,
+    );
+  }
+  const directory = await source.read(end.offset, end.size);
+  const entries = new Map<string, DirectoryEntry>();
+  let position = 0;
+  for (let i = 0; i < end.count; i++) {
+    const parsed = parseEntry(directory.subarray(position), `${name}: member ${i}`);
+    position += parsed.length;
+    const { entry } = parsed;
+    if (entries.has(entry.name)) {
+      throw new FormatError(`${name} is corrupt: it has two members named "${entry.name}".`);
+    }
+    entries.set(entry.name, entry);
+  }
+  checkOverlap([...entries.values()], end.offset, name);
+  for (const key of entries.keys()) {
+    if (key.endsWith("/")) entries.delete(key);
+  }
+  return entries;
+}
+
+/** Finds the end record behind a comment of unknown length, and its ZIP64 form before it. */
+async function findEnd(
+  source: ByteSource,
+): Promise<{ offset: number; size: number; count: number }> {
+  const { name, size } = source;
+  const tailLength = Math.min(size, END.length + 0xFFFF);
+  const tail = viewOf(await source.read(size - tailLength, tailLength));
+  let at = tailLength - END.length;
+  // The comment must reach exactly to the end, else the signature was part of something else.
+  while (
+    at >= 0 && !(tail.getUint32(at, true) === END.signature &&
+      at + END.length + tail.getUint16(at + 20, true) === tailLength)
+  ) at--;
+  if (at < 0) {
+    throw new FormatError(
+      `${name} is not a zip archive, or is truncated: its end record is missing.`,
+    );
+  }
+  const count = tail.getUint16(at + 10, true);
+  const directorySize = tail.getUint32(at + 12, true);
+  const offset = tail.getUint32(at + 16, true);
+  const split = tail.getUint16(at + 4, true) !== 0 && tail.getUint16(at + 4, true) !== IN_ZIP64_16;
+  if (split) throw new FormatError(`${name} is one part of a split archive; join the parts first.`);
+
+  const locatorAt = size - tailLength + at - LOCATOR64.length;
+  if (count !== IN_ZIP64_16 && directorySize !== IN_ZIP64_32 && offset !== IN_ZIP64_32) {
+    return { offset, size: directorySize, count };
+  }
+  if (locatorAt >= 0) {
+    const locator = viewOf(await source.read(locatorAt, LOCATOR64.length));
+    if (locator.getUint32(0, true) === LOCATOR64.signature) {
+      const what = `${name}: the ZIP64 end record`;
+      const end64 = viewOf(await source.read(uint64(locator, 8, what), END64.length));
+      if (end64.getUint32(0, true) !== END64.signature) {
+        throw new FormatError(`${name} is corrupt: its ZIP64 end record is missing.`);
+      }
+      return {
+        count: uint64(end64, 32, what),
+        size: uint64(end64, 40, what),
+        offset: uint64(end64, 48, what),
+      };
+    }
+  }
+  return { offset, size: directorySize, count }; // 65,535 members, exactly
+}
+
+function parseEntry(bytes: Uint8Array, what: string): { entry: DirectoryEntry; length: number } {
+  const fields = viewOf(bytes);
+  if (
+    bytes.length < DIRECTORY_ENTRY.length ||
+    fields.getUint32(0, true) !== DIRECTORY_ENTRY.signature
+  ) {
+    throw new FormatError(`${what} is corrupt: expected a directory entry.`);
+  }
+  const nameLength = fields.getUint16(28, true);
+  const extraLength = fields.getUint16(30, true);
+  const extraAt = DIRECTORY_ENTRY.length + nameLength;
+  const length = extraAt + extraLength + fields.getUint16(32, true);
+  if (length > bytes.length) {
+    throw new FormatError(`${what} is corrupt: its entry reaches beyond the directory.`);
+  }
+  const name = new TextDecoder().decode(bytes.subarray(DIRECTORY_ENTRY.length, extraAt));
+  checkName(name, what);
+  if (fields.getUint16(8, true) & 1) {
+    throw new FormatError(
+      `${what} ("${name}") is encrypted; expected an archive without password.`,
+    );
+  }
+  const method = fields.getUint16(10, true);
+  if (method !== 0 && method !== 8) {
+    throw new FormatError(
+      `${what} ("${name}") uses compression method ${method}; known are 0 (stored) and 8 (deflate).`,
+    );
+  }
+
+  // Fields that are all ones continue in the ZIP64 extra, which holds only those, in this order.
+  const extra = findExtra(bytes.subarray(extraAt, extraAt + extraLength), ZIP64_EXTRA);
+  let extraPosition = 0;
+  const wide = (at: number): number => {
+    const value = fields.getUint32(at, true);
+    if (value !== IN_ZIP64_32) return value;
+    if (extra === null || extraPosition + 8 > extra.byteLength) {
+      throw new FormatError(`${what} ("${name}") is corrupt: its ZIP64 sizes are missing.`);
+    }
+    extraPosition += 8;
+    return uint64(extra, extraPosition - 8, `${what} ("${name}")`);
+  };
+  const size = wide(24);
+  const compressedSize = wide(20);
+  const headerOffset = wide(42);
+  if (method === 0 && size !== compressedSize) {
+    throw new FormatError(
+      `${what} ("${name}") is corrupt: it is stored as it is, but in ${compressedSize} bytes ` +
+        `instead of ${size}.`,
+    );
+  }
+  const entry: DirectoryEntry = {
+    name,
+    method: method === 0 ? "stored" : "deflate",
+    size,
+    compressedSize,
+    crc32: fields.getUint32(16, true),
+    headerOffset,
+  };
+  return { entry, length };
+}
+
+function findExtra(bytes: Uint8Array, id: number): DataView | null {
+  const view = viewOf(bytes);
+  for (let at = 0; at + 4 <= bytes.length;) {
+    const length = view.getUint16(at + 2, true);
+    if (at + 4 + length > bytes.length) return null;
+    if (view.getUint16(at, true) === id) return viewOf(bytes.subarray(at + 4, at + 4 + length));
+    at += 4 + length;
+  }
+  return null;
+}
+
+/** Nothing here unpacks to disk, but a name that tries to escape has no honest reason. */
+function checkName(name: string, what: string): void {
+  const escapes = name === "" || name.startsWith("/") || /[\\\0]/.test(name) ||
+    /^[A-Za-z]:/.test(name) || name.split("/").includes("..");
+  if (escapes) {
+    throw new FormatError(
+      `${what} has the unsafe name ${JSON.stringify(name)}; expected a relative path inside the ` +
+        `archive.`,
+    );
+  }
+}
+
+/** Overlapping members are how a small archive decompresses to petabytes. */
+function checkOverlap(entries: DirectoryEntry[], directoryOffset: number, name: string): void {
+  entries.sort((a, b) => a.headerOffset - b.headerOffset);
+  let position = 0;
+  for (const entry of entries) {
+    if (entry.headerOffset < position) {
+      throw new FormatError(`${name} is corrupt: member "${entry.name}" overlaps another.`);
+    }
+    position = entry.headerOffset + LOCAL_HEADER.length + entry.compressedSize;
+  }
+  if (position > directoryOffset) {
+    throw new FormatError(`${name} is truncated or corrupt: its members overlap its directory.`);
+  }
+}
+
+function uint64(view: DataView, at: number, what: string): number {
+  const value = view.getBigUint64(at, true);
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new FormatError(`${what} is corrupt: ${value} is no possible size or position.`);
+  }
+  return Number(value);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(8, "0");
+}
