@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Node, sameShape, type Shape, type Tensor } from "../tensor/tensor.ts";
+import { type Node, sameShape, type Shape, sizeOf, type Tensor } from "../tensor/tensor.ts";
 import { type Graph, isElementwise, isView } from "./graph.ts";
 import type { Locations } from "./locations.ts";
 import { hasEpilogue, type StorageDecision } from "./storage.ts";
@@ -29,7 +29,7 @@ export interface Job {
   readonly writes: readonly Write[];
   /** reduce, contraction: results; other: the node's outputs. */
   readonly results: readonly Tensor[];
-  /** reduce, contraction: what is stored in place of each result (itself where nothing follows). */
+  /** X */
   readonly finals: readonly Tensor[];
   /** Index space that joined jobs must share. */
   readonly space: Shape;
@@ -78,11 +78,9 @@ export function listJobs(
       });
     }
   }
-  for (const copy of locations.copies) {
-    jobs.push({
-      ...elementwiseJob(copy.source, Infinity),
-      writes: [{ source: copy.source, location: copy.location }],
-    });
+  for (const { source, location, staged } of locations.copies) {
+    if (staged) jobs.push(elementwiseJob(source, Infinity));
+    jobs.push({ ...elementwiseJob(source, Infinity), writes: [{ source, location }] });
   }
   return jobs.sort((a, b) => a.position - b.position);
 }
@@ -145,7 +143,10 @@ function assemble(graph: Graph, node: Node, locations: Locations): Job[] {
   return jobs;
 }
 
-/** Joins jobs; the result is in an order in which every job follows those it was joined from. */
+/**
+ * Joins jobs. A joined job stands where its last part stood, so the order is no longer one in which
+ * the jobs can run.
+ */
 export function joinJobs(jobs: readonly Job[], graph: Graph, locations: Locations): Job[] {
   const joined: (Job | null)[] = [...jobs];
   const reads = jobs.map((job) => readsOf(job, graph, locations));
@@ -164,20 +165,14 @@ export function joinJobs(jobs: readonly Job[], graph: Graph, locations: Location
       for (const i of producers.get(tensor) ?? []) closure[j] |= closure[i] | (1n << BigInt(i));
     }
     const partner = joinable(job)
-      ? findPartner(j, joined, reads, closure, producers, readers)
+      ? findPartner(j, joined, reads, closure, producers, readers, locations)
       : undefined;
     if (partner === undefined) {
       for (const tensor of reads[j]) readers.set(tensor, [...readers.get(tensor) ?? [], j]);
       return;
     }
     // The pair takes the later place; whoever needed either now needs both.
-    const other = joined[partner]!;
-    joined[j] = {
-      ...job,
-      writes: [...other.writes, ...job.writes],
-      results: [...other.results, ...job.results],
-      finals: [...other.finals, ...job.finals],
-    };
+    joined[j] = join(joined[partner]!, job);
     joined[partner] = null;
     const bits = (1n << BigInt(j)) | (1n << BigInt(partner));
     closure[j] = (closure[j] | closure[partner]) & ~bits;
@@ -193,7 +188,49 @@ export function joinJobs(jobs: readonly Job[], graph: Graph, locations: Location
     }
     for (const tensor of reads[j]) readers.set(tensor, [...readers.get(tensor) ?? [], j]);
   });
-  return joined.filter((job) => job !== null);
+  return dropUnread(joined.filter((job) => job !== null), graph, locations);
+}
+
+function join(first: Job, second: Job): Job {
+  const parts = {
+    results: [...first.results, ...second.results],
+    position: second.position,
+  };
+  if (first.kind === "elementwise" || second.kind === "reduce") {
+    const writes = [...first.writes, ...second.writes];
+    return { ...first, ...parts, writes, finals: [...first.finals, ...second.finals] };
+  }
+  const computed = second.writes.flatMap(({ source }) => source ?? []);
+  return { ...first, ...parts, finals: [...first.finals, ...computed] };
+}
+
+/** Takes out of memory what only the job that computes it has read. */
+function dropUnread(jobs: readonly Job[], graph: Graph, locations: Locations): Job[] {
+  const readBy = new Map<Tensor, Set<Job>>();
+  for (const job of jobs) {
+    for (const tensor of readsOf(job, graph, locations)) {
+      const known = readBy.get(tensor);
+      if (known) known.add(job);
+      else readBy.set(tensor, new Set([job]));
+    }
+  }
+  return jobs.map((job) => {
+    const parts = job.finals.length + job.writes.length;
+    if (parts < 2) return job;
+    const needed = (tensor: Tensor) =>
+      locations.isPlaced(tensor) || locations.isPart(tensor) ||
+      [...readBy.get(tensor) ?? []].some((reader) => reader !== job);
+    const drop = (tensor: Tensor) => {
+      if (needed(tensor)) return false;
+      locations.unstore(tensor);
+      return true;
+    };
+    return {
+      ...job,
+      finals: job.finals.filter((tensor) => !drop(tensor)),
+      writes: job.writes.filter(({ source, location }) => location || !source || !drop(source)),
+    };
+  });
 }
 
 function joinable(job: Job): boolean {
@@ -209,32 +246,43 @@ function findPartner(
   closure: readonly bigint[],
   producers: ReadonlyMap<Tensor, readonly number[]>,
   readers: ReadonlyMap<Tensor, readonly number[]>,
+  locations: Locations,
 ): number | undefined {
   const job = jobs[j]!;
-  const size = job.space.reduce((product, n) => product * n, 1);
+  const size = sizeOf(job.space);
   const candidates = new Set<number>();
   const direct = new Set<number>();
   for (const tensor of reads[j]) {
-    if (tensor.size < size) continue;
     for (const i of producers.get(tensor) ?? []) {
-      candidates.add(i);
       direct.add(i);
+      if (tensor.size >= size) candidates.add(i);
     }
-    for (const i of readers.get(tensor) ?? []) candidates.add(i);
+    if (tensor.size >= size) { for (const i of readers.get(tensor) ?? []) candidates.add(i); }
   }
   for (const i of [...candidates].sort((a, b) => b - a)) {
     const other = jobs[i];
-    if (!other || i === j || other.kind !== job.kind || !joinable(other)) continue;
-    if (!sameShape(other.space, job.space) || !sameReduction(other, job)) continue;
-    if (job.kind === "reduce" && direct.has(i)) continue;
+    if (!other || i === j || !fits(other, job, direct.has(i))) continue;
     if (reaches(j, i, reads, closure, producers)) continue;
-    const values = new Set([...reads[i], ...reads[j]]);
-    const stores = other.writes.length + other.finals.length + job.writes.length +
-      job.finals.length;
-    if (values.size + stores > MAX_VALUES) continue;
-    return i;
+    const buffers = new Set(
+      [...reads[i], ...reads[j], ...writtenBy(other, locations), ...writtenBy(job, locations)]
+        .map((tensor) => locations.bufferKey(tensor)),
+    );
+    if (buffers.size <= MAX_VALUES) return i;
   }
   return undefined;
+}
+
+/** Whether two jobs have the right forms to be joined; `direct`: the second reads the first. */
+function fits(first: Job, second: Job, direct: boolean): boolean {
+  if (second.kind === "reduce") {
+    return first.kind === "reduce" && !direct && sameShape(first.space, second.space) &&
+      sameReduction(first, second);
+  }
+  if (first.kind === "elementwise") {
+    return joinable(first) && sameShape(first.space, second.space);
+  }
+  // What is computed from a contraction's or reduction's results alone, point by point.
+  return first.kind !== "other" && direct && sizeOf(first.finals[0].shape) === sizeOf(second.space);
 }
 
 /** Whether job j needs job i through a third job. */
@@ -255,7 +303,6 @@ function reaches(
 }
 
 function sameReduction(a: Job, b: Job): boolean {
-  if (a.kind !== "reduce") return true;
   const [first, second] = [a.results[0].node.op, b.results[0].node.op];
   return first.kind === "reduce" && second.kind === "reduce" &&
     sameShape(first.axes, second.axes);

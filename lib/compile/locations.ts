@@ -7,7 +7,7 @@
 
 import { InternalError } from "../errors.ts";
 import type { Update } from "../tensor/state.ts";
-import type { Node, Tensor } from "../tensor/tensor.ts";
+import { make, type Node, type Tensor } from "../tensor/tensor.ts";
 import { contiguousStrides } from "./affine.ts";
 import { type Graph, isElementwise, isView } from "./graph.ts";
 import type { Program } from "./program.ts";
@@ -18,6 +18,8 @@ import { type Location, type Place, Values } from "./values.ts";
 export interface FinalCopy {
   readonly source: Tensor;
   readonly location: Location;
+  /** Whether the source is itself a copy to be made first, of state that is about to change. */
+  readonly staged: boolean;
 }
 
 /** Gives stored tensors their locations. */
@@ -63,6 +65,19 @@ export class Locations {
   /** Whether the tensor is written straight into a concatenation. */
   isPart(tensor: Tensor): boolean {
     return this.#parts.has(tensor);
+  }
+
+  /** Whether the tensor lies where a program's result or an update must be. */
+  isPlaced(tensor: Tensor): boolean {
+    return this.#places.has(tensor);
+  }
+
+  /** Equal for stored tensors that will share a buffer for certain. */
+  bufferKey(tensor: Tensor): unknown {
+    const { op } = tensor.node;
+    if (op.kind === "state") return op.arena;
+    const place = this.#places.get(tensor);
+    return place?.kind === "arena" ? place.arena : this.wholeOf(tensor) ?? tensor;
   }
 
   /** The concatenation that the tensor is written into, if any. */
@@ -124,10 +139,12 @@ export class Locations {
     }
     const label = `${place.kind} of ${source}`;
     const value = this.values.add(source.size, source.dtype, label, place);
-    this.copies.push({
-      source,
-      location: { value, offset: 0, strides: contiguousStrides(source.shape) },
-    });
+    const location = { value, offset: 0, strides: contiguousStrides(source.shape) };
+    if (copy && kind === "state") {
+      const stage = make({ kind: "reshape" }, [source], source.shape, null, source.dtype);
+      this.#stored.add(stage);
+      this.copies.push({ source: stage, location, staged: true });
+    } else this.copies.push({ source, location, staged: false });
   }
 
   #findParts(): void {

@@ -29,7 +29,7 @@ import type {
   MomentsKernel,
   ReduceKernel,
 } from "./plan.ts";
-import { accessOf, blockOf } from "./values.ts";
+import { blockOf } from "./values.ts";
 
 /** Thrown inside a job whose parts cannot be one kernel after all. */
 class Unfusable {}
@@ -70,14 +70,15 @@ export class Lowering {
   /** The job in its smallest parts: bare results, then each element-wise value by itself. */
   #separately(job: Job): void {
     const single = job.writes.length + job.results.length === 1 &&
-      job.results.every((result, i) => result === job.finals[i]);
+      job.finals.every((final) => job.results.includes(final));
     if (single) throw new InternalError(`a ${job.kind} job cannot be lowered`);
-    job.results.forEach((result, i) => {
-      const final = job.finals[i];
-      if (result !== final) this.locations.store(result);
+    for (const result of job.results) {
+      if (!this.locations.isStored(result)) this.locations.store(result);
       this.lower({ ...job, writes: [], results: [result], finals: [result] });
-      if (result !== final) this.lower(elementwiseJob(final, job.position));
-    });
+    }
+    for (const final of job.finals) {
+      if (!job.results.includes(final)) this.lower(elementwiseJob(final, job.position));
+    }
     for (const write of job.writes) this.lower({ ...job, writes: [write] });
   }
 
@@ -131,7 +132,7 @@ export class Lowering {
       keptRank: boundary,
       reductions: values.map((value, i) => ({ fn: ops[i].fn, value })),
       epilogue: this.#epilogue(job, job.results[0].shape, null),
-      label: job.finals.map((final, i) => describeChain(job.results[i], final)).join("+"),
+      label: describeFused(job),
     };
   }
 
@@ -154,7 +155,7 @@ export class Lowering {
       a: this.#matrix(a, op.transA, batchShape),
       b: this.#matrix(b, op.transB, batchShape),
       epilogue,
-      label: describeChain(result, job.finals[0]),
+      label: describeFused(job),
     };
   }
 
@@ -181,7 +182,7 @@ export class Lowering {
     const [first, second] = this.graph.inputs(result.node);
     const operands = [this.#contiguous(first), this.#contiguous(second)] as const;
     const epilogue = this.#epilogue(job, result.shape, result.shape.length - 1);
-    const label = describeChain(result, job.finals[0]);
+    const label = describeFused(job);
     const common = { operands, epilogue, label };
     switch (op.kind) {
       case "conv2d":
@@ -403,6 +404,8 @@ function describe(tensor: Tensor): string {
   return `${name} [${tensor.shape}]`;
 }
 
-function describeChain(result: Tensor, final: Tensor): string {
-  return result === final ? describe(result) : `${describe(result)}…${describe(final)}`;
+function describeFused(job: Job): string {
+  const results = job.results.map(describe).join("+");
+  const followed = job.finals.filter((final) => !job.results.includes(final));
+  return [results, ...followed.map(describe)].join("…");
 }

@@ -7,7 +7,7 @@
 
 import type { Arena } from "../tensor/state.ts";
 import type { DType } from "../tensor/tensor.ts";
-import type { Access, Block } from "./plan.ts";
+import type { Block } from "./plan.ts";
 
 /** Where a value must lie. `slot` leaves the choice to the planner. */
 export type Place =
@@ -50,14 +50,4 @@ export interface Location {
 /** The location as a block; only right for contiguous locations. */
 export function blockOf(location: Location): Block {
   return { buffer: location.value, offset: location.offset };
-}
-
-/** The location as a strided access. */
-export function accessOf(location: Location, dtype: DType): Access {
-  return {
-    buffer: location.value,
-    offset: location.offset,
-    strides: location.strides,
-    dtype,
-  };
 }

@@ -151,7 +151,7 @@ function evaluateNode(node: Node, inputs: readonly Value[], data: GraphData): Fl
   }
 }
 
-const FUNCTIONS: Record<MapFn, (...args: number[]) => number> = {
+export const FUNCTIONS: Record<MapFn, (...args: number[]) => number> = {
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
