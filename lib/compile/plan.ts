@@ -206,6 +206,7 @@ export interface GatherKernel {
 export interface ResampleKernel {
   readonly kind: "resample";
   readonly direction: "up" | "down";
+  /** The taps as they are applied: never normalised again. */
   readonly filter: readonly number[];
   readonly inputShape: Shape;
   readonly outputShape: Shape;

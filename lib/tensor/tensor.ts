@@ -115,7 +115,7 @@ export type Op =
   | { readonly kind: "gather" }
   /** index i32 [N], rows [N,D] -> [V,D]: the sum of the rows of each index, in order of N. */
   | { readonly kind: "scatterAdd" }
-  /** [N,H,W,C] doubled or halved by a separable filter; see resample.ts. */
+  /** [N,H,W,C] doubled or halved by a separable filter, used as it is; see resample.ts. */
   | {
     readonly kind: "resample";
     readonly direction: "up" | "down";
