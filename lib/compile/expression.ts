@@ -148,7 +148,9 @@ export class ExpressionBuilder {
       const inner = viewCoordinates(node, tensor.index, coordinates, this.rank);
       return this.value(input, inner);
     }
-    const location = this.#roots.has(input) ? null : this.context.locate(input);
+    // What this kernel itself makes cannot be loaded, even where it has a place in memory.
+    const own = this.#roots.has(input) || this.#results.has(input);
+    const location = own ? null : this.context.locate(input);
     if (location && isContiguous(location, input.shape)) {
       // The position in memory is all that matters; it need not be taken apart.
       const strides = contiguousStrides(tensor.shape);

@@ -1,6 +1,6 @@
 /**
- * The path between data and noise: x_t = alpha_t x + sigma_t n with n ~ N(0, sigma_d^2 I)
- * (paper, section 2). Two are used: OT-FM, a straight line, and VP-cosine, a quarter circle.
+ * The path between data and noise: x_t = alpha_t x + sigma_t n with n ~ N(0, sigma_d^2 I). The
+ * paper uses two: OT-FM, a straight line, and VP-cosine, a quarter circle.
  *
  * Everything here is float64 on numbers: a training step needs t - r = 2e-7 at t = 0.994, which is
  * three steps of float32.

@@ -1,5 +1,5 @@
 /**
- * The kernels of the maximum mean discrepancy (paper, section 4.2 and C.8), as functions of squared
+ * The kernels of the maximum mean discrepancy (paper, appendix C.8), as functions of squared
  * distances, and the MMD of groups of particles.
  *
  * All kernels are returned less a constant: k - 1 for `laplace` and `rbf`, by expm1. The constants
@@ -20,6 +20,7 @@ import {
   pairwiseSquaredDistance,
   reshape,
   sqrt,
+  stopGradient,
   sub,
   type Tensor,
 } from "../tensor/mod.ts";
@@ -89,6 +90,10 @@ export function mmdSquared(
   const D = yT.shape[2];
   const scale = reshape(kernelWeight, [kernelWeight.shape[0], 1, 1]);
   const k = (a: Tensor, b: Tensor) => kernel(config, pairwiseSquaredDistance(a, b), scale, D);
+  // k is symmetric, so the gradient through both arguments of k(y_t, y_t) is twice the one through
+  // the first. Written so (as 2 k - k), the backward pass needs no [G, M, M, D] in memory.
+  const oneSided = k(yT, stopGradient(yT));
+  const kTT = sub(mul(oneSided, 2), stopGradient(oneSided));
   // Added pair by pair: the three sums would each be far larger than their difference.
-  return mean(sub(add(k(yT, yT), k(yR, yR)), mul(k(yT, yR), 2)), [1, 2]);
+  return mean(sub(add(kTT, k(yR, yR)), mul(k(yT, yR), 2)), [1, 2]);
 }

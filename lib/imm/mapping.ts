@@ -1,5 +1,5 @@
 /**
- * The mapping r(s, t): how far below t the target's time lies (paper, section 4.1, B.3, C.6, I.6).
+ * The mapping r(s, t): how far below t the target's time lies (paper, appendices B.3, C.6, I.6).
  *
  * All variants are r = max(s, t - Delta(t)), and all but `t` move the noise-to-signal ratio from
  * sigma_t : alpha_t to another ratio sigma : alpha. They differ in that ratio only:

@@ -1,5 +1,5 @@
 /**
- * The objective of Inductive Moment Matching (paper, Algorithm 1 and Eq. 12), as a graph.
+ * The objective of Inductive Moment Matching as a graph (paper, Eq. 13 and Eq. 67).
  *
  * A batch of B samples is cut into G = B/M groups whose M particles share (s, r, t); group g is the
  * rows g*M .. g*M + M - 1. Per group:
@@ -9,8 +9,9 @@
  *     y_r = c_skip(s,r) x_r + c_out(s,r) F(x_r, r, s)                      (a constant)
  *     loss = w(s,t) MMD^2(y_t, y_r)
  *
- * x_r = DDIM(x_t, x, r, t) is written with the noise itself (C.2), without dividing by sigma_t.
- * The host computes all numbers that depend on the times (times.ts); the network is the caller's.
+ * x_r = DDIM(x_t, x, r, t) is written with the noise itself (appendix C.2), without dividing by
+ * sigma_t. The host computes all numbers that depend on the times (times.ts); the network is the
+ * caller's.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * How a network's output becomes a sample at time s (paper, section 4 and appendix C.5):
+ * How a network's output becomes a sample at time s (paper, appendix C.5):
  *
  *     f_{s,t}(x_t) = c_skip(s,t) x_t + c_out(s,t) F(c_in(t) x_t, c_noise(t), c_noise(s))
  *

@@ -29,8 +29,8 @@ export function callCoefficients(config: PrecondConfig, s: number, t: number): C
 }
 
 /**
- * Classifier-free guidance F_w = F_u + w (F_c - F_u) of the raw network outputs, before c_out (paper,
- * section 5): w = 1 is the conditional network alone, w = 0 the unconditional one.
+ * Classifier-free guidance F_w = F_u + w (F_c - F_u) of the raw network outputs, before c_out
+ * is applied: w = 1 is the conditional network alone, w = 0 the unconditional one.
  */
 export function guide(
   unconditional: ArrayLike<number>,

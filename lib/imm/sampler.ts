@@ -1,5 +1,5 @@
 /**
- * Sampling (paper, section 4.3, Algorithms 2 and 3). A sampler is a list of steps with all their
+ * The paper's two samplers, pushforward and restart. A sampler is a list of steps with all their
  * numbers, made once from the configuration and the times; walking it is the same short loop for
  * every sampler, here on the host and in the same way on a device.
  *
@@ -22,7 +22,7 @@ export interface SamplerStep extends CallCoefficients {
 }
 
 /**
- * Pushforward (Algorithm 2): every step goes from one time to the next, t_i -> t_{i-1}. `times`
+ * Pushforward: every step goes from one time to the next, t_i -> t_{i-1}. `times`
  * fall from T to eps; see schedule.ts.
  */
 export function pushforwardSteps(config: PrecondConfig, times: readonly number[]): SamplerStep[] {
@@ -33,7 +33,7 @@ export function pushforwardSteps(config: PrecondConfig, times: readonly number[]
 }
 
 /**
- * Restart (Algorithm 3): every step goes all the way down to eps; in between, fresh noise brings
+ * Restart: every step goes all the way down to eps; in between, fresh noise brings
  * the state up to the next time.
  */
 export function restartSteps(config: PrecondConfig, times: readonly number[]): SamplerStep[] {

@@ -1,6 +1,6 @@
 /**
  * The times a sampler visits: T = t_N > ... > t_1 > t_0 = eps, given from the noise down to the
- * data (paper, section 4.3 and I.2).
+ * data (paper, appendix I.2).
  *
  * @module
  */

@@ -30,7 +30,7 @@ export function weight(config: WeightingConfig, t: number): number {
 }
 
 /**
- * w~(s,t) = 1 / |c_out(s,t)|, the scale inside the kernels (appendix C.5): it makes distances of
+ * w~(s,t) = 1 / |c_out(s,t)|, the scale inside the kernels: it makes distances of
  * the network's outputs, not of the samples, the argument of the kernel. The same w~(s,t) is used
  * for all three terms of the MMD. 0 at s = t, where both samples are x_s and the loss is 0 anyway.
  */
