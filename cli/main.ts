@@ -1,0 +1,106 @@
+/**
+ * The command line: `imm VERB [options]`. Each verb is a file of this folder, loaded when used.
+ *
+ * @module
+ */
+
+import { ImmError, UsageError } from "../lib/errors.ts";
+import { didYouMean } from "../lib/suggest.ts";
+import { VERSION } from "../lib/version.ts";
+import { programHelp, verbHelp } from "./help.ts";
+import { Terminal, type TerminalOptions } from "./terminal.ts";
+import { parseVerb } from "./verb.ts";
+import { verbs } from "./verbs.ts";
+
+/** Runs the command line and returns the exit code. Never throws. */
+export async function main(
+  args: readonly string[],
+  streams: Pick<TerminalOptions, "stdout" | "stderr"> = {},
+): Promise<number> {
+  // Errors can come before the options are parsed, and --verbose must hold for them too.
+  const verbose = args.includes("--verbose") || args.includes("-v");
+  try {
+    return await dispatch(args, streams);
+  } catch (error) {
+    return report(error, new Terminal({ ...streams, verbose }));
+  }
+}
+
+async function dispatch(
+  args: readonly string[],
+  streams: Pick<TerminalOptions, "stdout" | "stderr">,
+): Promise<number> {
+  const terminal = new Terminal(streams);
+  const [first, ...rest] = args;
+  if (first === "--version" || first === "-V") {
+    terminal.result(VERSION, `imm ${VERSION}`);
+    return 0;
+  }
+  if (first === "--help" || first === "-h" || (first === "help" && rest.length === 0)) {
+    terminal.result(undefined, programHelp(verbs));
+    return 0;
+  }
+  if (first === undefined) {
+    terminal.say(programHelp(verbs));
+    return 2;
+  }
+
+  const name = first === "help" ? rest[0] : first;
+  const entry = verbs.find((verb) => verb.name === name);
+  if (entry === undefined) {
+    const names = verbs.map((verb) => verb.name);
+    const hint = didYouMean(name, names) || `; the verbs are ${names.join(", ")}.`;
+    throw new UsageError(
+      name.startsWith("-")
+        ? `imm expects a verb before the options, but got ${name}; see "imm --help".`
+        : `imm has no verb "${name}"${hint}`,
+    );
+  }
+  const verb = await entry.load();
+  // Asked for help, the other options need not be right.
+  const beforeRest = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
+  if (first === "help" || beforeRest.includes("--help") || beforeRest.includes("-h")) {
+    terminal.result(undefined, verbHelp(verb));
+    return 0;
+  }
+  const parsed = parseVerb(verb, rest);
+  return await verb.run(parsed, new Terminal({ ...parsed, ...streams })) ?? 0;
+}
+
+/** Prints an error in the form that its kind deserves, and returns its exit code. */
+function report(error: unknown, terminal: Terminal): number {
+  const stack = () => {
+    if (!terminal.verbose || !(error instanceof Error)) return "";
+    const cause = error.cause instanceof Error ? `\nCaused by: ${error.cause.stack}` : "";
+    return `\n${error.stack}${cause}`;
+  };
+  // The reader of a pipe went away (`imm … | head`): nobody is left to be told.
+  if (error instanceof Deno.errors.BrokenPipe) return 1;
+  if (error instanceof ImmError) {
+    terminal.error(error.message + stack());
+    return error.exitCode;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Deno.errors.NotCapable) {
+    terminal.error(`Deno did not allow this: ${message}.${stack()}`);
+    return 1;
+  }
+  if (isSystemError(error)) {
+    terminal.error(`The operating system refused: ${message}.${stack()}`);
+    return 1;
+  }
+  const name = error instanceof Error ? error.name : "Error";
+  terminal.error(
+    `This is a bug in imm ${VERSION}: ${name}: ${message}${
+      stack() || "\nRun the command again with --verbose to see where it happened."
+    }\nPlease report it with the command, its output and what "imm doctor" prints.`,
+  );
+  return 1;
+}
+
+/** A full disk, a folder that may not be written, a file that went away. */
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && /\(os error \d+\)/.test(error.message);
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

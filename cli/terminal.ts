@@ -1,0 +1,122 @@
+/**
+ * Where a verb's words go: results to standard output, everything for people to standard error.
+ *
+ * @module
+ */
+
+import { NullProgress, PlainProgress, type Progress, TerminalProgress } from "./progress.ts";
+
+/** How much a verb says, and how. */
+export interface TerminalOptions {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  /** Receives standard output; tests put their own. */
+  readonly stdout?: Sink;
+  /** Receives standard error. */
+  readonly stderr?: Sink;
+}
+
+/** A stream of text that may be a terminal. */
+export interface Sink {
+  write(text: string): void;
+  readonly isTerminal: boolean;
+  /** Characters in a line of the terminal. */
+  columns(): number;
+}
+
+/** Standard output and standard error as a verb sees them. */
+export class Terminal {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  /** Whether standard error shows colours. */
+  readonly colors: boolean;
+  /** Whether standard output is a terminal: pictures may be drawn there. */
+  readonly interactive: boolean;
+  readonly #stdout: Sink;
+  readonly #stderr: Sink;
+  #progress: Progress | undefined;
+
+  constructor(options: TerminalOptions = {}) {
+    this.json = options.json ?? false;
+    this.quiet = options.quiet ?? false;
+    this.verbose = options.verbose ?? false;
+    this.#stdout = options.stdout ?? streamSink(Deno.stdout);
+    this.#stderr = options.stderr ?? streamSink(Deno.stderr);
+    // https://no-color.org: any value that is not empty. Deno.noColor knows it without permission.
+    this.colors = this.#stderr.isTerminal && !Deno.noColor;
+    this.interactive = this.#stdout.isTerminal;
+  }
+
+  /**
+   * Prints the result of a verb on standard output: with `--json` the value as one line of JSON,
+   * else the text. Numbers that JSON does not have (NaN, infinities) become null.
+   */
+  result(value: unknown, text: string | (() => string)): void {
+    this.#progress?.clear();
+    const line = this.json ? JSON.stringify(value) : typeof text === "string" ? text : text();
+    if (line !== "") this.#stdout.write(line + "\n");
+  }
+
+  /** Says something to people on standard error, unless `--quiet`. */
+  say(text: string): void {
+    if (this.quiet) return;
+    this.#progress?.clear();
+    this.#stderr.write(text + "\n");
+  }
+
+  /** Says it only with `--verbose`. */
+  detail(text: string): void {
+    if (this.verbose) this.say(text);
+  }
+
+  /** Warns on standard error, also with `--quiet`. */
+  warn(text: string): void {
+    this.#progress?.clear();
+    this.#stderr.write(`${this.#paint("33", "warning:")} ${text}\n`);
+  }
+
+  /** Prints an error; the program then ends. */
+  error(text: string): void {
+    this.#progress?.clear();
+    this.#stderr.write(`${this.#paint("31", "error:")} ${text}\n`);
+  }
+
+  /**
+   * Begins to show the progress of `total` units of work, named by `unit` (`images`). On a terminal
+   * it is a bar; otherwise a line now and then; with `--quiet` nothing. Call `finish()` at the end.
+   */
+  progress(label: string, total: number, unit: string): Progress {
+    const progress = this.quiet
+      ? new NullProgress()
+      : this.#stderr.isTerminal
+      ? new TerminalProgress(label, total, unit, this.#stderr)
+      : new PlainProgress(label, total, unit, this.#stderr);
+    this.#progress = progress;
+    return progress;
+  }
+
+  #paint(code: string, text: string): string {
+    return this.colors ? `\x1b[${code}m${text}\x1b[0m` : text;
+  }
+}
+
+/** A stream of the operating system as a sink. Writes are synchronous: nothing is lost on exit. */
+export function streamSink(stream: typeof Deno.stdout | typeof Deno.stderr): Sink {
+  const encoder = new TextEncoder();
+  return {
+    write(text) {
+      let bytes = encoder.encode(text);
+      while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+    },
+    isTerminal: stream.isTerminal(),
+    columns() {
+      try {
+        return Deno.consoleSize().columns;
+      } catch { // no terminal after all
+        return 80;
+      }
+    },
+  };
+}

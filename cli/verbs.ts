@@ -1,0 +1,25 @@
+/**
+ * The verbs that there are. Their files are imported when a verb is used, so that `imm --help`
+ * does not load the engine; the specifiers are literal, so that `deno compile` embeds them.
+ *
+ * @module
+ */
+
+import type { Verb } from "./verb.ts";
+
+/** A verb before its file is loaded. */
+export interface VerbEntry {
+  readonly name: string;
+  /** The same as in the verb's file. */
+  readonly summary: string;
+  readonly load: () => Promise<Verb>;
+}
+
+/** All verbs, in the order of the help. */
+export const verbs: readonly VerbEntry[] = [
+  {
+    name: "doctor",
+    summary: "show the devices, test them, and say what to do when none works",
+    load: async () => (await import("./doctor.ts")).verb,
+  },
+];
