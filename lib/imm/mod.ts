@@ -18,6 +18,7 @@ export * from "./parameterization.ts";
 export * from "./mapping.ts";
 export * from "./weighting.ts";
 export * from "./kernel.ts";
+export * from "./randomness.ts";
 export * from "./times.ts";
 export * from "./objective.ts";
 export * from "./precond.ts";

@@ -6,10 +6,11 @@
  * @module
  */
 
-import { deriveKey, hostNormal } from "../tensor/threefry.ts";
+import { hostNormal, type Key } from "../tensor/threefry.ts";
 import { interpolant } from "./interpolant.ts";
 import type { PrecondConfig } from "./parameterization.ts";
 import { type CallCoefficients, callCoefficients } from "./precond.ts";
+import { latentKey, restartKey } from "./randomness.ts";
 
 /** One step: x <- c_skip x + c_out F(c_in x, ...), then fresh noise for the restart sampler. */
 export interface SamplerStep extends CallCoefficients {
@@ -104,7 +105,7 @@ export async function sample(
  * @param size Elements per image.
  */
 export function latents(seeds: readonly number[], size: number, sigmaData: number): Float32Array {
-  return normalPerSeed(seeds, size, sigmaData, "latents");
+  return normals(seeds.map(latentKey), size, sigmaData);
 }
 
 /** Noise of the i-th restart of a batch, N(0, sigma_d^2), from the seeds of its images alone. */
@@ -114,18 +115,14 @@ export function restartNoise(
   sigmaData: number,
   restart: number,
 ): Float32Array {
-  return normalPerSeed(seeds, size, sigmaData, "restart", restart);
+  return normals(seeds.map((seed) => restartKey(seed, restart)), size, sigmaData);
 }
 
-function normalPerSeed(
-  seeds: readonly number[],
-  size: number,
-  scale: number,
-  ...purpose: (number | string)[]
-): Float32Array {
-  const all = new Float32Array(seeds.length * size);
-  for (const [i, seed] of seeds.entries()) {
-    const unit = hostNormal(deriveKey(seed, ...purpose), [1, size], 0);
+/** N(0, scale^2), `size` numbers per key. */
+function normals(keys: readonly Key[], size: number, scale: number): Float32Array {
+  const all = new Float32Array(keys.length * size);
+  for (const [i, key] of keys.entries()) {
+    const unit = hostNormal(key, [1, size], 0);
     for (let j = 0; j < size; j++) all[i * size + j] = scale * unit[j];
   }
   return all;

@@ -2,6 +2,7 @@
 
 import { deepEqual, equal, notDeepEqual, ok } from "node:assert/strict";
 import { immConfig } from "../../lib/imm/config.ts";
+import { trainingKey } from "../../lib/imm/randomness.ts";
 import {
   COEFFICIENTS,
   dropLabels,
@@ -11,12 +12,11 @@ import {
   sampleTimes,
   withTargets,
 } from "../../lib/imm/times.ts";
-import { deriveKey } from "../../lib/tensor/threefry.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson, goldenTensor, goldenTensors } from "../support/golden.ts";
 import { configOf } from "../support/imm_cases.ts";
 
-const key = deriveKey(3, "times", 17);
+const key = trainingKey(3, "times", 17);
 
 Deno.test("times are uniform, ordered, and inside eps and T", () => {
   const config = immConfig({ eps: 0.006 });
@@ -45,7 +45,7 @@ Deno.test("a group has the same times in every batch and on every shard, and new
   deepEqual(shard.t, whole.t.slice(5));
   deepEqual(shard.s, whole.s.slice(5));
   deepEqual(shard.r, whole.r.slice(5));
-  notDeepEqual(sampleTimes(config, deriveKey(3, "times", 18), 8).t, whole.t);
+  notDeepEqual(sampleTimes(config, trainingKey(3, "times", 18), 8).t, whole.t);
 });
 
 Deno.test("times use more bits than float32 has", () => {
@@ -104,4 +104,12 @@ Deno.test("labels are dropped at the asked rate, for the student alone or for bo
   deepEqual(both.target, student);
   deepEqual(dropLabels(config, labels.slice(40), 10, key, 40).student, student.slice(40));
   deepEqual(dropLabels(immConfig(), labels, 10, key).student, labels);
+});
+
+Deno.test("every purpose, step and seed has a key of its own", () => {
+  const purposes = ["times", "noise", "labels", "dropout", "augmentation"] as const;
+  const keys = [1, 2].flatMap((seed) =>
+    purposes.flatMap((purpose) => [0, 1, 2].map((step) => trainingKey(seed, purpose, step).join()))
+  );
+  equal(new Set(keys).size, keys.length);
 });
