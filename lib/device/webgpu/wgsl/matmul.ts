@@ -1,0 +1,82 @@
+/**
+ * Matrix products over strided memory. Thin ones, where tiles would be mostly empty, are done as
+ * reductions.
+ *
+ * @module
+ */
+
+import type { Access, MatmulKernel } from "../../../compile/plan.ts";
+import type { Dispatch, Target } from "../dispatch.ts";
+import { extent } from "./expression.ts";
+import { type GemmOperand, generateGemm } from "./gemm.ts";
+import type { Memory } from "./memory.ts";
+import { generateReduce } from "./reduce.ts";
+
+/** Below this many rows or columns a product is a reduction. */
+const THIN = 8;
+
+/** Code for a matrix product. */
+export function generateMatmul(kernel: MatmulKernel, target: Target): Dispatch[] {
+  const { batch, m, n, k, a, b, epilogue, label } = kernel;
+  if (Math.min(m, n) < THIN) return generateThin(kernel, target);
+  return generateGemm(
+    { batch, rows: m, columns: n, depth: k, epilogue, label },
+    target,
+    (memory) => [
+      matrixOperand(memory, a, [batch, m, k], 1, 2),
+      matrixOperand(memory, b, [batch, k, n], 2, 1),
+    ],
+  );
+}
+
+/** A matrix in memory as one side of a product; `line` and `k` are the numbers of its axes. */
+export function matrixOperand(
+  memory: Memory,
+  access: Access,
+  shape: readonly [number, number, number],
+  line: 1 | 2,
+  k: 1 | 2,
+): GemmOperand {
+  const vectorAlong = (axis: 1 | 2) =>
+    access.strides[axis] === 1 && shape[axis] % 4 === 0 && access.offset % 4 === 0 &&
+    access.strides[3 - axis] % 4 === 0 && (shape[0] === 1 || access.strides[0] % 4 === 0);
+  const lanes = vectorAlong(k) ? "k" : vectorAlong(line) ? "line" : "scalar";
+  const view = memory.view(access, extent(shape, access), { vector: lanes !== "scalar" });
+  const stride = (axis: number) => shape[axis] === 1 ? 0 : access.strides[axis];
+  return {
+    lanes,
+    declare(name) {
+      const at = `batch * ${stride(0)}u + line * ${stride(line)}u + k * ${stride(k)}u`;
+      const [type, zero, load] = lanes === "scalar"
+        ? ["f32", "0.0", view.load(at)]
+        : ["vec4<f32>", "vec4<f32>(0.0)", view.load4(at)];
+      return `fn ${name}(batch: u32, line: u32, k: u32) -> ${type} {
+if (k >= ${shape[k]}u) { return ${zero}; }
+return ${load};
+}
+`;
+    },
+  };
+}
+
+function generateThin(kernel: MatmulKernel, target: Target): Dispatch[] {
+  const { batch, m, n, k, a, b, epilogue, label } = kernel;
+  const [ab, am, ak] = a.strides;
+  const [bb, bk, bn] = b.strides;
+  return generateReduce({
+    kind: "reduce",
+    body: {
+      shape: [batch, m, n, k],
+      operands: [{ ...a, strides: [ab, am, 0, ak] }, { ...b, strides: [bb, 0, bn, bk] }],
+      instrs: [
+        { op: "load", operand: 0 },
+        { op: "load", operand: 1 },
+        { op: "map", fn: "mul", args: [0, 1] },
+      ],
+    },
+    keptRank: 3,
+    reductions: [{ fn: "sum", value: 2 }],
+    epilogue,
+    label,
+  }, target);
+}
