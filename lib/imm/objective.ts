@@ -47,9 +47,9 @@ export interface ObjectiveInputs {
   /** Row-major [COEFFICIENTS.length, G], uploaded from `packCoefficients`. */
   readonly coefficients: Tensor;
   /**
-   * The network: from c_in x, of the shape of x, to the raw output F of that shape. The caller
-   * gives each pass its c_noise, its labels and, for `target: "ema"`, its weights; both passes
-   * share augmentation labels and the dropout mask.
+   * The network: from c_in x, of the shape of x, to the raw output F of that shape. Called for the
+   * target, then for the student. The caller gives each pass its c_noise, its labels and, for
+   * `target: "ema"`, its weights; both passes share augmentation labels and the dropout mask.
    */
   readonly network: (xIn: Tensor, pass: Pass) => Tensor;
   /**
@@ -59,7 +59,7 @@ export interface ObjectiveInputs {
   readonly batchGroups?: number;
 }
 
-/** The objective and what it is made of. All but `xT` and `xR` are for reading, not for training. */
+/** The objective, and for those who look inside, what it is made of. */
 export interface Objective {
   /** What is minimised: the sum of `lossGroup` over `batchGroups`. Shape []. */
   readonly loss: Tensor;
@@ -97,9 +97,11 @@ export function objective(config: ImmConfig, inputs: ObjectiveInputs): Objective
   };
   const xT = add(mul(data, c.alphaT), mul(n, c.sigmaT));
   const xR = add(mul(data, c.alphaR), mul(n, c.sigmaR));
-  const yT = denoise(xT, c.cInT, c.cSkipT, c.cOutT, "student");
-  // Where r = s, c_skip is 1 and c_out is 0: the target is x_s itself, whatever the network says.
+  // The target goes first: it keeps nothing for a backward pass, so its memory is free again when
+  // the student's begins to pile up. Where r = s, c_skip is 1 and c_out is 0: the target is x_s
+  // itself, whatever the network says.
   const yR = stopGradient(denoise(xR, c.cInR, c.cSkipR, c.cOutR, "target"));
+  const yT = denoise(xT, c.cInT, c.cSkipT, c.cOutT, "student");
 
   const lossGroup = groupLosses(config, yT, yR, flat(c.weight), flat(c.kernelWeight));
   return {
