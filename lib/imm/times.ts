@@ -23,8 +23,8 @@ export interface GroupTimes {
  * t ~ U(eps, T), s | t ~ U(eps, t), both ends excluded, and r(s, t), for `groups` groups.
  *
  * Group g of a key has the same times in every batch and on every shard: pass the number of the
- * shard's first group. All 64 random bits of a draw are used, so that the smallest gaps the paper
- * trains on are resolved.
+ * shard's first group. Draws have 52 random bits, for the smallest gaps that the
+ * paper trains on are below float32's resolution.
  */
 export function sampleTimes(
   config: ImmConfig,
