@@ -100,8 +100,8 @@ export class OnnxGraph {
     return this.#node(operator, inputs, attributes, this.#freeName(operator.toLowerCase()));
   }
 
-  /** Makes a value an output of the model under this name. */
-  output(value: OnnxValue, name: string, type: OnnxType, shape: OnnxShape): void {
+  /** Makes a value an output of the model under this name; without a shape any will do. */
+  output(value: OnnxValue, name: string, type: OnnxType, shape?: OnnxShape): void {
     this.#node("Identity", [value], {}, name);
     this.#outputs.push(valueInfo(name, type, shape));
   }
@@ -162,15 +162,18 @@ function typeOf(data: Float32Array | BigInt64Array | Int32Array | Uint8Array): O
   return data instanceof Int32Array ? "int32" : "uint8";
 }
 
-function valueInfo(name: string, type: OnnxType, shape: OnnxShape): MessageWriter {
-  const dimensions = new MessageWriter();
-  for (const size of shape) {
-    const dimension = new MessageWriter();
-    if (typeof size === "string") dimension.string(2, size);
-    else dimension.int(1, size);
-    dimensions.message(1, dimension);
+function valueInfo(name: string, type: OnnxType, shape?: OnnxShape): MessageWriter {
+  const tensor = new MessageWriter().int(1, TYPE_CODES[type]);
+  if (shape) {
+    const dimensions = new MessageWriter();
+    for (const size of shape) {
+      const dimension = new MessageWriter();
+      if (typeof size === "string") dimension.string(2, size);
+      else dimension.int(1, size);
+      dimensions.message(1, dimension);
+    }
+    tensor.message(2, dimensions);
   }
-  const tensor = new MessageWriter().int(1, TYPE_CODES[type]).message(2, dimensions);
   return new MessageWriter().string(1, name).message(2, new MessageWriter().message(1, tensor));
 }
 

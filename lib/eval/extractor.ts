@@ -1,0 +1,38 @@
+/**
+ * What a feature extractor is: images in, one vector for each out.
+ *
+ * @module
+ */
+
+import type { ImageBatch } from "./images.ts";
+
+/** Vectors of a batch of images. */
+export interface Extracted {
+  /** Row-major `[count, dimension]`. */
+  readonly features: Float32Array;
+  /** Row-major `[count, classes]`, before the softmax, where the extractor classifies. */
+  readonly logits?: Float32Array;
+}
+
+/** Turns images into feature vectors. Statistics of different extractors are not comparable. */
+export interface FeatureExtractor extends AsyncDisposable {
+  /** Short name, for example `pixels` or `inception-2015-tf1`. */
+  readonly id: string;
+  /** SHA-256, in hex, of what determines the features: weights and preprocessing. */
+  readonly hash: string;
+  /** Length of a feature vector. */
+  readonly dimension: number;
+  /** Number of classes of the logits; undefined where there are none. */
+  readonly classes?: number;
+  /** How many images it likes to be given at once. */
+  readonly batch: number;
+  /**
+   * @throws {UsageError} when it cannot take images of this size
+   */
+  extract(images: ImageBatch): Promise<Extracted>;
+}
+
+/** SHA-256 of some bytes, in hex. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}

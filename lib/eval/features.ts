@@ -1,0 +1,255 @@
+/**
+ * Feature extraction with any network in an ONNX file, run by onnxruntime-web on the CPU.
+ *
+ * The package's main entry resolves to its build for Node, which is the one to use in Deno: it
+ * finds its WebAssembly through the file system, runs several threads (1.9x with two, and the
+ * same bits), and works in Workers as it is; the builds for browsers do neither.
+ *
+ * @module
+ */
+
+import type { InferenceSession, Tensor } from "npm:onnxruntime-web@1.30.0";
+import { z } from "npm:zod@4.1.12";
+import { FormatError, UsageError } from "../errors.ts";
+import { readOnnxMetadata } from "../format/onnx.ts";
+import { readFileBytes } from "../format/source.ts";
+import { type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
+import { type ImageBatch, toBytes } from "./images.ts";
+
+/** Key of the description in the metadata of a model. */
+const METADATA_KEY = "imm.extractor";
+
+const perChannel = z.union([z.number(), z.array(z.number()).min(1).max(4)]);
+const output = z.strictObject({ name: z.string(), size: z.int().positive() });
+
+const descriptionSchema = z.strictObject({
+  version: z.literal(1),
+  id: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/),
+  input: z.strictObject({
+    name: z.string(),
+    height: z.int().positive().nullable(),
+    width: z.int().positive().nullable(),
+    channels: z.union([z.literal(1), z.literal(3)]),
+    layout: z.enum(["NCHW", "NHWC"]),
+    type: z.enum(["float32", "uint8"]),
+    scale: perChannel.default(1),
+    offset: perChannel.default(0),
+  }),
+  features: output,
+  logits: output.optional(),
+  batch: z.int().positive().max(1024).default(32),
+});
+
+/**
+ * How to use a network as an extractor. `input.height` and `width` are null where the network
+ * itself resizes; a float32 input gets `byte * scale + offset` (numbers, or one per channel), a
+ * uint8 input the bytes. Networks always run on `batch` images, the last of them repeated at the
+ * end of a set, so that a vector does not depend on how images are grouped.
+ */
+export type ExtractorDescription = z.output<typeof descriptionSchema>;
+
+/** Options of {@link OnnxExtractor.load}. */
+export interface OnnxExtractorOptions {
+  /** Overrides the description within the file; for models of others, which have none. */
+  readonly description?: z.input<typeof descriptionSchema>;
+  /**
+   * Threads of the runtime; counts from the first model that is loaded. Default: the processors,
+   * 8 at most; one in a compiled program.
+   */
+  readonly threads?: number;
+}
+
+/** The description as the metadata of a model: an entry for `OnnxGraph.metadata`. */
+export function descriptionMetadata(
+  description: z.input<typeof descriptionSchema>,
+): [string, string] {
+  return [METADATA_KEY, JSON.stringify(descriptionSchema.parse(description))];
+}
+
+/** An extractor in an ONNX file. */
+export class OnnxExtractor implements FeatureExtractor {
+  readonly id: string;
+  readonly dimension: number;
+  readonly classes?: number;
+  readonly batch: number;
+
+  private constructor(
+    readonly description: ExtractorDescription,
+    readonly hash: string,
+    private readonly session: InferenceSession,
+    private readonly tensorType: typeof Tensor,
+  ) {
+    this.id = description.id;
+    this.dimension = description.features.size;
+    this.classes = description.logits?.size;
+    this.batch = description.batch;
+  }
+
+  /**
+   * Loads a model.
+   *
+   * @param model path of the file, or its bytes
+   * @throws {FormatError} when it is no ONNX model, has no valid description, or does not have
+   * the inputs and outputs of the description
+   */
+  static async load(
+    model: string | Uint8Array<ArrayBuffer>,
+    options: OnnxExtractorOptions = {},
+  ): Promise<OnnxExtractor> {
+    const name = typeof model === "string" ? model : "the extractor";
+    const bytes = typeof model === "string" ? await readFileBytes(model) : model;
+    const embedded = readOnnxMetadata(bytes, name).get(METADATA_KEY);
+    const description = parseDescription(options.description ?? embedded, name);
+    const hashes = [await sha256(bytes)];
+    if (options.description) hashes.push(JSON.stringify(description));
+    const hash = hashes.length === 1
+      ? hashes[0]
+      : await sha256(new TextEncoder().encode(hashes.join("\n")));
+
+    // Loaded here, so that a program that extracts nothing does not install it.
+    const runtime = await import("npm:onnxruntime-web@1.30.0");
+    runtime.env.logLevel = "error";
+    runtime.env.wasm.numThreads = options.threads ?? defaultThreads();
+    let session: InferenceSession;
+    try {
+      session = await runtime.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+    } catch (error) {
+      throw new FormatError(
+        `${name} cannot be run: ${error instanceof Error ? error.message : error}`,
+        { cause: error },
+      );
+    }
+    const { input, features, logits } = description;
+    const missing = [
+      ...[input.name].filter((item) => !session.inputNames.includes(item)),
+      ...[features, logits].flatMap((item) => item ? [item.name] : [])
+        .filter((item) => !session.outputNames.includes(item)),
+    ];
+    if (missing.length > 0) {
+      await session.release();
+      throw new FormatError(
+        `${name} has no ${missing.join(", ")}; its inputs are ${session.inputNames.join(", ")} ` +
+          `and its outputs ${session.outputNames.join(", ")}. Correct the description.`,
+      );
+    }
+    return new OnnxExtractor(description, hash, session, runtime.Tensor);
+  }
+
+  async extract(images: ImageBatch): Promise<Extracted> {
+    const { input, features, logits } = this.description;
+    const wrongSize = (input.height !== null && input.height !== images.height) ||
+      (input.width !== null && input.width !== images.width);
+    if (wrongSize || (images.channels !== input.channels && images.channels !== 1)) {
+      throw new UsageError(
+        `The extractor ${this.id} needs images of ${input.height ?? "any"}x` +
+          `${input.width ?? "any"}x${input.channels}, found ${images.height}x${images.width}x` +
+          `${images.channels}.`,
+      );
+    }
+    const result = {
+      features: new Float32Array(images.count * features.size),
+      logits: logits && new Float32Array(images.count * logits.size),
+    };
+    for (let first = 0; first < images.count; first += this.batch) {
+      const count = Math.min(this.batch, images.count - first);
+      const feeds = { [input.name]: this.#input(images, first) };
+      const outputs = await this.session.run(feeds);
+      result.features.set(
+        this.#output(outputs[features.name], features, count),
+        first * features.size,
+      );
+      if (logits && result.logits) {
+        result.logits.set(this.#output(outputs[logits.name], logits, count), first * logits.size);
+      }
+    }
+    return result;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.session.release();
+  }
+
+  /** `batch` images from `first`; where the set ends its last image is repeated. */
+  #input(images: ImageBatch, first: number): Tensor {
+    const { channels, layout, type, scale, offset } = this.description.input;
+    const { height, width } = images;
+    const pixels = height * width;
+    const size = this.batch * channels * pixels;
+    const data = type === "uint8" ? new Uint8Array(size) : new Float32Array(size);
+    // A float32 input takes floats as they are: a generator's images need no rounding to bytes.
+    const source = type === "uint8" ? toBytes(images.data) : images.data;
+    const isByte = source instanceof Uint8Array;
+    const [pixelStep, channelStep] = layout === "NHWC" ? [channels, 1] : [1, pixels];
+    for (let i = 0; i < this.batch; i++) {
+      const image = Math.min(first + i, images.count - 1);
+      for (let c = 0; c < channels; c++) {
+        const factor = type === "uint8" ? 1 : channelValue(scale, c);
+        const term = type === "uint8" ? 0 : channelValue(offset, c);
+        // Gray images are repeated where the network wants colours.
+        const from = image * pixels * images.channels + Math.min(c, images.channels - 1);
+        const to = i * channels * pixels + c * channelStep;
+        for (let p = 0; p < pixels; p++) {
+          const value = source[from + p * images.channels];
+          const byte = isByte ? value : (Math.min(1, Math.max(-1, value)) + 1) * 127.5;
+          data[to + p * pixelStep] = byte * factor + term;
+        }
+      }
+    }
+    const shape = layout === "NHWC"
+      ? [this.batch, height, width, channels]
+      : [this.batch, channels, height, width];
+    return new this.tensorType(type, data, shape);
+  }
+
+  #output(tensor: Tensor, { name, size }: z.output<typeof output>, count: number): Float32Array {
+    if (tensor.type !== "float32" || tensor.size !== this.batch * size) {
+      throw new FormatError(
+        `The output ${name} of the extractor ${this.id} must be float32 with ${size} numbers ` +
+          `per image, found ${tensor.type} [${tensor.dims.join(", ")}] for ${this.batch} images.`,
+      );
+    }
+    return (tensor.data as Float32Array).subarray(0, count * size);
+  }
+}
+
+function channelValue(value: number | number[], channel: number): number {
+  return typeof value === "number" ? value : value[channel];
+}
+
+/** One thread in a compiled program, where the runtime's own worker file may be missing. */
+function defaultThreads(): number {
+  return Deno.build.standalone ? 1 : Math.min(8, navigator.hardwareConcurrency);
+}
+
+function parseDescription(description: unknown, name: string): ExtractorDescription {
+  if (description === undefined) {
+    throw new FormatError(
+      `${name} does not describe itself as an extractor; give a description of its input and ` +
+        `outputs.`,
+    );
+  }
+  let value = description;
+  if (typeof description === "string") {
+    try {
+      value = JSON.parse(description);
+    } catch (error) {
+      throw new FormatError(`The description in ${name} is no JSON.`, { cause: error });
+    }
+  }
+  const parsed = descriptionSchema.safeParse(value);
+  if (!parsed.success) {
+    throw new FormatError(
+      `The description of the extractor ${name} is not valid: ${z.prettifyError(parsed.error)}`,
+    );
+  }
+  const { channels, scale, offset } = parsed.data.input;
+  for (const list of [scale, offset]) {
+    if (typeof list !== "number" && list.length !== channels) {
+      throw new FormatError(
+        `The description of the extractor ${name} needs a number per channel (${channels}), ` +
+          `found ${list.length}.`,
+      );
+    }
+  }
+  return parsed.data;
+}
