@@ -1,0 +1,281 @@
+/**
+ * A network being trained: its state on the device, and the step that changes it. What the data
+ * are and when things are saved is the trainer's business (trainer.ts).
+ *
+ * @module
+ */
+
+import { compile } from "../compile/compile.ts";
+import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
+import type { Device, Executable } from "../device/device.ts";
+import { type GroupTimes, type ImmConfig, noiseLabels, packCoefficients } from "../imm/mod.ts";
+import type { Network } from "../models/network.ts";
+import { createNetwork } from "../models/registry.ts";
+import type { HostTensor, StateDict } from "../nn/parameters.ts";
+import { type Key, sizeOf } from "../tensor/mod.ts";
+import { type OptimizerConfig, updateNumbers } from "./optimizer.ts";
+import {
+  gradientProgram,
+  STEP_SUMS,
+  type TrainingArenas,
+  trainingArenas,
+  updateProgram,
+} from "./programs.ts";
+
+/** How a learner is set up. */
+export interface LearnerConfig {
+  readonly imm: ImmConfig;
+  readonly optimizer: OptimizerConfig;
+  /** Samples per step. */
+  readonly batch: number;
+  /** Samples per pass through the network; divides `batch`. */
+  readonly microBatch: number;
+  /** Whether steps are given a `maxNorm`. */
+  readonly clip: boolean;
+  /** Whether steps are given their noise instead of a key for it. */
+  readonly givenNoise?: boolean;
+  /** Whether the outputs of both passes can be read back, for tests. */
+  readonly inspect?: boolean;
+}
+
+/** One step's data, for the whole batch. */
+export interface StepBatch {
+  /** [batch, ...sample], channels last. */
+  readonly x: Float32Array;
+  readonly times: GroupTimes;
+  /** Labels of the two passes, null for none; left out where the network has no classes. */
+  readonly labels?: {
+    readonly student: readonly (number | null)[];
+    readonly target: readonly (number | null)[];
+  };
+  /** [batch, augmentDim] */
+  readonly augment?: Float32Array;
+  readonly noiseKey: Key;
+  readonly dropoutKey: Key;
+  /** [batch, ...sample], already times sigma_d; with `givenNoise`. */
+  readonly noise?: Float32Array;
+}
+
+/** Rates of one step. */
+export interface StepRates {
+  readonly lr: number;
+  readonly emaDecay: number;
+  /** Largest norm of the gradient, with `clip`. */
+  readonly maxNorm?: number;
+}
+
+/** What is summed over the steps since the last reset. */
+export type StepSums = Record<typeof STEP_SUMS[number], number>;
+
+/** Arenas that hold one value per parameter and belong to the state of a run. */
+const STATE = ["parameters", "ema", "m", "v"] as const;
+
+/** Names of the parts of {@link LearnerState}. */
+export type StatePart = typeof STATE[number];
+
+/** Everything that a resumed run needs of a learner, by official names. */
+export interface LearnerState {
+  /** Steps taken. */
+  readonly step: number;
+  readonly parts: Readonly<Record<StatePart, StateDict>>;
+  readonly sums: StepSums;
+}
+
+/** A network on a device with all that its training needs. */
+export class Learner {
+  /** Steps taken. */
+  step = 0;
+  readonly #buffers: Readonly<Record<keyof TrainingArenas, ArenaBuffer>>;
+
+  private constructor(
+    private readonly device: Device,
+    readonly network: Network,
+    readonly config: LearnerConfig,
+    buffers: Record<keyof TrainingArenas, ArenaBuffer>,
+    private readonly gradients: Executable,
+    private readonly update: Executable,
+  ) {
+    this.#buffers = buffers;
+  }
+
+  /** Plans both programs and allocates everything; parameters are zero until loaded. */
+  static async create(device: Device, network: Network, config: LearnerConfig): Promise<Learner> {
+    const { imm, optimizer, clip } = config;
+    const arenas = trainingArenas(network);
+    const target = imm.target === "ema" ? createNetwork(network.config) : network;
+    const gradientPlan = compile(
+      gradientProgram({ student: network, target }, imm, arenas, config),
+    );
+    const updatePlan = compile(updateProgram(arenas, optimizer, clip));
+    const buffers = Object.fromEntries(
+      Object.entries(arenas).map(([name, arena]) => [name, new ArenaBuffer(device, arena)]),
+    ) as Record<keyof TrainingArenas, ArenaBuffer>;
+    const memory = arenaMap(...Object.values(buffers));
+    // The target network's own arenas are the average's memory.
+    memory.set(target.parameters.arena, buffers[target === network ? "parameters" : "ema"].buffer);
+    memory.set(target.parameters.frozen, buffers.frozen.buffer);
+    const [gradients, update] = [
+      await device.prepare(gradientPlan, memory),
+      await device.prepare(updatePlan, memory),
+    ];
+    return new Learner(device, network, config, buffers, gradients, update);
+  }
+
+  /** The averaged weights' memory, for sampling while training. */
+  get averaged(): { readonly parameters: ArenaBuffer; readonly frozen: ArenaBuffer } {
+    return { parameters: this.#buffers.ema, frozen: this.#buffers.frozen };
+  }
+
+  /** Starts from these weights: the average equals them, moments are zero. */
+  initialize(weights: ReadonlyMap<string, HostTensor>, source?: string): void {
+    const { trainable, frozen } = this.network.parameters.adopt(weights, source);
+    this.#buffers.parameters.writeAll(trainable);
+    this.#buffers.ema.writeAll(trainable);
+    this.#buffers.frozen.writeAll(frozen);
+    const zeros = new Float32Array(trainable.length);
+    this.#buffers.m.writeAll(zeros);
+    this.#buffers.v.writeAll(zeros);
+    this.step = 0;
+    this.resetSums();
+  }
+
+  /** Enqueues one step. */
+  run(batch: StepBatch, rates: StepRates): void {
+    const { microBatch } = this.config;
+    for (let first = 0; first < this.config.batch; first += microBatch) {
+      this.gradients.run(this.#microBatch(batch, first));
+    }
+    this.step++;
+    this.update.run({
+      numbers: updateNumbers(this.config.optimizer, this.step, rates.lr, rates.emaDecay),
+      ...(this.config.clip ? { maxNorm: Float32Array.of(rates.maxNorm!) } : {}),
+    });
+  }
+
+  /** Outputs of the last micro-batch; with `inspect` also yT, yR, studentOutput, targetOutput. */
+  async inspect(names: readonly string[]): Promise<Record<string, Float32Array>> {
+    return await this.gradients.read(names) as Record<string, Float32Array>;
+  }
+
+  /** Norm of the last gradient, before clipping. */
+  async gradientNorm(): Promise<number> {
+    return (await this.update.read(["gradientNorm"])).gradientNorm[0];
+  }
+
+  /** Reads what was summed up since the last reset. */
+  async sums(): Promise<StepSums> {
+    const { arena } = this.#buffers.sums;
+    const values = await this.#buffers.sums.readAll();
+    return Object.fromEntries(
+      STEP_SUMS.map((name) => [name, values[arena.entries.get(name)!.offset]]),
+    ) as StepSums;
+  }
+
+  resetSums(sums: StepSums = { loss: 0, gradientNorm: 0 }): void {
+    for (const name of STEP_SUMS) this.#buffers.sums.write(name, Float32Array.of(sums[name]));
+  }
+
+  /** Gradients of the last batch by official name and layout. */
+  async readGradients(): Promise<StateDict> {
+    return this.#stateDict(await this.#buffers.gradients.readAll(), new Float32Array());
+  }
+
+  /** The averaged weights as a state dict. */
+  async averagedWeights(): Promise<StateDict> {
+    const frozen = await this.#buffers.frozen.readAll();
+    return this.network.parameters.stateDict({
+      trainable: await this.#buffers.ema.readAll(),
+      frozen,
+    });
+  }
+
+  /** Reads the state of the run. */
+  async save(): Promise<LearnerState> {
+    const frozen = await this.#buffers.frozen.readAll();
+    const parts = {} as Record<StatePart, StateDict>;
+    for (const part of STATE) {
+      parts[part] = this.#stateDict(
+        await this.#buffers[part].readAll(),
+        part === "ema" ? frozen : new Float32Array(),
+      );
+    }
+    return { step: this.step, parts, sums: await this.sums() };
+  }
+
+  /** Continues from a saved state. @throws {FormatError} when it is of another network */
+  restore(state: LearnerState, source: string): void {
+    const { parameters } = this.network;
+    const { frozen } = parameters.adopt(state.parts.ema, source);
+    this.#buffers.frozen.writeAll(frozen);
+    for (const part of STATE) {
+      // Moments have no frozen parameters and no buffers: the average lends them its own.
+      const complete = new Map([...state.parts.ema, ...state.parts[part]]);
+      this.#buffers[part].writeAll(parameters.adopt(complete, source).trainable);
+    }
+    this.step = state.step;
+    this.resetSums(state.sums);
+  }
+
+  /** Waits for the device. @throws {DeviceError} when something went wrong on it */
+  finish(): Promise<void> {
+    return this.device.finish();
+  }
+
+  free(): void {
+    this.gradients.destroy();
+    this.update.destroy();
+    for (const buffer of Object.values(this.#buffers)) buffer.free();
+  }
+
+  /** Trainable entries alone unless frozen ones are given. */
+  #stateDict(trainable: Float32Array, frozen: Float32Array): StateDict {
+    const { parameters } = this.network;
+    if (frozen.length > 0 || parameters.frozen.length === 0) {
+      return parameters.stateDict({ trainable, frozen });
+    }
+    const all = parameters.stateDict({
+      trainable,
+      frozen: new Float32Array(parameters.frozen.length),
+    });
+    for (const name of all.keys()) if (!parameters.arena.entries.has(name)) all.delete(name);
+    return all;
+  }
+
+  /** Inputs of the gradient program for the samples from `first` on. */
+  #microBatch(batch: StepBatch, first: number): Record<string, Float32Array | Int32Array> {
+    const { imm, microBatch, givenNoise } = this.config;
+    const size = sizeOf(this.network.sampleShape);
+    const end = first + microBatch;
+    const [group, groupEnd] = [first / imm.M, end / imm.M];
+    const times: GroupTimes = {
+      s: batch.times.s.subarray(group, groupEnd),
+      r: batch.times.r.subarray(group, groupEnd),
+      t: batch.times.t.subarray(group, groupEnd),
+    };
+    const told = noiseLabels(imm, times);
+    const { augmentDim } = this.network.conditioning;
+    const augment = batch.augment?.subarray(first * augmentDim, end * augmentDim);
+    const key = ([k0, k1]: Key) => Int32Array.of(k0, k1, first);
+    return {
+      x: batch.x.subarray(first * size, end * size),
+      coefficients: packCoefficients(imm, times),
+      dropoutKey: key(batch.dropoutKey),
+      ...(givenNoise
+        ? { noise: batch.noise!.subarray(first * size, end * size) }
+        : { noiseKey: key(batch.noiseKey) }),
+      ...(microBatch < this.config.batch ? { keep: Float32Array.of(first > 0 ? 1 : 0) } : {}),
+      ...this.network.conditioningValues({
+        cNoiseT: told.student.first,
+        cNoiseS: told.student.second,
+        labels: batch.labels?.student.slice(first, end),
+        augment,
+      }, "student."),
+      ...this.network.conditioningValues({
+        cNoiseT: told.target.first,
+        cNoiseS: told.target.second,
+        labels: batch.labels?.target.slice(first, end),
+        augment,
+      }, "target."),
+    };
+  }
+}

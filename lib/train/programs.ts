@@ -1,0 +1,195 @@
+/**
+ * The two programs of a training step. The first computes the gradients of one micro-batch and
+ * leaves them in an arena; after all micro-batches of a batch the second updates the parameters.
+ *
+ * @module
+ */
+
+import type { Program } from "../compile/program.ts";
+import { type ImmConfig, type Objective, objective, type Pass } from "../imm/mod.ts";
+import { COEFFICIENTS } from "../imm/times.ts";
+import type { Conditioning, Network } from "../models/network.ts";
+import {
+  add,
+  Arena,
+  div,
+  grad,
+  input,
+  minimum,
+  mul,
+  randomNormal,
+  reshape,
+  sqrt,
+  square,
+  sum,
+  type Tensor,
+  type Update,
+} from "../tensor/mod.ts";
+import {
+  type OptimizerConfig,
+  type OptimizerState,
+  optimizerStep,
+  UPDATE_NUMBERS,
+} from "./optimizer.ts";
+
+/** Random stream of the noise. Layers use streams for dropout, under a key of their own. */
+const NOISE_STREAM = 0;
+
+/** The arenas of a training run. All but the last two have the layout of the parameters. */
+export interface TrainingArenas {
+  readonly parameters: Arena;
+  readonly gradients: Arena;
+  readonly m: Arena;
+  readonly v: Arena;
+  readonly ema: Arena;
+  /** Parameters that never change. */
+  readonly frozen: Arena;
+  /** Sums over the steps since the last report. */
+  readonly sums: Arena;
+}
+
+/** What is summed up on the device between reports, one number each. */
+export const STEP_SUMS = ["loss", "gradientNorm"] as const;
+
+/** The arenas for a network. */
+export function trainingArenas(network: Network): TrainingArenas {
+  const { arena: parameters, frozen } = network.parameters;
+  const sums = new Arena("sums");
+  for (const name of STEP_SUMS) sums.add(name, []);
+  return {
+    parameters,
+    gradients: parameters.like("gradients"),
+    m: parameters.like("m"),
+    v: parameters.like("v"),
+    ema: parameters.like("ema"),
+    frozen,
+    sums,
+  };
+}
+
+/** Choices of the gradient program. */
+export interface GradientOptions {
+  /** Samples per run, a multiple of M. */
+  readonly microBatch: number;
+  /** Samples over which the loss is averaged. */
+  readonly batch: number;
+  /** Whether the noise is uploaded (`noise`) instead of drawn on the device (from `noiseKey`). */
+  readonly givenNoise?: boolean;
+  /** Whether raw outputs and samples of both passes can be read back. */
+  readonly inspect?: boolean;
+}
+
+/** The network of each pass: the same, unless the target is an average of the weights. */
+export type PassNetworks = Readonly<Record<Pass, Network>>;
+
+/**
+ * Gradients of one micro-batch.
+ *
+ * Inputs: `x` [b, ...sample]; `coefficients` from `packCoefficients`; the network's conditioning
+ * with the prefixes `student.` and `target.`; `noiseKey` i32[3] or `noise`; `dropoutKey` i32[3];
+ * with accumulation `keep` [], 0 for the first micro-batch of a batch and 1 for the others.
+ * Output: `lossGroup` [G].
+ */
+export function gradientProgram(
+  networks: PassNetworks,
+  config: ImmConfig,
+  arenas: TrainingArenas,
+  { microBatch, batch, givenNoise = false, inspect = false }: GradientOptions,
+): Program {
+  const shape = [microBatch, ...networks.student.sampleShape];
+  const x = input("x", shape);
+  const coefficients = input("coefficients", [COEFFICIENTS.length, microBatch / config.M]);
+  const noiseInput = givenNoise ? input("noise", shape) : input("noiseKey", [3], "i32");
+  const noise = givenNoise
+    ? noiseInput
+    : mul(randomNormal(noiseInput, shape, NOISE_STREAM), config.sigmaData);
+  const dropoutKey = input("dropoutKey", [3], "i32");
+  const keep = input("keep", []);
+  const conditioning: Record<Pass, Conditioning> = {
+    student: networks.student.conditioningInputs(microBatch, "student."),
+    target: networks.target.conditioningInputs(microBatch, "target."),
+  };
+  const outputs: Partial<Record<Pass, Tensor>> = {};
+  const built = objective(config, {
+    x,
+    noise,
+    coefficients,
+    network: (xIn, pass) => {
+      // One key for both passes: student and target share the dropout mask.
+      const F = networks[pass].forward(xIn, conditioning[pass], { dropoutKey });
+      outputs[pass] = F;
+      return F;
+    },
+    batchGroups: batch / config.M,
+  });
+  const names = [...arenas.parameters.entries.keys()];
+  const gradients = grad(built.loss, names.map((name) => arenas.parameters.tensor(name)));
+  const accumulate = microBatch < batch;
+  const updates: Update[] = names.map((name, i) => {
+    const target = arenas.gradients.tensor(name);
+    return { target, value: accumulate ? add(mul(target, keep), gradients[i]) : gradients[i] };
+  });
+  const lossSum = arenas.sums.tensor("loss");
+  updates.push({ target: lossSum, value: add(lossSum, built.loss) });
+  return {
+    label: "gradients",
+    inputs: [
+      x,
+      coefficients,
+      noiseInput,
+      dropoutKey,
+      ...(accumulate ? [keep] : []),
+      ...Object.values(conditioning).flatMap((c) => Object.values(c)).filter((t) => t !== null),
+    ],
+    outputs: { lossGroup: built.lossGroup, ...(inspect ? inspected(built, outputs) : {}) },
+    updates,
+  };
+}
+
+function inspected(built: Objective, F: Partial<Record<Pass, Tensor>>): Record<string, Tensor> {
+  return {
+    yT: built.yT,
+    yR: built.yR,
+    studentOutput: F.student!,
+    targetOutput: F.target!,
+  };
+}
+
+/**
+ * One optimiser step.
+ *
+ * Inputs: `numbers` from `updateNumbers`; with clipping `maxNorm` []. Output: `gradientNorm` [], of
+ * the gradient before clipping.
+ */
+export function updateProgram(
+  arenas: TrainingArenas,
+  optimizer: OptimizerConfig,
+  clip: boolean,
+): Program {
+  const numbers = input("numbers", [UPDATE_NUMBERS]);
+  const maxNorm = input("maxNorm", []);
+  const gradient = arenas.gradients.whole();
+  const norm = sqrt(sum(square(gradient)));
+  // As torch.nn.utils.clip_grad_norm_.
+  const factor = minimum(div(maxNorm, add(norm, 1e-6)), 1);
+  const old: OptimizerState = {
+    parameters: arenas.parameters.whole(),
+    m: arenas.m.whole(),
+    v: arenas.v.whole(),
+    ema: arenas.ema.whole(),
+  };
+  const next = optimizerStep(optimizer, old, clip ? mul(gradient, factor) : gradient, numbers);
+  const normSum = arenas.sums.tensor("gradientNorm");
+  return {
+    label: "update",
+    inputs: clip ? [numbers, maxNorm] : [numbers],
+    outputs: { gradientNorm: reshape(norm, []) },
+    updates: [
+      ...(["parameters", "m", "v", "ema"] as const).map((name) => ({
+        target: old[name],
+        value: next[name],
+      })),
+      { target: normSum, value: add(normSum, norm) },
+    ],
+  };
+}
