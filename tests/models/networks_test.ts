@@ -1,8 +1,16 @@
-import { NET_CASES } from "../support/net_cases.ts";
-import { evaluateGraph } from "../support/reference.ts";
+/**
+ * Layers and networks against the official ones, without a device. Layers are evaluated as graphs
+ * and compiled, so that a failure says which of the two is wrong; whole networks only compiled.
+ */
 
-for (const { name, run } of NET_CASES) {
-  Deno.test(`reference, ${name}`, async () => {
-    await run((outputs, data) => Promise.resolve(evaluateGraph(outputs, data)));
-  });
+import { evaluatePlan, evaluateReference } from "../support/evaluators.ts";
+import { LAYER_CASES } from "../support/layer_cases.ts";
+import { NET_CASES } from "../support/net_cases.ts";
+
+for (const { name, run } of LAYER_CASES) {
+  Deno.test(`graph: ${name}`, () => run(evaluateReference));
+}
+
+for (const { name, run } of [...LAYER_CASES, ...NET_CASES]) {
+  Deno.test(`plan: ${name}`, () => run(evaluatePlan));
 }

@@ -7,9 +7,10 @@ import { Conv2d, type ConvOptions } from "../../lib/nn/conv.ts";
 import { fromDevice, type HostTensor, ParameterStore } from "../../lib/nn/parameters.ts";
 import { grad, input, mul, reshape, silu, sum, type Tensor } from "../../lib/tensor/mod.ts";
 import { assertClose } from "./close.ts";
+import type { Evaluate } from "./evaluators.ts";
 import { goldenJson, type GoldenTensor, goldenTensor, goldenTensors } from "./golden.ts";
 import { toDeviceLayout } from "./layout.ts";
-import type { Evaluate, NetCase } from "./net_cases.ts";
+import type { NetCase } from "./net_cases.ts";
 
 /** What the fixture says about a case; which of these it has depends on `op`. */
 interface OpCase {

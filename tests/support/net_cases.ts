@@ -13,16 +13,10 @@ import { createNetwork } from "../../lib/models/registry.ts";
 import { fromDevice, type HostTensor } from "../../lib/nn/parameters.ts";
 import { grad, input, mul, sum, type Tensor } from "../../lib/tensor/mod.ts";
 import { assertClose } from "./close.ts";
+import type { Evaluate } from "./evaluators.ts";
 import { goldenJson, type GoldenTensor, goldenTensor, goldenTensors } from "./golden.ts";
 import { hashedValues } from "./hash.ts";
 import { permuteArray, toDeviceLayout } from "./layout.ts";
-import type { GraphData } from "./reference.ts";
-
-/** Values of graph tensors, by whatever device is tested. */
-export type Evaluate = (
-  outputs: readonly Tensor[],
-  data: GraphData,
-) => Promise<readonly ArrayLike<number>[]>;
 
 /** One comparison with a fixture; `run` throws where they differ. */
 export interface NetCase {
