@@ -106,19 +106,8 @@ export class OnnxExtractor implements FeatureExtractor {
       ? hashes[0]
       : await sha256(new TextEncoder().encode(hashes.join("\n")));
 
-    // Loaded here, so that a program that extracts nothing does not install it.
-    const runtime = await import("npm:onnxruntime-web@1.30.0");
-    runtime.env.logLevel = "error";
-    runtime.env.wasm.numThreads = options.threads ?? defaultThreads();
-    let session: InferenceSession;
-    try {
-      session = await runtime.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
-    } catch (error) {
-      throw new FormatError(
-        `${name} cannot be run: ${error instanceof Error ? error.message : error}`,
-        { cause: error },
-      );
-    }
+    const runtime = await loadRuntime(options.threads ?? defaultThreads());
+    const session = await createSession(runtime, bytes, name);
     const { input, features, logits } = description;
     const missing = [
       ...[input.name].filter((item) => !session.inputNames.includes(item)),
@@ -209,6 +198,36 @@ export class OnnxExtractor implements FeatureExtractor {
       );
     }
     return (tensor.data as Float32Array).subarray(0, count * size);
+  }
+}
+
+type Runtime = typeof import("npm:onnxruntime-web@1.30.0");
+
+/** Imports the runtime when it is first needed: a program that extracts nothing never does. */
+async function loadRuntime(threads: number): Promise<Runtime> {
+  const runtime = await import("npm:onnxruntime-web@1.30.0");
+  runtime.env.logLevel = "error";
+  runtime.env.wasm.numThreads = threads;
+  return runtime;
+}
+
+async function createSession(
+  runtime: Runtime,
+  bytes: Uint8Array<ArrayBuffer>,
+  name: string,
+): Promise<InferenceSession> {
+  // The first session starts the runtime's threads, for which it puts Node's Worker in the place
+  // of the global one and leaves it there; every Worker of this program would break after that.
+  const { Worker } = globalThis;
+  try {
+    return await runtime.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+  } catch (error) {
+    throw new FormatError(
+      `${name} cannot be run: ${error instanceof Error ? error.message : error}`,
+      { cause: error },
+    );
+  } finally {
+    globalThis.Worker = Worker;
   }
 }
 
