@@ -78,7 +78,8 @@ function table(rows: readonly Row[], left = Math.max(...rows.map(([name]) => nam
   }).join("\n");
 }
 
-function wrap(text: string, width: number): string[] {
+/** Breaks text into lines of at most `width` characters, between words. */
+export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
     const line = lines.at(-1);

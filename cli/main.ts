@@ -10,17 +10,23 @@ import { VERSION } from "../lib/version.ts";
 import { programHelp, verbHelp } from "./help.ts";
 import { Terminal, type TerminalOptions } from "./terminal.ts";
 import { parseVerb } from "./verb.ts";
-import { verbs } from "./verbs.ts";
+import { type VerbEntry, verbs as allVerbs } from "./verbs.ts";
 
-/** Runs the command line and returns the exit code. Never throws. */
+type Streams = Pick<TerminalOptions, "stdout" | "stderr">;
+
+/**
+ * Runs the command line and returns the exit code. Never throws. Tests give their own streams and
+ * verbs.
+ */
 export async function main(
   args: readonly string[],
-  streams: Pick<TerminalOptions, "stdout" | "stderr"> = {},
+  streams: Streams = {},
+  verbs: readonly VerbEntry[] = allVerbs,
 ): Promise<number> {
   // Errors can come before the options are parsed, and --verbose must hold for them too.
   const verbose = args.includes("--verbose") || args.includes("-v");
   try {
-    return await dispatch(args, streams);
+    return await dispatch(args, streams, verbs);
   } catch (error) {
     return report(error, new Terminal({ ...streams, verbose }));
   }
@@ -28,7 +34,8 @@ export async function main(
 
 async function dispatch(
   args: readonly string[],
-  streams: Pick<TerminalOptions, "stdout" | "stderr">,
+  streams: Streams,
+  verbs: readonly VerbEntry[],
 ): Promise<number> {
   const terminal = new Terminal(streams);
   const [first, ...rest] = args;

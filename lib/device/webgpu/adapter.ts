@@ -6,6 +6,7 @@
 
 import { DeviceError } from "../../errors.ts";
 import type { Target } from "./dispatch.ts";
+import { HARDWARE_TILES, SOFTWARE_TILES } from "./tiles.ts";
 
 /** What is known of an adapter, for people and for the choice of kernels. */
 export interface AdapterSummary {
@@ -77,6 +78,7 @@ export async function openAdapter(): Promise<OpenAdapter> {
       maxThreads: gpu.limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupBytes: gpu.limits.maxComputeWorkgroupStorageSize,
       wantedWorkgroups: software ? 8 : 256,
+      tiles: software ? SOFTWARE_TILES : HARDWARE_TILES,
     },
   };
 }
@@ -87,7 +89,7 @@ export const NO_ADAPTER = "expected a WebGPU adapter but found none; install a V
   "mesa-vulkan-drivers libvulkan1)";
 
 /** Whether the adapter runs on the processor. */
-function isSoftware(adapter: GPUAdapter): boolean {
+export function isSoftware(adapter: GPUAdapter): boolean {
   const info = adapter.info as GPUAdapterInfo & { readonly isFallbackAdapter?: boolean };
   return info.isFallbackAdapter === true ||
     /llvmpipe|lavapipe|swiftshader|software|basic render/i.test(info.description);

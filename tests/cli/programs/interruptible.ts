@@ -1,0 +1,32 @@
+/** A command whose only verb works until it is interrupted, for interrupt_test.ts. */
+
+import { interruptible } from "../../../cli/interrupt.ts";
+import { main } from "../../../cli/main.ts";
+import { defineVerb } from "../../../cli/verb.ts";
+
+const verb = defineVerb({
+  name: "work",
+  summary: "work until interrupted",
+  usage: "work",
+  options: {},
+  positionals: { value: "HOW", help: "politely, rudely or deafly" },
+  examples: [],
+  async run(args, terminal) {
+    await interruptible(terminal, async (signal) => {
+      terminal.result(null, "ready");
+      await new Promise<void>((resolve) => {
+        const timer = setInterval(() => {}, 1000);
+        if (args._[0] === "deafly") return;
+        signal.addEventListener("abort", () => {
+          clearInterval(timer);
+          resolve();
+        });
+      });
+      terminal.result(null, "saved");
+      if (args._[0] === "rudely") signal.throwIfAborted();
+    }, "Stopped; the work is saved.");
+  },
+});
+
+const entry = { name: verb.name, summary: verb.summary, load: () => Promise.resolve(verb) };
+Deno.exit(await main(Deno.args, {}, [entry]));
