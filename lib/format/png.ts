@@ -6,8 +6,9 @@
  * @module
  */
 
-import { crc32, deflateSync, inflateSync } from "node:zlib";
+import { deflateSync, inflateSync } from "node:zlib";
 import { FormatError } from "../errors.ts";
+import { checksum } from "./checksum.ts";
 import { type Image, type ImageShape, MAX_PIXELS } from "./pixels.ts";
 
 const SIGNATURE = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A];
@@ -130,7 +131,7 @@ function readHeader(bytes: Uint8Array, name: string): Header {
   const width = fields.getUint32(16);
   const height = fields.getUint32(20);
   const [bitDepth, colourType, compression, filter, interlace] = bytes.subarray(24, 29);
-  if (fields.getUint32(8) !== 13 || crc32(bytes.subarray(12, 29)) !== fields.getUint32(29)) {
+  if (fields.getUint32(8) !== 13 || checksum(bytes.subarray(12, 29)) !== fields.getUint32(29)) {
     throw new FormatError(`${name} is corrupt: the checksum of its header is wrong.`);
   }
   if (width === 0 || height === 0 || width * height > MAX_PIXELS) {
@@ -176,7 +177,7 @@ function readChunks(
       throw new FormatError(`${name} is truncated: it ends within a chunk at byte ${at}.`);
     }
     const type = chunkName(bytes, at);
-    if (crc32(bytes.subarray(at + 4, end - 4)) !== fields.getUint32(end - 4)) {
+    if (checksum(bytes.subarray(at + 4, end - 4)) !== fields.getUint32(end - 4)) {
       throw new FormatError(
         `${name} is corrupt: the checksum of its chunk at byte ${at} is wrong.`,
       );
@@ -311,7 +312,7 @@ function chunk(type: string, content: Uint8Array): Uint8Array {
   fields.setUint32(0, content.length);
   for (let i = 0; i < 4; i++) bytes[4 + i] = type.charCodeAt(i);
   bytes.set(content, 8);
-  fields.setUint32(8 + content.length, crc32(bytes.subarray(4, 8 + content.length)));
+  fields.setUint32(8 + content.length, checksum(bytes.subarray(4, 8 + content.length)));
   return bytes;
 }
 

@@ -9,8 +9,8 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
 import { FormatError } from "../errors.ts";
+import { checksum } from "./checksum.ts";
 import { inflateExactly } from "./inflate.ts";
 import { type ByteSource, bytesSource, openFileSource, sliceSource } from "./source.ts";
 
@@ -98,7 +98,7 @@ class Archive implements ZipArchive {
     const bytes = entry.method === "stored"
       ? await data.read(0, data.size)
       : await inflateExactly(piecesOf(data), data.size, entry.size, data.name);
-    const found = crc32(bytes);
+    const found = checksum(bytes);
     if (found !== entry.crc32) {
       throw new FormatError(
         `${data.name} is corrupt: expected the checksum ${hex(entry.crc32)}, found ${hex(found)}.`,

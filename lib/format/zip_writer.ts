@@ -5,9 +5,9 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
 import { FormatError } from "../errors.ts";
 import type { ChunkWriter } from "./atomic.ts";
+import { checksum } from "./checksum.ts";
 
 /** How a member is written. */
 export interface ZipMemberOptions {
@@ -77,7 +77,7 @@ export class ZipWriter {
     const dataStart = this.#position;
     const counted = (async function* () {
       for await (const chunk of chunks) {
-        crc = crc32(chunk, crc);
+        crc = checksum(chunk, crc);
         found += chunk.length;
         yield chunk;
       }

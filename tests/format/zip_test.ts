@@ -112,6 +112,22 @@ Deno.test("a written npz is read back, and is the same bytes every time", async 
   });
 });
 
+Deno.test("a producer may reuse the memory of its pieces", async () => {
+  await withTempFolder(async (folder) => {
+    const path = join(folder, "a.npz");
+    const piece = new Uint8Array(100_000);
+    const data = function* () {
+      for (let i = 1; i <= 5; i++) yield piece.fill(i);
+    };
+    for (const compress of [false, true]) {
+      await writeNpz(path, [["arr_0", { type: "u8", shape: [5, 100_000], data }]], { compress });
+      using file = await NpzFile.open(path);
+      const array = await file.array("arr_0");
+      for (let i = 0; i < 5; i++) assert(array.rows(i, 1).bytes.every((byte) => byte === i + 1));
+    }
+  });
+});
+
 Deno.test("members of an archive on disk are read at random, empty ones and folders included", async () => {
   await withTempFolder(async (folder) => {
     const path = join(folder, name);

@@ -1,0 +1,120 @@
+/**
+ * What a set of training images is, whatever file it came from.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { FormatError } from "../errors.ts";
+
+/** Images of one size with 8 bits per channel, each with a label or all without. */
+export interface Dataset extends Disposable {
+  /** What reports and error messages call it: usually its path. */
+  readonly name: string;
+  /** Number of images. */
+  readonly length: number;
+  /** Height, width and channels (1 grey, 2 grey+alpha, 3 RGB, 4 RGBA) of every image. */
+  readonly imageShape: readonly [height: number, width: number, channels: number];
+  /** Number of classes; 0 when the images have no labels. Labels are below it. */
+  readonly labelCount: number;
+  /** Names of the classes, where the files give some. */
+  readonly labelNames: readonly string[] | null;
+  /** The pixels of image `index`, HWC. They may be shared: do not change them. */
+  image(index: number): Uint8Array;
+  /** The class of image `index`, or null when the images have no labels. */
+  label(index: number): number | null;
+  /**
+   * SHA-256 over shape, pixels and labels, in hexadecimal: the same images and labels give the
+   * same hash from any container. Reads every image the first time.
+   */
+  contentHash(): string;
+  /** Releases files; images must not be asked for afterwards. */
+  close(): void;
+}
+
+/** What {@link Dataset} asks for, less what follows from the rest. */
+export abstract class BaseDataset implements Dataset {
+  abstract readonly name: string;
+  abstract readonly length: number;
+  abstract readonly imageShape: readonly [height: number, width: number, channels: number];
+  abstract readonly labelCount: number;
+  readonly labelNames: readonly string[] | null = null;
+  #hash: string | null = null;
+
+  abstract image(index: number): Uint8Array;
+  abstract label(index: number): number | null;
+
+  contentHash(): string {
+    if (this.#hash !== null) return this.#hash;
+    const hash = createHash("sha256");
+    hash.update(JSON.stringify([this.length, ...this.imageShape, this.labelCount]));
+    for (let i = 0; i < this.length; i++) hash.update(this.image(i));
+    if (this.labelCount > 0) {
+      hash.update(Int32Array.from({ length: this.length }, (_, i) => this.label(i)!));
+    }
+    return this.#hash = hash.digest("hex");
+  }
+
+  close(): void {}
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** A data set that is in memory. */
+export class ArrayDataset extends BaseDataset {
+  readonly length: number;
+  readonly labelCount: number;
+
+  /**
+   * @param pixels all images, one after the other
+   * @param labels one per image, or null
+   * @throws {FormatError} when there are no images, or the labels do not fit them
+   */
+  constructor(
+    readonly name: string,
+    readonly imageShape: readonly [height: number, width: number, channels: number],
+    private readonly pixels: Uint8Array,
+    private readonly labels: Int32Array | null,
+  ) {
+    super();
+    const [height, width, channels] = imageShape;
+    this.length = pixels.length / (height * width * channels);
+    if (!(this.length >= 1)) throw new FormatError(`${name} has no images.`);
+    this.labelCount = labels === null ? 0 : countLabels(labels, this.length, name);
+  }
+
+  override image(index: number): Uint8Array {
+    const size = this.pixels.length / this.length;
+    return this.pixels.subarray(index * size, (index + 1) * size);
+  }
+
+  override label(index: number): number | null {
+    return this.labels === null ? null : this.labels[index];
+  }
+}
+
+/**
+ * Checks labels and counts the classes: one more than the largest label.
+ *
+ * @throws {FormatError} when their number is not that of the images, or one is negative
+ */
+export function countLabels(labels: Int32Array, images: number, name: string): number {
+  if (labels.length !== images) {
+    throw new FormatError(`${name} has ${images} images but ${labels.length} labels.`);
+  }
+  let largest = 0;
+  for (const label of labels) {
+    if (label < 0 || label >= MAX_LABELS) {
+      throw new FormatError(
+        `${name} has the label ${label}; expected numbers from 0 to ${MAX_LABELS - 1}.`,
+      );
+    }
+    largest = Math.max(largest, label);
+  }
+  return largest + 1;
+}
+
+/** A label beyond it is a mistake: networks have a row of weights per class. */
+const MAX_LABELS = 2 ** 20;

@@ -1,0 +1,103 @@
+/**
+ * A folder of files, be it a folder on the disk or a zip archive.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { describeFileError } from "../format/source.ts";
+import type { ByteSource } from "../format/source.ts";
+import { openZip } from "../format/zip.ts";
+
+/** Files by their path relative to the tree's root, with `/` between the parts, sorted. */
+export interface FileTree extends Disposable {
+  readonly name: string;
+  readonly paths: readonly string[];
+  /** The path of a file for error messages. */
+  describe(path: string): string;
+  /** The whole file, or its first `most` bytes. */
+  readSync(path: string, most?: number): Uint8Array;
+  close(): void;
+}
+
+/**
+ * Lists the files under a folder, in all its sub-folders, without hidden ones.
+ *
+ * @throws {FormatError} when a folder cannot be read
+ */
+export async function openFolderTree(root: string): Promise<FileTree> {
+  const paths: string[] = [];
+  const pending = [""];
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    const location = join(root, folder);
+    try {
+      for await (const entry of Deno.readDir(location)) {
+        if (entry.name.startsWith(".")) continue;
+        const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+        const info = entry.isSymlink ? await Deno.stat(join(root, path)) : entry;
+        // A link to a folder could lead back here; a link to a file is as good as the file.
+        if (info.isDirectory && !entry.isSymlink) pending.push(path);
+        else if (info.isFile) paths.push(path);
+      }
+    } catch (error) {
+      throw describeFileError(error, location);
+    }
+  }
+  return {
+    name: root,
+    paths: paths.sort(),
+    describe: (path) => join(root, path),
+    readSync: (path, most) => readSync(join(root, path), most),
+    close() {},
+    [Symbol.dispose]() {},
+  };
+}
+
+/**
+ * The members of a zip archive as files. Stored ones (as in the archives of EDM and StyleGAN) are
+ * read when they are needed, compressed ones are decompressed into memory now.
+ *
+ * @throws {FormatError} when the archive is damaged
+ */
+export async function openZipTree(path: string): Promise<FileTree> {
+  const archive = await openZip(path);
+  try {
+    const sources = new Map<string, ByteSource>();
+    for (const name of archive.members.keys()) {
+      const hidden = name.split("/").some((part) => part.startsWith(".")) ||
+        name.startsWith("__MACOSX/");
+      if (!hidden) sources.set(name, await archive.open(name));
+    }
+    return {
+      name: path,
+      paths: [...sources.keys()].sort(),
+      describe: (name) => `${path}:${name}`,
+      readSync(name, most = Infinity) {
+        const source = sources.get(name)!;
+        return source.readSync(0, Math.min(most, source.size));
+      },
+      close: () => archive.close(),
+      [Symbol.dispose]: () => archive.close(),
+    };
+  } catch (error) {
+    archive.close();
+    throw error;
+  }
+}
+
+function readSync(path: string, most?: number): Uint8Array {
+  try {
+    if (most === undefined) return Deno.readFileSync(path);
+    using file = Deno.openSync(path, { read: true });
+    const bytes = new Uint8Array(most);
+    let filled = 0;
+    while (filled < most) {
+      const count = file.readSync(bytes.subarray(filled));
+      if (count === null) break;
+      filled += count;
+    }
+    return bytes.subarray(0, filled);
+  } catch (error) {
+    throw describeFileError(error, path);
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * From what a person types to a data set.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { FormatError } from "../errors.ts";
+import { describeFileError } from "../format/source.ts";
+import { didYouMean } from "../suggest.ts";
+import type { Dataset } from "./dataset.ts";
+import { openDigits } from "./digits.ts";
+import { openFolderTree, openZipTree } from "./file_tree.ts";
+import { type FolderOptions, openFolderDataset } from "./folder_dataset.ts";
+import { findIdxImages, isIdxName, openIdxDataset } from "./idx_dataset.ts";
+import { openNpzDataset } from "./npz_dataset.ts";
+import { PaddedDataset } from "./padded_dataset.ts";
+
+/** How a data set is opened. */
+export interface OpenOptions extends FolderOptions {
+  /** Pads the images with black to squares of this size; 0 leaves them as they are. */
+  readonly padTo?: number;
+}
+
+/** Data sets that need no files, by name. */
+const BUILT_IN: ReadonlyMap<string, () => Promise<Dataset>> = new Map([["digits", openDigits]]);
+
+/**
+ * Opens a data set.
+ *
+ * @param spec one of
+ * - `digits`: 1,797 handwritten digits, 8 x 8, which are part of the program;
+ * - a folder of PNG or JPEG files, or a zip archive of such a folder (see folder_dataset.ts);
+ * - a folder with `train-images-idx3-ubyte` and its labels, or the path of one IDX file of images,
+ *   gzipped or not;
+ * - an npz file with `arr_0` (and labels in `arr_1`).
+ * @throws {FormatError} when there is no such thing, or it is damaged; the sentence names the file
+ */
+export async function openDataset(spec: string, options: OpenOptions = {}): Promise<Dataset> {
+  const dataset = await openPlain(spec, options);
+  const { padTo = 0 } = options;
+  if (padTo === 0) return dataset;
+  try {
+    return new PaddedDataset(dataset, padTo);
+  } catch (error) {
+    dataset.close();
+    throw error;
+  }
+}
+
+async function openPlain(spec: string, options: FolderOptions): Promise<Dataset> {
+  const builtIn = BUILT_IN.get(spec);
+  if (builtIn !== undefined) return await builtIn();
+  const info = await stat(spec);
+  if (info.isDirectory) {
+    const names = [...Deno.readDirSync(spec)].filter((entry) => !entry.isDirectory)
+      .map((entry) => entry.name);
+    const images = findIdxImages(spec, names);
+    if (images !== null) return await openIdxDataset(images);
+    return await openFolderDataset(await openFolderTree(spec), options);
+  }
+  const lower = spec.toLowerCase();
+  if (lower.endsWith(".npz")) return await openNpzDataset(spec);
+  if (lower.endsWith(".zip")) return await openFolderDataset(await openZipTree(spec), options);
+  if (isIdxName(spec)) return await openIdxDataset(spec);
+  throw new FormatError(
+    `${spec} is no kind of data set that is known: expected a folder of pictures, or a file that ` +
+      `ends in .npz, .zip, or -idx3-ubyte (with .gz or without).`,
+  );
+}
+
+async function stat(spec: string): Promise<Deno.FileInfo> {
+  try {
+    return await Deno.stat(spec);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw describeFileError(error, spec);
+    const names = [...BUILT_IN.keys()];
+    throw new FormatError(
+      `There is no data set "${spec}": expected ${names.join(", ")}, or the path of a folder or ` +
+        `file, and ${join(Deno.cwd(), spec)} does not exist${didYouMean(spec, names)}.`,
+    );
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Images with a black border, so that a network which halves them several times can have 28 x 28
+ * digits as 32 x 32.
+ *
+ * @module
+ */
+
+import { FormatError } from "../errors.ts";
+import { BaseDataset, type Dataset } from "./dataset.ts";
+
+/** Another data set, its images in the middle of squares of `size`. Closes the other one. */
+export class PaddedDataset extends BaseDataset {
+  readonly name: string;
+  readonly length: number;
+  readonly imageShape: readonly [height: number, width: number, channels: number];
+  readonly labelCount: number;
+  override readonly labelNames: readonly string[] | null;
+
+  /** @throws {FormatError} when the images are larger than `size` already */
+  constructor(private readonly inner: Dataset, size: number) {
+    super();
+    const [height, width, channels] = inner.imageShape;
+    if (height > size || width > size) {
+      throw new FormatError(
+        `${inner.name} has images of ${width} x ${height}, which cannot be padded to ${size} x ` +
+          `${size}.`,
+      );
+    }
+    this.name = inner.name;
+    this.length = inner.length;
+    this.imageShape = [size, size, channels];
+    this.labelCount = inner.labelCount;
+    this.labelNames = inner.labelNames;
+  }
+
+  override image(index: number): Uint8Array {
+    const [height, width, channels] = this.inner.imageShape;
+    const [size] = this.imageShape;
+    const pixels = this.inner.image(index);
+    const padded = new Uint8Array(size * size * channels);
+    const top = (size - height) >> 1;
+    const left = (size - width) >> 1;
+    for (let row = 0; row < height; row++) {
+      const line = pixels.subarray(row * width * channels, (row + 1) * width * channels);
+      padded.set(line, ((top + row) * size + left) * channels);
+    }
+    return padded;
+  }
+
+  override label(index: number): number | null {
+    return this.inner.label(index);
+  }
+
+  override close(): void {
+    this.inner.close();
+  }
+}
