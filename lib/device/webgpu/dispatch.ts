@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { Tile } from "./tiles.ts";
+
 /** Number of the scratch buffer that the executable owns, beside the buffers of the plan. */
 export const SCRATCH = -1;
 
@@ -52,6 +54,8 @@ export interface Target {
   readonly maxWorkgroupBytes: number;
   /** Workgroups that keep the device busy; reductions are split until there are about as many. */
   readonly wantedWorkgroups: number;
+  /** Tiles for matrix products to choose from. */
+  readonly tiles: readonly Tile[];
 }
 
 /**

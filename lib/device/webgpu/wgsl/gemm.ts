@@ -22,6 +22,7 @@ import {
   type Target,
   workgroupNumber,
 } from "../dispatch.ts";
+import type { Tile } from "../tiles.ts";
 import { BoundExpression, Library } from "./expression.ts";
 import { Memory } from "./memory.ts";
 import { combinePartials } from "./reduce.ts";
@@ -51,37 +52,7 @@ export interface Gemm {
   readonly label: string;
 }
 
-/** Tile of a workgroup, and block of a thread, in rows and columns; `depth` is the slice of k. */
-export interface Tile {
-  readonly rows: number;
-  readonly columns: number;
-  readonly depth: number;
-  readonly threadRows: number;
-  readonly threadColumns: number;
-}
-
-const tile = (
-  rows: number,
-  columns: number,
-  depth: number,
-  threadRows: number,
-  threadColumns: number,
-): Tile => ({ rows, columns, depth, threadRows, threadColumns });
-
-/**
- * The menu. Graphics processors hide latency with many threads and like square blocks; software
- * rasterisers pay for every line of text and for every barrier.
- */
-const HARDWARE_TILES = [
-  tile(64, 64, 16, 8, 4),
-  tile(64, 32, 16, 4, 4),
-  tile(32, 64, 16, 4, 4),
-  tile(32, 32, 16, 4, 4),
-  tile(64, 16, 16, 4, 4),
-  tile(16, 64, 16, 4, 4),
-  tile(16, 16, 16, 4, 4),
-];
-const SOFTWARE_TILES = HARDWARE_TILES;
+const LANES = ["x", "y", "z", "w"];
 
 /** The tile for a product, the number of parts that k is cut into, and the length of a part. */
 export interface GemmPlan {
@@ -95,10 +66,9 @@ export function planGemm(
   { batch, rows, columns, depth }: Pick<Gemm, "batch" | "rows" | "columns" | "depth">,
   target: Target,
 ): GemmPlan {
-  const menu = target.software ? SOFTWARE_TILES : HARDWARE_TILES;
-  let best = menu[0];
+  let best = target.tiles[0];
   let bestCost = Infinity;
-  for (const candidate of menu) {
+  for (const candidate of target.tiles) {
     const tiles = Math.ceil(rows / candidate.rows) * Math.ceil(columns / candidate.columns) * batch;
     // Work per tile: arithmetic plus the loads of its two edges, which favours large tiles.
     const work = candidate.rows * candidate.columns + 8 * (candidate.rows + candidate.columns);
@@ -187,8 +157,8 @@ let ty = local / ${threadsAcross}u;
 ${accumulators.map((name) => `var ${name} = vec4<f32>(0.0);`).join("\n")}
 let end = min((split + 1u) * ${part}u, ${depth}u);
 for (var k0 = split * ${part}u; k0 < end; k0 += ${tile.depth}u) {
-${stage("tileA", "loadA", a.lanes, "row0", tile.rows, tile.depth, threads)}
-${stage("tileB", "loadB", b.lanes, "column0", tile.columns, tile.depth, threads)}
+${stage("tileA", "loadA", a.lanes, "row0", tile.rows, tile, threads)}
+${stage("tileB", "loadB", b.lanes, "column0", tile.columns, tile, threads)}
 workgroupBarrier();
 ${multiply(tile)}
 workgroupBarrier();
@@ -225,16 +195,14 @@ function stage(
   lanes: GemmOperand["lanes"],
   line0: string,
   lines: number,
-  depth: number,
+  { depth, rolled }: Tile,
   threads: number,
 ): string {
   const quads = lines / 4;
   const slices = depth / 4;
   const blocks = quads * slices;
-  const out: string[] = [];
-  for (let first = 0; first < blocks; first += threads) {
+  const copyBlock = (block: string): string => {
     // Neighbouring threads read neighbouring memory.
-    const block = first === 0 ? "local" : `(local + ${first}u)`;
     const [q, s] = lanes === "k"
       ? [`${block} / ${slices}u`, `${block} % ${slices}u`]
       : [`${block} % ${quads}u`, `${block} / ${quads}u`];
@@ -245,7 +213,7 @@ function stage(
       : lanes === "k"
       ? [
         ...four.map((i) => `let v${i} = ${load}(batch, line + ${i}u, k);`),
-        ...["x", "y", "z", "w"].map((lane, i) =>
+        ...LANES.map((lane, i) =>
           `${at(i)} = vec4<f32>(${four.map((j) => `v${j}.${lane}`).join(", ")});`
         ),
       ]
@@ -254,30 +222,38 @@ function stage(
           four.map((j) => `${load}(batch, line + ${j}u, k + ${i}u)`).join(", ")
         });`
       );
-    const guard = first + threads > blocks ? `if (${block} < ${blocks}u) ` : "";
-    out.push(`${guard}{
-let q = ${q}; let s = ${s};
+    return `let q = ${q}; let s = ${s};
 let line = ${line0} + q * 4u; let k = k0 + s * 4u;
-${copy.join("\n")}
-}`);
+${copy.join("\n")}`;
+  };
+  if (rolled) {
+    return `for (var block = local; block < ${blocks}u; block += ${threads}u) {
+${copyBlock("block")}
+}`;
+  }
+  const out: string[] = [];
+  for (let first = 0; first < blocks; first += threads) {
+    const block = first === 0 ? "local" : `(local + ${first}u)`;
+    const guard = first + threads > blocks ? `if (${block} < ${blocks}u) ` : "";
+    out.push(`${guard}{\n${copyBlock(block)}\n}`);
   }
   return out.join("\n");
 }
 
-/** One slice of k times the other, unrolled. */
+/** One slice of k times the other. */
 function multiply(tile: Tile): string {
   const rowQuads = tile.rows / 4;
   const columnQuads = tile.columns / 4;
   const threadQuads = tile.threadRows / 4;
   const across = tile.columns / tile.threadColumns;
   const out: string[] = [];
-  for (let k = 0; k < tile.depth; k++) {
+  for (let k = 0; k < tile.unroll; k++) {
     const statements: string[] = [];
     for (let q = 0; q < threadQuads; q++) {
-      statements.push(`let a${q} = tileA[ty * ${threadQuads}u + ${k * rowQuads + q}u];`);
+      statements.push(`let a${q} = tileA[atA + ${k * rowQuads + q}u];`);
     }
     for (let j = 0; j < tile.threadColumns / 4; j++) {
-      statements.push(`let b${j} = tileB[tx + ${k * columnQuads + j * across}u];`);
+      statements.push(`let b${j} = tileB[atB + ${k * columnQuads + j * across}u];`);
     }
     for (let i = 0; i < tile.threadRows; i++) {
       for (let j = 0; j < tile.threadColumns / 4; j++) {
@@ -287,35 +263,45 @@ function multiply(tile: Tile): string {
     }
     out.push(`{ ${statements.join(" ")} }`);
   }
-  return out.join("\n");
+  const a = `ty * ${threadQuads}u`;
+  if (tile.unroll === tile.depth) {
+    return `let atA = ${a}; let atB = tx;\n${out.join("\n")}`;
+  }
+  return `for (var kk = 0u; kk < ${tile.depth}u; kk += ${tile.unroll}u) {
+let atA = ${a} + kk * ${rowQuads}u; let atB = tx + kk * ${columnQuads}u;
+${out.join("\n")}
+}`;
 }
 
 /** Hands the block of a thread to `finish`. */
 function finishTile({ rows, columns }: Gemm, tile: Tile, vector: boolean): string {
   const across = tile.columns / tile.threadColumns;
-  const out = [`let row = row0 + ty * ${tile.threadRows}u;`];
-  for (let j = 0; j < tile.threadColumns / 4; j++) {
-    out.push(`let column${j + 1} = column0 + (tx + ${j * across}u) * 4u;`);
-  }
-  for (let i = 0; i < tile.threadRows; i++) {
-    for (let j = 0; j < tile.threadColumns / 4; j++) {
-      const conditions: string[] = [];
-      if (rows % tile.rows !== 0) conditions.push(`row + ${i}u < ${rows}u`);
-      const column = `column${j + 1}`;
-      const point = `(batch * ${rows}u + row + ${i}u) * ${columns}u + ${column}`;
-      if (vector) {
-        if (columns % tile.columns !== 0) conditions.push(`${column} < ${columns}u`);
-        const guard = conditions.length > 0 ? `if (${conditions.join(" && ")}) ` : "";
-        out.push(`${guard}{ finish(${point}, split, c${i}_${j}); }`);
-      } else {
-        ["x", "y", "z", "w"].forEach((lane, l) => {
-          const guards = [...conditions, `${column} + ${l}u < ${columns}u`];
-          out.push(
-            `if (${guards.join(" && ")}) { finish(${point} + ${l}u, split, c${i}_${j}.${lane}); }`,
-          );
-        });
-      }
+  const quads = tile.threadColumns / 4;
+  const hand = (i: string, j: string, value: string): string => {
+    const guards: string[] = [];
+    if (rows % tile.rows !== 0) guards.push(`row < ${rows}u`);
+    const place = `let row = row0 + ty * ${tile.threadRows}u + ${i};
+let column = column0 + (tx + ${j} * ${across}u) * 4u;
+let point = (batch * ${rows}u + row) * ${columns}u + column;
+`;
+    if (vector) {
+      if (columns % tile.columns !== 0) guards.push(`column < ${columns}u`);
+      const guard = guards.length > 0 ? `if (${guards.join(" && ")}) ` : "";
+      return `${place}${guard}{ finish(point, split, ${value}); }`;
     }
+    const lanes = LANES.map((lane, l) =>
+      `if (${[...guards, `column + ${l}u < ${columns}u`].join(" && ")}) ` +
+      `{ finish(point + ${l}u, split, ${value}.${lane}); }`
+    );
+    return place + lanes.join("\n");
+  };
+  const names = registers(tile);
+  if (tile.rolled) {
+    return `var block = array<vec4<f32>, ${names.length}>(${names.join(", ")});
+for (var i = 0u; i < ${names.length}u; i++) {
+${hand(`i / ${quads}u`, `i % ${quads}u`, "block[i]")}
+}`;
   }
-  return out.join("\n");
+  return names.map((name, n) => `{\n${hand(`${Math.floor(n / quads)}u`, `${n % quads}u`, name)}\n}`)
+    .join("\n");
 }
