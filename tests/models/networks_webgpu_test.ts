@@ -3,6 +3,7 @@
 import { DeviceError } from "../../lib/errors.ts";
 import { WebGpuDevice } from "../../lib/device/webgpu/device.ts";
 import { evaluateOn } from "../support/evaluators.ts";
+import { FULL_CASES } from "../support/full_cases.ts";
 import { LAYER_CASES } from "../support/layer_cases.ts";
 import { NET_CASES } from "../support/net_cases.ts";
 
@@ -17,6 +18,14 @@ for (const { name, run } of [...LAYER_CASES, ...NET_CASES]) {
     ignore: device === null,
     fn: () => run(evaluateOn(device!)),
   });
+}
+
+// Full-size networks take minutes on a processor that acts as a GPU; IMM_TEST_FULL=1 runs them there.
+const full = device !== null &&
+  (!device.summary.software || Deno.env.get("IMM_TEST_FULL") === "1");
+
+for (const { name, run } of FULL_CASES) {
+  Deno.test({ name: `webgpu: ${name}`, ignore: !full, fn: () => run(evaluateOn(device!)) });
 }
 
 Deno.test({
