@@ -174,7 +174,7 @@ export class OnnxExtractor implements FeatureExtractor {
       for (let c = 0; c < channels; c++) {
         const factor = type === "uint8" ? 1 : channelValue(scale, c);
         const term = type === "uint8" ? 0 : channelValue(offset, c);
-        // Gray images are repeated where the network wants colours.
+        // Grey images are repeated where the network wants colours.
         const from = image * pixels * images.channels + Math.min(c, images.channels - 1);
         const to = i * channels * pixels + c * channelStep;
         for (let p = 0; p < pixels; p++) {

@@ -4,15 +4,15 @@
  * @module
  */
 
+import type { Dataset } from "../data/dataset.ts";
 import { UsageError } from "../errors.ts";
-import { NpzFile } from "../format/npz.ts";
 
 /** Images of one size, `[count, height, width, channels]`. */
 export interface ImageBatch {
   readonly count: number;
   readonly height: number;
   readonly width: number;
-  /** 1 (gray) or 3 (RGB). */
+  /** 1 (grey) or 3 (RGB). */
   readonly channels: number;
   /** Bytes 0 to 255, or floats on [-1, 1] as a generator makes them. */
   readonly data: Uint8Array | Float32Array;
@@ -41,47 +41,28 @@ export function toBytes(data: Uint8Array | Float32Array): Uint8Array {
 }
 
 /**
- * The images of an npz: `arr_0`, uint8 `[n, height, width, channels]`, and their labels `arr_1`
- * where it has them, as samples are exchanged in the field.
+ * The images of a data set: npz files, folders, archives.
  *
  * @param limit use the first images only
- * @throws {FormatError} when the file cannot be read
- * @throws {UsageError} when `arr_0` holds no images
+ * @throws {UsageError} when the images have an alpha channel
  */
-export async function npzImages(path: string, limit?: number): Promise<ImageSource> {
-  using file = await NpzFile.open(path);
-  const { type, shape } = await file.array("arr_0");
-  if (type !== "u8" || shape.length !== 4 || ![1, 3].includes(shape[3])) {
+export function datasetImages(dataset: Dataset, limit: number = dataset.length): ImageSource {
+  const [height, width, channels] = dataset.imageShape;
+  if (channels !== 1 && channels !== 3) {
     throw new UsageError(
-      `${path} holds no images: expected arr_0 as uint8 [n, height, width, 1 or 3], found ` +
-        `${type} [${shape.join(", ")}].`,
+      `${dataset.name} has images of ${channels} channels; only grey (1) and RGB (3) images can ` +
+        `be evaluated, so remove the alpha channel.`,
     );
   }
-  const [total, height, width, channels] = shape;
-  const count = Math.min(total, limit ?? total);
-  return {
-    name: path,
-    count,
-    async *batches(size) {
-      using file = await NpzFile.open(path);
-      const images = await file.array("arr_0");
-      const labels = file.names.includes("arr_1")
-        ? (await file.array("arr_1")).read().toInt32()
-        : undefined;
-      for (let start = 0; start < count; start += size) {
-        const rows = Math.min(size, count - start);
-        const data = images.rows(start, rows).bytes;
-        yield {
-          count: rows,
-          height,
-          width,
-          channels,
-          data,
-          labels: labels?.length === total ? labels.subarray(start, start + rows) : undefined,
-        };
-      }
-    },
-  };
+  const size = height * width * channels;
+  return generatedImages(dataset.name, Math.min(limit, dataset.length), (first, count) => {
+    const data = new Uint8Array(count * size);
+    for (let i = 0; i < count; i++) data.set(dataset.image(first + i), i * size);
+    const labels = dataset.labelCount === 0
+      ? undefined
+      : Int32Array.from({ length: count }, (_, i) => dataset.label(first + i) ?? -1);
+    return Promise.resolve({ count, height, width, channels, data, labels });
+  });
 }
 
 /**

@@ -95,7 +95,7 @@ Deno.test("OnnxExtractor feeds floats of a generator without rounding, and clamp
   assertClose(features, [255, 2 * 140.25 + 10, 3 * 140.25 + 20], { rel: 1e-6 });
 });
 
-Deno.test("OnnxExtractor repeats gray images where the network wants colours", async () => {
+Deno.test("OnnxExtractor repeats grey images where the network wants colours", async () => {
   const input = { ...DESCRIPTION.input, scale: 1, offset: 0 };
   await using extractor = await OnnxExtractor.load(model({ ...DESCRIPTION, input }), {
     threads: 1,

@@ -1,0 +1,327 @@
+/**
+ * Evaluation of a set of samples: extract features, compute the metrics, say what was compared.
+ *
+ * @module
+ */
+
+import { ImmError, UsageError } from "../errors.ts";
+import { VERSION } from "../version.ts";
+import type { FeatureExtractor } from "./extractor.ts";
+import { frechetDistance } from "./frechet.ts";
+import type { ImageSource } from "./images.ts";
+import { inceptionScore } from "./inception_score.ts";
+import { kernelDistance } from "./kernel_distance.ts";
+import { manifoldMetrics, nearestLabelAccuracy } from "./manifold.ts";
+import { checkReference, type Provenance, type Reference } from "./references.ts";
+import { type Features, FeatureStatistics } from "./statistics.ts";
+
+/** What a metric needs and how its values read. */
+interface MetricDefinition {
+  readonly title: string;
+  /** The values it reports, and in which direction they are good (null: it is a spread). */
+  readonly values: Readonly<Record<string, "lower" | "higher" | null>>;
+  /** `statistics`: any reference; `images`: the reference's images, not only their statistics. */
+  readonly needs: readonly ("statistics" | "images" | "logits" | "labels")[];
+}
+
+/** The metrics by name; their values are the keys of {@link Evaluation.values}. */
+export const METRICS = {
+  fd: { title: "Fréchet distance", values: { fd: "lower" }, needs: ["statistics"] },
+  kd: { title: "Kernel distance", values: { kd: "lower", kd_std: null }, needs: ["images"] },
+  is: { title: "Inception Score", values: { is: "higher", is_std: null }, needs: ["logits"] },
+  pr: {
+    title: "Precision and recall, k = 3",
+    values: { precision: "higher", recall: "higher" },
+    needs: ["images"],
+  },
+  dc: {
+    title: "Density and coverage, k = 5",
+    values: { density: "higher", coverage: "higher" },
+    needs: ["images"],
+  },
+  nn: {
+    title: "Label of the nearest reference image is the condition",
+    values: { nn_accuracy: "higher" },
+    needs: ["images", "labels"],
+  },
+  class: {
+    title: "Predicted class is the condition",
+    values: { class_accuracy: "higher" },
+    needs: ["logits", "labels"],
+  },
+} as const satisfies Record<string, MetricDefinition>;
+
+/** Name of a metric. */
+export type Metric = keyof typeof METRICS;
+
+/** Neighbour metrics cost time quadratic in the images; ADM and the papers use as many. */
+const MANIFOLD_IMAGES = 10_000;
+
+/** Which of the two sets is being read, and how far. */
+export interface EvaluationProgress {
+  readonly set: "samples" | "reference";
+  readonly done: number;
+  readonly total?: number;
+}
+
+/** What to evaluate. */
+export interface EvaluateOptions {
+  readonly samples: ImageSource;
+  /** Real images, or statistics of them. Not needed by metrics of the samples alone. */
+  readonly reference?: ImageSource | Reference;
+  readonly extractor: FeatureExtractor;
+  /** Default: `fd`. */
+  readonly metrics?: readonly Metric[];
+  /** Seed of random subsets (kernel distance). Default 2020, as in torch-fidelity. */
+  readonly seed?: number;
+  /** Compare with statistics of another extractor of the same dimension. */
+  readonly force?: boolean;
+  /** Is told after every batch. */
+  readonly progress?: (progress: EvaluationProgress) => void;
+  /** Ends the evaluation between two batches. */
+  readonly signal?: AbortSignal;
+}
+
+/** The outcome, with all that is needed to compute it again. Plain data: JSON as it is. */
+export interface Evaluation {
+  readonly version: 1;
+  /** Metric values by name, in the order of {@link METRICS}. */
+  readonly values: Record<string, number>;
+  readonly samples: { readonly name: string; readonly count: number };
+  readonly reference: {
+    readonly name: string;
+    readonly count: number | null;
+    readonly provenance: Provenance | null;
+  } | null;
+  readonly extractor: {
+    readonly id: string;
+    readonly hash: string;
+    readonly dimension: number;
+  };
+  readonly seed: number;
+  readonly warnings: readonly string[];
+  /** Wall time in seconds. */
+  readonly seconds: { readonly features: number; readonly metrics: number };
+  readonly versions: { readonly imm: string; readonly deno: string };
+}
+
+/**
+ * Evaluates samples.
+ *
+ * @throws {UsageError} when a metric needs what there is not: a reference, its images, labels,
+ * or an extractor that classifies; before any features are extracted where that is possible
+ */
+export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
+  const { samples, reference, extractor, force, seed = 2020 } = options;
+  const metrics = sortedMetrics(options.metrics ?? ["fd"]);
+  checkNeeds(metrics, options);
+  const warnings = isReference(reference) ? checkReference(reference, extractor, { force }) : [];
+
+  const start = performance.now();
+  const keep = metrics.some((metric) => needs(metric, "images"));
+  const fake = await collect("samples", samples, keep, options);
+  const real = reference && !isReference(reference)
+    ? await collect("reference", reference, keep, options)
+    : null;
+  const extracted = performance.now();
+  for (const set of real ? [fake, real] : [fake]) {
+    if (metrics.includes("fd") && set.statistics.count <= extractor.dimension) {
+      warnings.push(
+        `${set.name} has ${set.statistics.count} images for ${extractor.dimension} features; the ` +
+          `Fréchet distance of so few is too large and cannot be compared with that of more.`,
+      );
+    }
+  }
+  const statistics = isReference(reference) ? reference : real?.statistics;
+  const values: Record<string, number> = {};
+  for (const metric of metrics) {
+    Object.assign(values, compute(metric, { fake, real, statistics, seed }));
+  }
+  const finished = performance.now();
+
+  const { id, hash, dimension } = extractor;
+  return {
+    version: 1,
+    values,
+    samples: { name: samples.name, count: fake.statistics.count },
+    reference: reference && statistics
+      ? {
+        name: reference.name,
+        count: statistics.count ?? null,
+        provenance: isReference(reference) ? reference.provenance ?? null : null,
+      }
+      : null,
+    extractor: { id, hash, dimension },
+    seed,
+    warnings,
+    seconds: { features: (extracted - start) / 1000, metrics: (finished - extracted) / 1000 },
+    versions: { imm: VERSION, deno: Deno.version.deno },
+  };
+}
+
+/** Statistics of a set of real images, to be written with `writeReference`. */
+export async function computeReference(
+  images: ImageSource,
+  extractor: FeatureExtractor,
+  options: Pick<EvaluateOptions, "progress" | "signal"> = {},
+): Promise<Reference & { readonly provenance: Provenance }> {
+  const { statistics } = await collect("reference", images, false, { ...options, extractor });
+  const { id, hash } = extractor;
+  const { count } = statistics;
+  return {
+    ...statistics.moments(),
+    name: images.name,
+    provenance: { version: 1, extractor: { id, hash }, count, images: images.name },
+  };
+}
+
+/** A set of images after extraction. */
+interface Collected {
+  readonly name: string;
+  readonly statistics: FeatureStatistics;
+  /** All vectors, when a metric needs them. */
+  readonly features: Features | null;
+  readonly logits: { readonly data: Float32Array; readonly classes: number } | null;
+  readonly labels: Int32Array | null;
+}
+
+async function collect(
+  set: EvaluationProgress["set"],
+  source: ImageSource,
+  keep: boolean,
+  { extractor, progress, signal }: Pick<EvaluateOptions, "extractor" | "progress" | "signal">,
+): Promise<Collected> {
+  const statistics = new FeatureStatistics(extractor.dimension);
+  const features: Float32Array[] = [];
+  const logits: Float32Array[] = [];
+  const labels: Int32Array[] = [];
+  for await (const batch of source.batches(extractor.batch)) {
+    signal?.throwIfAborted();
+    const extracted = await extractor.extract(batch);
+    statistics.add(extracted.features);
+    if (keep) features.push(extracted.features);
+    if (extracted.logits) logits.push(extracted.logits);
+    if (batch.labels) labels.push(batch.labels);
+    progress?.({ set, done: statistics.count, total: source.count });
+  }
+  const rows = statistics.count;
+  if (source.count !== undefined && rows !== source.count) {
+    throw new ImmError(
+      `${source.name} ended after ${rows} of ${source.count} images; check where they come from.`,
+    );
+  }
+  const { dimension, classes } = extractor;
+  const allLabels = Int32Array.from(labels.flatMap((part) => [...part]));
+  return {
+    name: source.name,
+    statistics,
+    features: keep ? { rows, dimension, data: joined(features) } : null,
+    logits: classes ? { data: joined(logits), classes } : null,
+    labels: allLabels.length === rows ? allLabels : null,
+  };
+}
+
+function compute(metric: Metric, { fake, real, statistics, seed }: {
+  fake: Collected;
+  real: Collected | null;
+  statistics?: FeatureStatistics | Reference;
+  seed: number;
+}): Record<string, number> {
+  const features = (set: Collected | null): Features => present(set?.features, metric, "images");
+  switch (metric) {
+    case "fd":
+      return { fd: frechetDistance(fake.statistics, present(statistics, metric, "statistics")) };
+    case "kd": {
+      const { mean, std } = kernelDistance(features(fake), features(real), { seed });
+      return { kd: mean, kd_std: std };
+    }
+    case "is": {
+      const { data, classes } = present(fake.logits, metric, "logits");
+      const { mean, std } = inceptionScore(data, classes);
+      return { is: mean, is_std: std };
+    }
+    case "pr": {
+      const [a, b] = [first(features(real)), first(features(fake))];
+      const { precision, recall } = manifoldMetrics(a, b, 3);
+      return { precision, recall };
+    }
+    case "dc": {
+      const [a, b] = [first(features(real)), first(features(fake))];
+      const { density, coverage } = manifoldMetrics(a, b, 5);
+      return { density, coverage };
+    }
+    case "nn": {
+      const labels = [fake, real].map((set) => present(set?.labels, metric, "labels"));
+      const [a, b] = [features(fake), features(real)];
+      return { nn_accuracy: nearestLabelAccuracy(a, labels[0], b, labels[1]) };
+    }
+    case "class": {
+      const { data, classes } = present(fake.logits, metric, "logits");
+      const labels = present(fake.labels, metric, "labels");
+      const hits = labels.reduce((sum, label, i) => {
+        const row = data.subarray(i * classes, (i + 1) * classes);
+        return sum + Number(row.indexOf(Math.max(...row)) === label);
+      }, 0);
+      return { class_accuracy: hits / labels.length };
+    }
+  }
+}
+
+/** Without doubles, in the order of the table. */
+function sortedMetrics(metrics: readonly Metric[]): Metric[] {
+  const unknown = metrics.find((metric) => !Object.hasOwn(METRICS, metric));
+  if (unknown !== undefined || metrics.length === 0) {
+    throw new UsageError(
+      `Metrics are ${Object.keys(METRICS).join(", ")}; found ${unknown ?? "none"}.`,
+    );
+  }
+  return (Object.keys(METRICS) as Metric[]).filter((metric) => metrics.includes(metric));
+}
+
+function needs(metric: Metric, need: MetricDefinition["needs"][number]): boolean {
+  return (METRICS[metric] as MetricDefinition).needs.includes(need);
+}
+
+/** Fails early: extracting features can take hours. */
+function checkNeeds(metrics: Metric[], { reference, extractor }: EvaluateOptions): void {
+  for (const metric of metrics) {
+    if (needs(metric, "statistics")) present(reference, metric, "statistics");
+    if (needs(metric, "images")) {
+      present(isReference(reference) ? null : reference, metric, "images");
+    }
+    if (needs(metric, "logits")) present(extractor.classes, metric, "logits");
+  }
+}
+
+const MISSING = {
+  statistics: "a reference; give reference statistics or images",
+  images: "reference images; statistics alone are not enough",
+  logits: "an extractor that classifies; use one with logits",
+  labels: "a label for every image; use labelled images and class-conditional samples",
+} as const;
+
+function present<T>(value: T | null | undefined, metric: Metric, what: keyof typeof MISSING): T {
+  if (value === null || value === undefined) {
+    throw new UsageError(`The metric ${metric} needs ${MISSING[what]}.`);
+  }
+  return value;
+}
+
+function isReference(reference: ImageSource | Reference | undefined): reference is Reference {
+  return reference !== undefined && "covariance" in reference;
+}
+
+function first({ rows, dimension, data }: Features): Features {
+  const count = Math.min(rows, MANIFOLD_IMAGES);
+  return { rows: count, dimension, data: data.subarray(0, count * dimension) };
+}
+
+function joined(parts: Float32Array[]): Float32Array {
+  const result = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    result.set(part, offset);
+    offset += part.length;
+  }
+  return result;
+}

@@ -1,0 +1,132 @@
+/**
+ * Reports of an evaluation, and the thresholds that a model may have to meet.
+ *
+ * @module
+ */
+
+import { UsageError } from "../errors.ts";
+import { type Evaluation, METRICS } from "./evaluate.ts";
+
+/** The evaluation as JSON, for programs. */
+export function jsonReport(evaluation: Evaluation, gate?: GateOutcome): string {
+  return JSON.stringify(gate ? { ...evaluation, gate } : evaluation, null, 2);
+}
+
+/** The evaluation as a table for people, and below it what was compared. */
+export function textReport(evaluation: Evaluation, gate?: GateOutcome): string {
+  const { values, samples, reference, extractor, warnings, seconds } = evaluation;
+  const rows: string[][] = [];
+  for (const { title, values: names } of Object.values(METRICS)) {
+    for (const [name, better] of Object.entries(names)) {
+      if (!(name in values) || better === null) continue;
+      const spread = values[`${name}_std`];
+      const value = formatValue(values[name]) +
+        (spread === undefined ? "" : ` ± ${formatValue(spread)}`);
+      const threshold = gate?.thresholds.find((item) => item.metric === name);
+      const verdict = threshold
+        ? `${threshold.met ? "ok" : "FAILED"}, required ${threshold.relation} ${threshold.limit}`
+        : "";
+      rows.push([name, value, ...(gate ? [verdict] : []), `${title} (${better} is better)`]);
+    }
+  }
+  const facts = [
+    ["samples", `${samples.name}, ${samples.count} images`],
+    ...(reference
+      ? [["reference", `${reference.name}, ${reference.count ?? "unknown number of"} images`]]
+      : []),
+    ["features", `${extractor.id}, ${extractor.dimension} (sha256 ${extractor.hash.slice(0, 12)})`],
+    ["time", `${seconds.features.toFixed(1)} s features, ${seconds.metrics.toFixed(1)} s metrics`],
+  ];
+  return [
+    ...aligned(rows),
+    "",
+    ...aligned(facts),
+    ...warnings.map((warning) => `warning: ${warning}`),
+  ].join("\n") + "\n";
+}
+
+/** A bound on a value of an evaluation. */
+export interface Threshold {
+  /** Key of {@link Evaluation.values}. */
+  readonly metric: string;
+  readonly relation: "<=" | ">=" | "<" | ">";
+  readonly limit: number;
+}
+
+/** Thresholds with the values that were found. */
+export interface GateOutcome {
+  readonly passed: boolean;
+  readonly thresholds: readonly (Threshold & { readonly value: number; readonly met: boolean })[];
+}
+
+/**
+ * Parses thresholds such as `fd<=2.5`.
+ *
+ * @throws {UsageError} when it has another form or names no value that a metric reports
+ */
+export function parseThreshold(text: string): Threshold {
+  const [, metric, relation, limit] = text.match(/^\s*([a-z_]+)\s*(<=|>=|<|>)\s*(\S+)\s*$/) ?? [];
+  const known = Object.values(METRICS).flatMap(({ values }) => Object.keys(values));
+  if (!known.includes(metric) || limit === undefined || !Number.isFinite(Number(limit))) {
+    throw new UsageError(
+      `A threshold is a value, a relation and a number, such as fd<=2.5; found "${text}". The ` +
+        `values are ${known.join(", ")}.`,
+    );
+  }
+  return { metric, relation: relation as Threshold["relation"], limit: Number(limit) };
+}
+
+/**
+ * Compares an evaluation with thresholds. The caller ends with `GateError` when it has not passed.
+ *
+ * @throws {UsageError} when a threshold is on a value that was not computed
+ */
+export function checkThresholds(
+  { values }: Pick<Evaluation, "values">,
+  thresholds: readonly Threshold[],
+): GateOutcome {
+  const outcome = thresholds.map((threshold) => {
+    const value = values[threshold.metric];
+    if (value === undefined) {
+      throw new UsageError(
+        `There is a threshold on ${threshold.metric}, but it was not computed; add its metric.`,
+      );
+    }
+    return { ...threshold, value, met: isMet(value, threshold) };
+  });
+  return { passed: outcome.every(({ met }) => met), thresholds: outcome };
+}
+
+/** One sentence for each threshold that was not met. */
+export function gateFailures({ thresholds }: GateOutcome): string[] {
+  return thresholds.filter(({ met }) => !met).map(({ metric, value, relation, limit }) =>
+    `${metric} is ${formatValue(value)}, required ${relation} ${limit}`
+  );
+}
+
+function isMet(value: number, { relation, limit }: Threshold): boolean {
+  switch (relation) {
+    case "<=":
+      return value <= limit;
+    case ">=":
+      return value >= limit;
+    case "<":
+      return value < limit;
+    case ">":
+      return value > limit;
+  }
+}
+
+/** Six digits, more than any of these numbers deserves, without trailing noise. */
+function formatValue(value: number): string {
+  return String(Number(value.toPrecision(6)));
+}
+
+/** Rows with columns padded to their widest cell. */
+function aligned(rows: string[][]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, i) => widths[i] = Math.max(widths[i] ?? 0, cell.length));
+  }
+  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd());
+}

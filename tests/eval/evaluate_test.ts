@@ -1,0 +1,204 @@
+import { deepStrictEqual, notStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { openDigits } from "../../lib/data/digits.ts";
+import { computeReference, evaluate, type Metric } from "../../lib/eval/evaluate.ts";
+import type { FeatureExtractor } from "../../lib/eval/extractor.ts";
+import {
+  datasetImages,
+  generatedImages,
+  type ImageBatch,
+  memoryImages,
+} from "../../lib/eval/images.ts";
+import { PixelExtractor } from "../../lib/eval/pixels.ts";
+import { assertClose } from "../support/close.ts";
+
+const SIZE = { height: 8, width: 8, channels: 1 };
+
+/** The digits with even or with odd numbers. */
+async function halfOfTheDigits(parity: 0 | 1): Promise<ImageBatch> {
+  const digits = await openDigits();
+  const indices = Array.from({ length: digits.length }, (_, i) => i).filter((i) =>
+    i % 2 === parity
+  );
+  return {
+    ...SIZE,
+    count: indices.length,
+    data: Uint8Array.from(indices.flatMap((i) => [...digits.image(i)])),
+    labels: Int32Array.from(indices, (i) => digits.label(i)!),
+  };
+}
+
+/** Predicts the class (sum of the image) mod 2, without a network. */
+function parityClassifier(): FeatureExtractor {
+  return {
+    id: "parity",
+    hash: "1234",
+    dimension: 1,
+    classes: 2,
+    batch: 2,
+    extract({ count, data }) {
+      const odd = Array.from({ length: count }, (_, i) => data[i] % 2);
+      return Promise.resolve({
+        features: Float32Array.from({ length: count }, (_, i) => data[i]),
+        logits: Float32Array.from(odd.flatMap((bit) => [1 - bit, bit])),
+      });
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+Deno.test("evaluate compares real digits with other real digits", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const samples = memoryImages("odd digits", await halfOfTheDigits(1));
+  const reference = memoryImages("even digits", await halfOfTheDigits(0));
+  const seen: string[] = [];
+  const result = await evaluate({
+    samples,
+    reference,
+    extractor,
+    metrics: ["nn", "dc", "pr", "fd"],
+    progress: ({ set, done, total }) => seen.push(`${set} ${done}/${total}`),
+  });
+  deepStrictEqual(seen, ["samples 898/898", "reference 899/899"]);
+  deepStrictEqual(Object.keys(result.values), [
+    "fd",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "nn_accuracy",
+  ]);
+  const { fd, precision, recall, density, coverage, nn_accuracy } = result.values;
+  ok(fd > 0.1 && fd < 0.5, `Fréchet distance of two halves: ${fd}`);
+  ok(precision > 0.8 && recall > 0.8 && density > 0.8 && coverage > 0.8, JSON.stringify(result));
+  ok(nn_accuracy > 0.95, `nearest neighbours: ${nn_accuracy}`);
+  deepStrictEqual(result.samples, { name: "odd digits", count: 898 });
+  deepStrictEqual(result.reference, { name: "even digits", count: 899, provenance: null });
+  deepStrictEqual(result.warnings, []);
+  deepStrictEqual(JSON.parse(JSON.stringify(result)), result);
+});
+
+Deno.test("evaluate tells noise from digits", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  let state = 1;
+  const samples = generatedImages("noise", 500, (_, count) => {
+    const data = Float32Array.from({ length: count * 64 }, () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state / 2 ** 31 - 1;
+    });
+    return Promise.resolve({ ...SIZE, count, data });
+  });
+  const { values } = await evaluate({
+    samples,
+    reference: datasetImages(await openDigits()),
+    extractor,
+    metrics: ["fd", "pr"],
+  });
+  ok(values.fd > 20, `Fréchet distance of noise: ${values.fd}`);
+  strictEqual(values.precision, 0);
+});
+
+Deno.test("evaluate draws the subsets of the kernel distance by its seed", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const samples = datasetImages(await openDigits(), 40);
+  const reference = memoryImages("odd", await halfOfTheDigits(1));
+  const run = async (seed?: number) =>
+    (await evaluate({ samples, reference, extractor, metrics: ["kd"], seed })).values;
+  const { kd, kd_std } = await run();
+  ok(Math.abs(kd) < 0.1 && kd_std > 0, `${kd} ± ${kd_std}`);
+  deepStrictEqual(await run(2020), { kd, kd_std });
+  notStrictEqual((await run(1)).kd, kd);
+});
+
+Deno.test("evaluate against statistics equals evaluate against their images", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const samples = memoryImages("odd", await halfOfTheDigits(1));
+  const images = datasetImages(await openDigits());
+  const reference = await computeReference(images, extractor);
+  strictEqual(reference.provenance.count, 1797);
+  const fromImages = await evaluate({ samples, reference: images, extractor });
+  const fromStatistics = await evaluate({ samples, reference, extractor });
+  assertClose([fromStatistics.values.fd], [fromImages.values.fd], { rel: 1e-9 });
+  strictEqual(fromStatistics.reference?.provenance?.extractor.hash, extractor.hash);
+});
+
+Deno.test("evaluate scores predictions", async () => {
+  const images = (labels: number[]) =>
+    memoryImages("bytes", {
+      count: labels.length,
+      height: 1,
+      width: 1,
+      channels: 1,
+      data: Uint8Array.from(labels, (_, i) => i),
+      labels: Int32Array.from(labels),
+    });
+  const labels = [0, 1, 0, 1, 0, 1, 0, 1, 1, 0];
+  const { values } = await evaluate({
+    samples: images(labels),
+    extractor: parityClassifier(),
+    metrics: ["class", "is"],
+  });
+  strictEqual(values.class_accuracy, 0.8);
+  assertClose([values.is, values.is_std], [1, 0], { abs: 1e-12 });
+});
+
+Deno.test("evaluate warns of too few images and still gives the distance", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const few = datasetImages(await openDigits(), 40);
+  const { values, warnings } = await evaluate({ samples: few, reference: few, extractor });
+  ok(Math.abs(values.fd) < 1e-9);
+  strictEqual(warnings.length, 2);
+  ok(/digits has 40 images for 64 features/.test(warnings[0]));
+});
+
+Deno.test("evaluate fails before it extracts when something is missing", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const untouchable = generatedImages("untouchable", 9, () => Promise.reject(new Error("asked")));
+  const reference = await computeReference(datasetImages(await openDigits()), extractor);
+  const run = (metrics: Metric[], withReference = true) =>
+    evaluate({
+      samples: untouchable,
+      reference: withReference ? reference : undefined,
+      extractor,
+      metrics,
+    });
+  await rejects(run(["fd"], false), /The metric fd needs a reference/);
+  await rejects(run(["kd"]), /kd needs reference images; statistics alone are not enough/);
+  await rejects(run(["is"]), /is needs an extractor that classifies/);
+  await rejects(run([]), /Metrics are fd, kd, .* found none/);
+  await rejects(run(["fid" as Metric]), /found fid/);
+});
+
+Deno.test("evaluate needs labels on both sides for nearest neighbours", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const { labels: _, ...unlabelled } = await halfOfTheDigits(0);
+  await rejects(
+    evaluate({
+      samples: memoryImages("unlabelled", unlabelled),
+      reference: memoryImages("labelled", await halfOfTheDigits(1)),
+      extractor,
+      metrics: ["nn"],
+    }),
+    /nn needs a label for every image/,
+  );
+});
+
+Deno.test("evaluate can be aborted and notices samples that end early", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const all = datasetImages(await openDigits());
+  const abort = new AbortController();
+  await rejects(
+    evaluate({
+      samples: all,
+      reference: all,
+      extractor,
+      signal: abort.signal,
+      progress: () => abort.abort(new Error("enough")),
+    }),
+    /enough/,
+  );
+  const short = { ...datasetImages(await openDigits(), 90), count: 100 };
+  await rejects(
+    evaluate({ samples: short, reference: all, extractor }),
+    /digits ended after 90 of 100 images/,
+  );
+});

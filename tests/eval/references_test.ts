@@ -1,0 +1,101 @@
+import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
+import {
+  checkReference,
+  type Provenance,
+  readReference,
+  writeReference,
+} from "../../lib/eval/references.ts";
+import { FeatureStatistics } from "../../lib/eval/statistics.ts";
+import { UsageError } from "../../lib/errors.ts";
+import type { ArrayToWrite } from "../../lib/format/npy.ts";
+import { writeNpz } from "../../lib/format/npz.ts";
+import { pseudoRandom } from "./features_support.ts";
+
+const PROVENANCE: Provenance = {
+  version: 1,
+  extractor: { id: "test", hash: "abc" },
+  count: 20,
+  images: "digits",
+};
+
+function moments() {
+  const statistics = new FeatureStatistics(3);
+  statistics.add(pseudoRandom(20, 3).data);
+  return statistics.moments();
+}
+
+async function withFile(work: (path: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await work(`${folder}/reference.npz`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("readReference reads what writeReference wrote, to the last bit", () =>
+  withFile(async (path) => {
+    await writeReference(path, moments(), PROVENANCE);
+    const expected = { ...moments(), name: path, provenance: PROVENANCE };
+    deepStrictEqual(await readReference(path), expected);
+  }));
+
+for (
+  const { who, names, type } of [
+    { who: "EDM", names: ["mu", "sigma"], type: "f64" as const },
+    { who: "MeanFlow", names: ["ref_mu", "ref_sigma"], type: "f64" as const },
+    { who: "a single-precision program", names: ["mu", "sigma"], type: "f32" as const },
+  ]
+) {
+  Deno.test(`readReference reads the statistics of ${who}`, () =>
+    withFile(async (path) => {
+      const { mean, covariance } = moments();
+      const stored = (data: Float64Array) => type === "f64" ? data : Float32Array.from(data);
+      await writeNpz(path, [
+        ["arr_0", { type: "u8", shape: [1, 1, 1, 3], data: new Uint8Array(3) }],
+        [names[0], { type, shape: [3], data: stored(mean) }],
+        [names[1], { type, shape: [3, 3], data: stored(covariance) }],
+      ]);
+      const reference = await readReference(path);
+      deepStrictEqual(reference.mean, Float64Array.from(stored(mean)));
+      deepStrictEqual(reference.covariance, Float64Array.from(stored(covariance)));
+      strictEqual(reference.count, undefined);
+      strictEqual(reference.provenance, undefined);
+    }));
+}
+
+Deno.test("readReference says what a file holds instead of statistics", () =>
+  withFile(async (path) => {
+    const f64 = (...shape: number[]): ArrayToWrite => ({
+      type: "f64",
+      shape,
+      data: new Float64Array(shape.reduce((a, b) => a * b, 1)),
+    });
+    await writeNpz(path, [["mu", f64(3)], ["cov", f64(3, 3)]]);
+    await rejects(readReference(path), /expected the arrays mu and sigma .* found mu, cov/);
+    await writeNpz(path, [["mu", f64(3)], ["sigma", f64(3, 4)]]);
+    await rejects(readReference(path), /sigma as f64 \[3, 4\]; expected floats/);
+    await writeNpz(path, [["mu", f64(3)], ["sigma", f64(3, 3)], ["provenance", f64(1)]]);
+    await rejects(readReference(path), /provenance of .* is not what this program writes/);
+  }));
+
+Deno.test("checkReference insists on the extractor that made a reference", () => {
+  const reference = { ...moments(), name: "ref.npz", provenance: PROVENANCE };
+  const extractor = { id: "test", hash: "abc", dimension: 3 };
+  deepStrictEqual(checkReference(reference, extractor), []);
+  const other = { ...extractor, id: "other", hash: "def" };
+  throws(
+    () => checkReference(reference, other),
+    (error) =>
+      error instanceof UsageError && /extractor test \(abc\), not by other \(def\)/
+        .test(error.message),
+  );
+  const [forced] = checkReference(reference, other, { force: true });
+  strictEqual(/the comparison was forced/.test(forced), true);
+  throws(
+    () => checkReference(reference, { ...extractor, dimension: 4 }, { force: true }),
+    /statistics of 3 features, but the extractor test has 4/,
+  );
+  const [unknown] = checkReference({ ...reference, provenance: undefined }, extractor);
+  strictEqual(/does not say which extractor made it/.test(unknown), true);
+});
