@@ -4,7 +4,6 @@
  * @module
  */
 
-import { join } from "node:path";
 import { FormatError } from "../errors.ts";
 import { describeFileError } from "../format/source.ts";
 import { didYouMean } from "../suggest.ts";
@@ -77,7 +76,7 @@ async function stat(spec: string): Promise<Deno.FileInfo> {
     const names = [...BUILT_IN.keys()];
     throw new FormatError(
       `There is no data set "${spec}": expected ${names.join(", ")}, or the path of a folder or ` +
-        `file, and ${join(Deno.cwd(), spec)} does not exist${didYouMean(spec, names)}.`,
+        `file that exists${didYouMean(spec, names) || "."}`,
     );
   }
 }

@@ -21,7 +21,7 @@ export async function assertFormatError(
   await assert.rejects(async () => await action(), (error) => {
     assert(error instanceof FormatError, `expected a FormatError, found ${error}`);
     for (const pattern of patterns) assert.match(error.message, pattern);
-    assert.match(error.message, /\.$/, "an error is a sentence");
+    assert.match(error.message, /[.?]$/, "an error is a sentence");
     return true;
   });
 }

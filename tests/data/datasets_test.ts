@@ -1,0 +1,233 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import type { Dataset } from "../../lib/data/dataset.ts";
+import { openDataset } from "../../lib/data/open.ts";
+import { writeFileAtomic } from "../../lib/format/atomic.ts";
+import { writeNpz } from "../../lib/format/npz.ts";
+import { encodePng } from "../../lib/format/png.ts";
+import { ZipWriter } from "../../lib/format/zip_writer.ts";
+import { fixtures } from "../format/fixtures.ts";
+import { assertFormatError, withTempFolder } from "../support/files.ts";
+
+/** Three RGB pictures of 2 x 3 pixels. */
+const PIXELS = Uint8Array.from({ length: 3 * 2 * 3 * 3 }, (_, i) => (i * 7) % 256);
+const LABELS = [1, 0, 1];
+const picture = (index: number) => PIXELS.subarray(index * 18, (index + 1) * 18);
+const png = (index: number) =>
+  encodePng({ width: 3, height: 2, channels: 3, data: picture(index) });
+
+function write(folder: string, files: Record<string, Uint8Array | string>): void {
+  for (const [path, content] of Object.entries(files)) {
+    Deno.mkdirSync(join(folder, path, ".."), { recursive: true });
+    if (typeof content === "string") Deno.writeTextFileSync(join(folder, path), content);
+    else Deno.writeFileSync(join(folder, path), content);
+  }
+}
+
+function assertContent(dataset: Dataset, labels: number[] | null): void {
+  assert.equal(dataset.length, 3);
+  assert.deepEqual(dataset.imageShape, [2, 3, 3]);
+  for (let i = 2; i >= 0; i--) {
+    assert.deepEqual(new Uint8Array(dataset.image(i)), picture(i));
+    assert.equal(dataset.label(i), labels === null ? null : labels[i]);
+  }
+  assert.equal(dataset.labelCount, labels === null ? 0 : 2);
+}
+
+/** An IDX file of bytes. */
+function idx(shape: number[], data: Uint8Array): Uint8Array {
+  const header = new Uint8Array(4 + 4 * shape.length);
+  header.set([0, 0, 8, shape.length]);
+  shape.forEach((size, axis) => new DataView(header.buffer).setUint32(4 + 4 * axis, size));
+  return Uint8Array.from([...header, ...data]);
+}
+
+async function zipFolder(path: string, files: Record<string, Uint8Array>, compress: boolean) {
+  await writeFileAtomic(path, async (write) => {
+    const zip = new ZipWriter(write);
+    for (const [name, content] of Object.entries(files)) {
+      await zip.add(name, [content], { size: content.length, compress });
+    }
+    await zip.finish();
+  });
+}
+
+Deno.test("the digits are part of the program", async () => {
+  using digits = await openDataset("digits");
+  assert.deepEqual([digits.name, digits.length, digits.labelCount], ["digits", 1797, 10]);
+  assert.deepEqual(digits.imageShape, [8, 8, 1]);
+  assert.deepEqual([...digits.image(0).subarray(0, 8)], [0, 0, 80, 207, 143, 16, 0, 0]);
+  assert.deepEqual([0, 1, 2, 1796].map((i) => digits.label(i)), [0, 1, 2, 8]);
+  using padded = await openDataset("digits", { padTo: 11 });
+  assert.deepEqual(padded.imageShape, [11, 11, 1]);
+  const rows = Array.from(
+    { length: 11 },
+    (_, y) => [...padded.image(0).slice(y * 11, y * 11 + 11)],
+  );
+  assert.deepEqual(rows[0], new Array(11).fill(0));
+  assert.deepEqual(rows[1], [0, 0, 0, 80, 207, 143, 16, 0, 0, 0, 0]);
+  assert.equal(padded.label(1796), 8);
+  await assertFormatError(() => openDataset("digits", { padTo: 7 }), /8 x 8, which cannot be/);
+});
+
+Deno.test("the same images and labels from any container have the same content", async () => {
+  await withTempFolder(async (folder) => {
+    const files = { "a/1.png": png(0), "b/0.png": png(1), "b/7.PNG": png(2) };
+    const json = new TextEncoder().encode(
+      JSON.stringify({ labels: [["b/0.png", 0], ["b/7.PNG", 1], ["a/1.png", 1]] }),
+    );
+    write(join(folder, "edm"), { ...files, "dataset.json": json, ".hidden/x.png": "no picture" });
+    for (const compress of [false, true]) {
+      const archive = { ...files, "dataset.json": json, "__MACOSX/a/._1.png": json };
+      await zipFolder(join(folder, `edm${compress}.zip`), archive, compress);
+      await writeNpz(join(folder, `samples${compress}.npz`), [
+        ["arr_0", { type: "u8", shape: [3, 2, 3, 3], data: PIXELS }],
+        ["arr_1", { type: "i64", shape: [3], data: BigInt64Array.from(LABELS, BigInt) }],
+      ], { compress });
+    }
+    write(join(folder, "idx"), {
+      "train-images-idx4-ubyte.gz": new Uint8Array(gzipSync(idx([3, 2, 3, 3], PIXELS))),
+      "train-labels-idx1-ubyte": idx([3], Uint8Array.from(LABELS)),
+      "t10k-images-idx4-ubyte": idx([1, 2, 3, 3], picture(0)),
+    });
+
+    const hashes = new Set<string>();
+    const specs = ["edm", "edmfalse.zip", "edmtrue.zip", "samplesfalse.npz", "samplestrue.npz"];
+    for (const spec of [...specs, "idx", "idx/train-images-idx4-ubyte.gz"]) {
+      using dataset = await openDataset(join(folder, spec));
+      assertContent(dataset, LABELS);
+      hashes.add(dataset.contentHash());
+      assert.equal(dataset.contentHash(), dataset.contentHash());
+    }
+    assert.equal(hashes.size, 1);
+    assert.match([...hashes][0], /^[0-9a-f]{64}$/);
+
+    await writeNpz(join(folder, "bare.npz"), [
+      ["arr_0", { type: "u8", shape: [3, 2, 3, 3], data: PIXELS }],
+    ]);
+    using bare = await openDataset(join(folder, "bare.npz"));
+    assertContent(bare, null);
+    assert(!hashes.has(bare.contentHash()), "labels count");
+  });
+});
+
+Deno.test("the names of sub-folders are labels unless pictures lie beside them", async () => {
+  await withTempFolder(async (folder) => {
+    write(folder, { "dog/x/0.png": png(0), "cat/1.png": png(1), "dog/2.png": png(2) });
+    using labelled = await openDataset(folder);
+    assert.deepEqual(labelled.labelNames, ["cat", "dog"]);
+    assert.deepEqual([0, 1, 2].map((i) => labelled.label(i)), [0, 1, 1]);
+    write(folder, { "dataset.json": '{"labels": null}' });
+    using unlabelled = await openDataset(folder);
+    assert.equal(unlabelled.labelCount, 0);
+    Deno.removeSync(join(folder, "dataset.json"));
+    write(folder, { "3.png": png(0) });
+    using mixed = await openDataset(folder);
+    assert.deepEqual([mixed.length, mixed.labelCount, mixed.label(0)], [4, 0, null]);
+  });
+});
+
+Deno.test("JPEG files are decoded, and grey ones become RGB when asked", async () => {
+  await withTempFolder(async (folder) => {
+    write(folder, { "0.jpg": fixtures.jpegColour, "1.jpeg": fixtures.jpegGrey });
+    await assertFormatError(
+      () => openDataset(folder),
+      /1\.jpeg is 21 x 18 grey, but 0\.jpg is 21 x 18 RGB; all pictures/,
+    );
+    using dataset = await openDataset(folder, { rgb: true });
+    assert.deepEqual(dataset.imageShape, [18, 21, 3]);
+    const [red, green, blue] = dataset.image(1);
+    assert(red === green && green === blue);
+  });
+});
+
+Deno.test("a folder with something wrong in it is refused with the name of the file", async () => {
+  const refuses = (files: Record<string, Uint8Array | string>, ...patterns: RegExp[]) =>
+    withTempFolder(async (folder) => {
+      write(folder, files);
+      await assertFormatError(() => openDataset(folder), ...patterns);
+    });
+  const small = encodePng({ width: 1, height: 1, channels: 3, data: new Uint8Array(3) });
+  await refuses({ "a.txt": "" }, /has no pictures: expected files that end in \.png/);
+  await refuses({ "0.png": png(0), "1.png": small, "2.png": small }, /1\.png is 1 x 1 RGB, but/);
+  await refuses({ "0.png": png(0), "1.png": "oops" }, /1\.png is neither a PNG nor a JPEG/);
+  await refuses({ "0.png": png(0), "dataset.json": "{" }, /dataset\.json is not valid JSON/);
+  await refuses({ "0.png": png(0), "dataset.json": '{"labels": [3]}' }, /dataset\.json must hold/);
+  await refuses({ "0.png": png(0), "dataset.json": '{"labels": []}' }, /no label for 0\.png/);
+  await refuses(
+    { "0.png": png(0), "dataset.json": '{"labels": [["0.png", -1]]}' },
+    /has the label -1/,
+  );
+});
+
+Deno.test("a picture that is damaged behind its header is named when it is read", async () => {
+  await withTempFolder(async (folder) => {
+    write(folder, { "0.png": png(0), "1.png": png(1).subarray(0, 50) });
+    using dataset = await openDataset(folder);
+    assert.deepEqual(dataset.image(0), picture(0));
+    await assertFormatError(() => dataset.image(1), /1\.png is truncated/);
+    write(folder, { "1.png": fixtures.pngGrey });
+    await assertFormatError(() => dataset.image(1), /1\.png changed since/);
+    Deno.removeSync(join(folder, "1.png"));
+    await assertFormatError(() => dataset.image(1), /1\.png does not exist/);
+  });
+});
+
+Deno.test("IDX files that do not belong together are refused", async () => {
+  const refuses = (files: Record<string, Uint8Array>, pattern: RegExp) =>
+    withTempFolder(async (folder) => {
+      write(folder, files);
+      await assertFormatError(() => openDataset(folder), pattern);
+    });
+  const images = idx([2, 1, 1], new Uint8Array(2));
+  const name = "train-images.idx3-ubyte";
+  const labels = "train-labels.idx1-ubyte";
+  await refuses(
+    { [name]: images, [labels]: idx([3], new Uint8Array(3)) },
+    /train-labels\.idx1-ubyte has 3 labels, but .*train-images\.idx3-ubyte has 2 images/,
+  );
+  await refuses({ [name]: images, [labels]: images }, /labels\.idx1-ubyte holds no labels/);
+  await refuses({ [name]: idx([2], new Uint8Array(2)) }, /images\.idx3-ubyte holds no images/);
+  await refuses({ [name]: idx([0, 1, 1], new Uint8Array()) }, /has no images/);
+  await refuses(
+    { "a-images-idx3-ubyte": images, "b-images-idx3-ubyte": images },
+    /several files of images \(a-images-idx3-ubyte, b-images-idx3-ubyte\)/,
+  );
+});
+
+Deno.test("npz files without images are refused with what they hold", async () => {
+  await withTempFolder(async (folder) => {
+    const path = join(folder, "a.npz");
+    const refuses = async (
+      arrays: Parameters<typeof writeNpz>[1],
+      ...patterns: RegExp[]
+    ) => {
+      await writeNpz(path, arrays);
+      await assertFormatError(() => openDataset(path), /a\.npz/, ...patterns);
+    };
+    const u8 = (...shape: number[]) =>
+      ({ type: "u8", shape, data: new Uint8Array(shape.reduce((a, b) => a * b, 1)) }) as const;
+    await refuses([["mu", u8(1)]], /expected an array named arr_0, found mu/);
+    await refuses([["arr_0", u8(4, 4)]], /found u8 of shape \(4, 4\)\./);
+    await refuses([["arr_0", u8(2, 3, 8, 8)]], /move the channels to the end/);
+    await refuses([["arr_0", { ...u8(2, 2, 2), type: "bool" }]], /found bool/);
+    await refuses([["arr_0", u8(2, 2, 2)], ["arr_1", u8(3)]], /2 images but 3 labels/);
+    await refuses([["arr_0", u8(2, 2, 2)], ["arr_1", u8(2, 1)]], /holds no labels/);
+  });
+});
+
+Deno.test("a wrong name is answered with what there is", async () => {
+  await assertFormatError(
+    () => openDataset("digit"),
+    /no data set "digit": expected digits, or the path .* that exists; did you mean "digits"\?$/,
+  );
+  await assertFormatError(() => openDataset("/nowhere/x"), /"\/nowhere\/x": .* that exists\.$/);
+  await withTempFolder(async (folder) => {
+    write(folder, { "model.bin": "x" });
+    await assertFormatError(
+      () => openDataset(join(folder, "model.bin")),
+      /model\.bin is no kind of data set that is known/,
+    );
+  });
+});
