@@ -1,0 +1,90 @@
+/**
+ * Checkpoints of a training run. One safetensors file holds the averaged weights under their
+ * official names, so that it is also a model file (lib/models/model_file.ts), and under
+ * `training.PART.NAME` what only a resumed run needs.
+ *
+ * @module
+ */
+
+import { z } from "npm:zod@4.1.12";
+import { FormatError } from "../errors.ts";
+import { openSafetensors, writeSafetensors } from "../format/safetensors.ts";
+import { describeModel, storedTensors, TRAINING_PREFIX } from "../models/model_file.ts";
+import type { StateDict } from "../nn/parameters.ts";
+import type { TrainConfig } from "./config.ts";
+import type { LearnerState, StatePart } from "./learner.ts";
+
+/** Parts that are stored besides the average. */
+const PARTS = ["parameters", "m", "v"] as const satisfies readonly StatePart[];
+
+const progressSchema = z.strictObject({
+  images: z.int().min(0),
+  step: z.int().min(0),
+  /** Of the steps since the last line of the log, so that a resumed log continues exactly. */
+  sums: z.strictObject({ loss: z.number(), gradientNorm: z.number() }),
+  /** Images when the sums were last reset. */
+  sumsSince: z.int().min(0),
+  /** Seconds of training so far. */
+  seconds: z.number().min(0),
+});
+
+/** How far a run has come. */
+export type Progress = z.infer<typeof progressSchema>;
+
+/** What is read from a checkpoint. */
+export interface Checkpoint {
+  readonly progress: Progress;
+  readonly state: LearnerState;
+}
+
+/** Writes a checkpoint, atomically. */
+export async function saveCheckpoint(
+  path: string,
+  config: TrainConfig,
+  progress: Omit<Progress, "step" | "sums">,
+  state: LearnerState,
+): Promise<void> {
+  const tensors = storedTensors(state.parts.ema);
+  for (const part of PARTS) {
+    for (const [name, tensor] of storedTensors(state.parts[part], `${TRAINING_PREFIX}${part}.`)) {
+      tensors.set(name, tensor);
+    }
+  }
+  const complete: Progress = { ...progress, step: state.step, sums: state.sums };
+  await writeSafetensors(path, tensors, {
+    ...describeModel({ network: config.network, imm: config.imm, notes: {} }),
+    "training.progress": JSON.stringify(complete),
+    "training.config": JSON.stringify(config),
+  });
+}
+
+/** Reads a checkpoint. @throws {FormatError} when it is not a complete checkpoint */
+export async function loadCheckpoint(path: string): Promise<Checkpoint> {
+  using file = await openSafetensors(path);
+  const progress = parseProgress(path, file.metadata["training.progress"]);
+  const parts: Record<StatePart, StateDict> = {
+    ema: new Map(),
+    parameters: new Map(),
+    m: new Map(),
+    v: new Map(),
+  };
+  for (const [name, { shape }] of file.entries) {
+    const data = (await file.read(name)).toFloat32();
+    const part = PARTS.find((part) => name.startsWith(`${TRAINING_PREFIX}${part}.`));
+    const own = part ? name.slice(`${TRAINING_PREFIX}${part}.`.length) : name;
+    parts[part ?? "ema"].set(own, { shape, data });
+  }
+  return { progress, state: { step: progress.step, parts, sums: progress.sums } };
+}
+
+function parseProgress(path: string, text: string | undefined): Progress {
+  if (text === undefined) {
+    throw new FormatError(`${path} holds no training state; give a checkpoint of a training run`);
+  }
+  try {
+    return progressSchema.parse(JSON.parse(text));
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? error.issues[0].message : String(error);
+    throw new FormatError(`${path}: the training progress is wrong: ${reason}`);
+  }
+}
