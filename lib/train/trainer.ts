@@ -1,0 +1,270 @@
+/**
+ * The training loop: data, steps, reports, pictures, checkpoints.
+ *
+ * All randomness is keyed by the seed and the step, and the data by the number of images so far, so
+ * a resumed run continues bit for bit.
+ *
+ * @module
+ */
+
+import type { Device } from "../device/device.ts";
+import { ImmError, InterruptedError } from "../errors.ts";
+import { dropLabels, sampleTimes, trainingKey } from "../imm/mod.ts";
+import { createNetwork } from "../models/registry.ts";
+import type { TrainConfig } from "./config.ts";
+import { Learner, type StepBatch } from "./learner.ts";
+import type { RunFolder, StatsLine } from "./run_folder.ts";
+
+/** Class number that stands for no label while labels are an array of integers. */
+const NO_LABEL = -1;
+
+/** The host waits for the device at least this often, so that it can be interrupted. */
+const SYNC_MILLISECONDS = 250;
+
+/** Where images come from. */
+export interface BatchSource {
+  /**
+   * The `size` images that follow the first `position` of the run: x [size, H, W, C] in [-1, 1], and
+   * labels or null.
+   */
+  batch(position: number, size: number): {
+    readonly x: Float32Array;
+    readonly labels: Int32Array | null;
+  };
+}
+
+/** What happens during training, for whoever shows it. */
+export interface TrainObserver {
+  /** After every step. */
+  step?(images: number): void;
+  /** After a line was added to the log. */
+  report?(line: StatsLine): void;
+  /** After a file was written. */
+  wrote?(path: string): void;
+  warn?(message: string): void;
+}
+
+/** What a run needs. */
+export interface TrainOptions {
+  readonly device: Device;
+  readonly config: TrainConfig;
+  readonly source: BatchSource;
+  readonly folder: RunFolder;
+  /** Whether to continue from the folder's newest checkpoint. */
+  readonly resume: boolean;
+  /** Draws the sample grids of a learner: one PNG per entry of `report.steps`. */
+  readonly draw?: Draw;
+  readonly observer?: TrainObserver;
+  /** Aborting saves a checkpoint and ends the run with an {@link InterruptedError}. */
+  readonly signal?: AbortSignal;
+}
+
+/** Draws sample grids with a learner's averaged weights. */
+export type Draw = (learner: Learner) => Promise<readonly { steps: number; png: Uint8Array }[]>;
+
+/** How a run ended. */
+export interface TrainResult {
+  readonly images: number;
+  readonly seconds: number;
+  /** The last line of the log. */
+  readonly last: StatsLine | null;
+}
+
+/**
+ * Trains until `train.images` images have been seen.
+ *
+ * @throws {InterruptedError} after an abort; the state has been saved
+ * @throws {ImmError} when the loss or a gradient is not finite; the newest checkpoint is good
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const run = await Run.start(options);
+  try {
+    return await run.toTheEnd();
+  } finally {
+    run.free();
+  }
+}
+
+class Run {
+  #images: number;
+  /** Images when the sums were last reset. */
+  #sumsSince: number;
+  #savedAt: number | null;
+  #secondsBefore: number;
+  readonly #start = performance.now();
+  #lastReport = { images: 0, seconds: 0 };
+  #lastLine: StatsLine | null = null;
+
+  private constructor(
+    private readonly options: TrainOptions,
+    private readonly learner: Learner,
+    progress: { images: number; sumsSince: number; seconds: number } | null,
+  ) {
+    this.#images = progress?.images ?? 0;
+    this.#sumsSince = progress?.sumsSince ?? 0;
+    this.#savedAt = progress?.images ?? null;
+    this.#secondsBefore = progress?.seconds ?? 0;
+    this.#lastReport = { images: this.#images, seconds: this.#secondsBefore };
+  }
+
+  static async start(options: TrainOptions): Promise<Run> {
+    const { device, config, folder, resume, observer } = options;
+    const { batch, microBatch, seed } = config.train;
+    const network = createNetwork(config.network);
+    const learner = await Learner.create(device, network, {
+      imm: config.imm,
+      optimizer: config.optimizer,
+      batch,
+      microBatch: microBatch ?? batch,
+      clip: config.optimizer.clip !== null,
+    });
+    const checkpoint = resume
+      ? await folder.latestCheckpoint((message) => observer?.warn?.(message))
+      : null;
+    if (checkpoint) learner.restore(checkpoint.state, folder.path);
+    else learner.initialize(network.parameters.initial(seed));
+    const progress = checkpoint?.progress ?? null;
+    if (resume) await folder.truncateLog(progress?.images ?? 0);
+    return new Run(options, learner, progress);
+  }
+
+  async toTheEnd(): Promise<TrainResult> {
+    const { config: { train, report }, observer, signal } = this.options;
+    let synced = performance.now();
+    while (this.#images < train.images) {
+      if (signal?.aborted) await this.#interrupt();
+      this.#step();
+      observer?.step?.(this.#images);
+      if (performance.now() - synced > SYNC_MILLISECONDS) {
+        await this.learner.finish();
+        await new Promise((resolve) => setTimeout(resolve)); // lets signals and timers in
+        synced = performance.now();
+      }
+      const done = this.#images >= train.images;
+      if (this.#passed(report.status) || done) await this.#report();
+      if (this.#passed(report.samples) || done) await this.#draw();
+      if (this.#passed(report.checkpoint) || done) await this.#checkpoint();
+    }
+    return { images: this.#images, seconds: this.#seconds(), last: this.#lastLine };
+  }
+
+  free(): void {
+    this.learner.free();
+  }
+
+  #step(): void {
+    const { config } = this.options;
+    const { batch, ema } = config.train;
+    const { lr, warmup, clip } = config.optimizer;
+    const after = this.#images + batch;
+    const count = this.learner.step + 1;
+    this.learner.run(this.#batch(), {
+      lr: warmup > 0 ? lr * Math.min(1, after / warmup) : lr,
+      emaDecay: ema.ramp ? Math.min(ema.decay, (1 + count) / (10 + count)) : ema.decay,
+      ...(clip === null ? {} : { maxNorm: clip }),
+    });
+    this.#images = after;
+  }
+
+  #batch(): StepBatch {
+    const { config: { imm, train: { seed, batch } }, source } = this.options;
+    const { step } = this.learner;
+    const { x, labels } = source.batch(this.#images, batch);
+    const key = (purpose: Parameters<typeof trainingKey>[1]) => trainingKey(seed, purpose, step);
+    return {
+      x,
+      times: sampleTimes(imm, key("times"), batch / imm.M),
+      noiseKey: key("noise"),
+      dropoutKey: key("dropout"),
+      ...(labels && this.learner.network.conditioning.labels
+        ? { labels: passLabels(dropLabels(imm, labels, NO_LABEL, key("labels"))) }
+        : {}),
+    };
+  }
+
+  /** Whether the last step passed a multiple of `interval` images. */
+  #passed(interval: number): boolean {
+    if (interval === 0) return false;
+    const before = this.#images - this.options.config.train.batch;
+    return Math.floor(this.#images / interval) > Math.floor(before / interval);
+  }
+
+  async #report(): Promise<void> {
+    const { config, folder, observer } = this.options;
+    const steps = (this.#images - this.#sumsSince) / config.train.batch;
+    const sums = await this.#finiteSums();
+    const seconds = this.#seconds();
+    const line: StatsLine = {
+      images: this.#images,
+      step: this.learner.step,
+      loss: sums.loss / steps,
+      gradientNorm: sums.gradientNorm / steps,
+      lr: config.optimizer.lr,
+      imagesPerSecond: (this.#images - this.#lastReport.images) /
+        (seconds - this.#lastReport.seconds),
+      seconds,
+    };
+    this.learner.resetSums();
+    this.#sumsSince = this.#images;
+    this.#lastReport = { images: this.#images, seconds };
+    this.#lastLine = line;
+    await folder.log(line);
+    observer?.report?.(line);
+  }
+
+  /** The sums, after making sure that training has not broken down since the last checkpoint. */
+  async #finiteSums(): Promise<{ loss: number; gradientNorm: number }> {
+    const sums = await this.learner.sums();
+    if (Number.isFinite(sums.loss) && Number.isFinite(sums.gradientNorm)) return sums;
+    const what = Number.isFinite(sums.loss) ? "a gradient" : "the loss";
+    const good = this.#savedAt === null
+      ? "no checkpoint had been written yet"
+      : `the checkpoint of image ${this.#savedAt} is good`;
+    throw new ImmError(
+      `${what} stopped being finite between image ${this.#sumsSince} and ${this.#images}; ${good}. ` +
+        `Try a lower optimizer.lr, a longer optimizer.warmup, or optimizer.clip=1`,
+    );
+  }
+
+  async #draw(): Promise<void> {
+    const { draw, folder, observer } = this.options;
+    if (!draw) return;
+    for (const { steps, png } of await draw(this.learner)) {
+      observer?.wrote?.(await folder.picture(this.#images, steps, png));
+    }
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { config, folder, observer } = this.options;
+    if (this.#savedAt === this.#images) return;
+    await this.#finiteSums();
+    const progress = {
+      images: this.#images,
+      sumsSince: this.#sumsSince,
+      seconds: this.#seconds(),
+    };
+    const path = await folder.checkpoint(config, progress, await this.learner.save());
+    this.#savedAt = this.#images;
+    observer?.wrote?.(path);
+  }
+
+  async #interrupt(): Promise<never> {
+    await this.#checkpoint();
+    throw new InterruptedError(
+      `stopped after ${this.#images} of ${this.options.config.train.images} images; ` +
+        `continue with: imm train --resume ${this.options.folder.path}`,
+    );
+  }
+
+  #seconds(): number {
+    return this.#secondsBefore + (performance.now() - this.#start) / 1000;
+  }
+}
+
+function passLabels(
+  labels: { student: Int32Array; target: Int32Array },
+): NonNullable<StepBatch["labels"]> {
+  const named = (list: Int32Array) =>
+    Array.from(list, (label) => label === NO_LABEL ? null : label);
+  return { student: named(labels.student), target: named(labels.target) };
+}
