@@ -5,8 +5,7 @@
  */
 
 import { join } from "node:path";
-import { describeFileError } from "../format/source.ts";
-import type { ByteSource } from "../format/source.ts";
+import { type ByteSource, describeFileError } from "../format/source.ts";
 import { openZip } from "../format/zip.ts";
 
 /** Files by their path relative to the tree's root, with `/` between the parts, sorted. */
@@ -34,10 +33,12 @@ export async function openFolderTree(root: string): Promise<FileTree> {
       for await (const entry of Deno.readDir(location)) {
         if (entry.name.startsWith(".")) continue;
         const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-        const info = entry.isSymlink ? await Deno.stat(join(root, path)) : entry;
+        const info = entry.isSymlink
+          ? await Deno.stat(join(root, path)).catch(() => null) // it may lead nowhere
+          : entry;
         // A link to a folder could lead back here; a link to a file is as good as the file.
-        if (info.isDirectory && !entry.isSymlink) pending.push(path);
-        else if (info.isFile) paths.push(path);
+        if (info?.isDirectory && !entry.isSymlink) pending.push(path);
+        else if (info?.isFile) paths.push(path);
       }
     } catch (error) {
       throw describeFileError(error, location);

@@ -52,11 +52,9 @@ async function openPlain(spec: string, options: FolderOptions): Promise<Dataset>
   if (builtIn !== undefined) return await builtIn();
   const info = await stat(spec);
   if (info.isDirectory) {
-    const names = [...Deno.readDirSync(spec)].filter((entry) => !entry.isDirectory)
-      .map((entry) => entry.name);
-    const images = findIdxImages(spec, names);
-    if (images !== null) return await openIdxDataset(images);
-    return await openFolderDataset(await openFolderTree(spec), options);
+    const tree = await openFolderTree(spec);
+    const images = findIdxImages(spec, tree.paths.filter((path) => !path.includes("/")));
+    return await (images === null ? openFolderDataset(tree, options) : openIdxDataset(images));
   }
   const lower = spec.toLowerCase();
   if (lower.endsWith(".npz")) return await openNpzDataset(spec);

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { FormatError } from "../errors.ts";
+import { FormatError, InternalError } from "../errors.ts";
 import { type Image, type ImageShape, MAX_PIXELS } from "./pixels.ts";
 
 interface Decoder {
@@ -36,7 +36,7 @@ export function isJpeg(bytes: Uint8Array): boolean {
 export function decodeJpeg(bytes: Uint8Array, name: string): Image {
   const { width, height, channels } = probeJpeg(bytes, name);
   if (decoder === null) {
-    throw new Error("loadJpegDecoder() must be awaited before the first decodeJpeg()");
+    throw new InternalError("loadJpegDecoder() must be awaited before the first decodeJpeg()");
   }
   let rgba: ReturnType<Decoder["decode"]>;
   try {

@@ -131,6 +131,13 @@ export class NpyReader {
         `${this.name} cannot be read row by row: expected an array in C order with at least one axis.`,
       );
     }
+    if (!(begin >= 0 && count >= 0 && begin + count <= this.shape[0])) {
+      throw new FormatError(
+        `${this.name} has ${this.shape[0]} entries; ${begin} to ${
+          begin + count - 1
+        } were asked for.`,
+      );
+    }
     const rowBytes = this.shape.slice(1).reduce((a, b) => a * b, NUMERIC_SIZE[this.type]);
     const bytes = this.#source.readSync(this.#dataOffset + begin * rowBytes, count * rowBytes);
     if (!this.#littleEndian) swapBytes(bytes, NUMERIC_SIZE[this.type]);

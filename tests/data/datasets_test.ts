@@ -115,6 +115,8 @@ Deno.test("the same images and labels from any container have the same content",
 Deno.test("the names of sub-folders are labels unless pictures lie beside them", async () => {
   await withTempFolder(async (folder) => {
     write(folder, { "dog/x/0.png": png(0), "cat/1.png": png(1), "dog/2.png": png(2) });
+    Deno.symlinkSync("nowhere", join(folder, "lost.png"));
+    Deno.symlinkSync(".", join(folder, "again"));
     using labelled = await openDataset(folder);
     assert.deepEqual(labelled.labelNames, ["cat", "dog"]);
     assert.deepEqual([0, 1, 2].map((i) => labelled.label(i)), [0, 1, 1]);

@@ -5,6 +5,7 @@ Run with numpy 2.4, pillow 13: python3 tests/format/make_fixtures.py > tests/for
 
 import base64, gzip, io, struct, zlib
 import numpy as np
+import PIL
 from PIL import Image
 
 fixtures = {}
@@ -88,7 +89,7 @@ add_picture("jpegProgressive", saved(colour.save, "jpeg", quality=85, progressiv
 add_picture("jpegGrey", saved(Image.fromarray(q[..., 0].copy()).save, "jpeg", quality=85), "L")
 fixtures["jpegCmyk"] = saved(colour.resize((8, 8)).convert("CMYK").save, "jpeg", quality=50)
 
-print("// Made by make_fixtures.py (numpy %s, pillow %s); do not edit.\n" % (np.__version__, Image.__version__ if hasattr(Image, "__version__") else __import__("PIL").__version__))
+print("// Made by make_fixtures.py (numpy %s, pillow %s); do not edit.\n" % (np.__version__, PIL.__version__))
 print("const base64 = {")
 for name, content in fixtures.items():
     text = base64.b64encode(content).decode()

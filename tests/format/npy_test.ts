@@ -31,7 +31,7 @@ Deno.test("numpy's arrays are read: big-endian, Fortran order, versions 1 to 3",
 Deno.test("rows are read one by one from C order, and refused from Fortran order", async () => {
   const reader = new NpyReader(bytesSource(fixtures.npyInt64, name));
   assert.deepEqual([...reader.rows(0, 1).toFloat64()], [-1, 2 ** 53]);
-  await assertFormatError(() => reader.rows(1, 1), /array\.npy is truncated/);
+  await assertFormatError(() => reader.rows(1, 1), /array\.npy has 1 entries; 1 to 1 were/);
   const fortran = new NpyReader(bytesSource(fixtures.npyBigEndianFortranV2, name));
   assert(fortran.fortranOrder);
   await assertFormatError(() => fortran.rows(0, 1), /cannot be read row by row/);
