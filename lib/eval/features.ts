@@ -201,6 +201,12 @@ export class OnnxExtractor implements FeatureExtractor {
   }
 }
 
+/**
+ * The first session starts the runtime's threads, for which it puts Node's Worker in the place of
+ * the global one and leaves it there; every Worker of this program would break after that.
+ */
+const { Worker } = globalThis;
+
 type Runtime = typeof import("npm:onnxruntime-web@1.30.0");
 
 /** Imports the runtime when it is first needed: a program that extracts nothing never does. */
@@ -216,9 +222,6 @@ async function createSession(
   bytes: Uint8Array<ArrayBuffer>,
   name: string,
 ): Promise<InferenceSession> {
-  // The first session starts the runtime's threads, for which it puts Node's Worker in the place
-  // of the global one and leaves it there; every Worker of this program would break after that.
-  const { Worker } = globalThis;
   try {
     return await runtime.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
   } catch (error) {

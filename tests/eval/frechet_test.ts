@@ -3,7 +3,7 @@ import { frechetDistance } from "../../lib/eval/frechet.ts";
 import { type Features, FeatureStatistics } from "../../lib/eval/statistics.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden.ts";
-import { goldenFeatures, pseudoRandom } from "./features_support.ts";
+import { goldenFeatures, pseudoRandom } from "../support/features.ts";
 
 type Expected = {
   expected: { fid: Record<string, { fid: number; fid_eigenvalues: number }> };

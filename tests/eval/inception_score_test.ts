@@ -2,7 +2,7 @@ import { deepStrictEqual, notDeepStrictEqual, throws } from "node:assert/strict"
 import { inceptionScore } from "../../lib/eval/inception_score.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden.ts";
-import { goldenArray } from "./features_support.ts";
+import { goldenArray } from "../support/features.ts";
 
 interface Expected {
   expected: {

@@ -6,7 +6,7 @@ import {
 } from "../../lib/eval/kernel_distance.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden.ts";
-import { goldenFeatures, goldenIndexRows, pseudoRandom } from "./features_support.ts";
+import { goldenFeatures, goldenIndexRows, pseudoRandom } from "../support/features.ts";
 
 interface Expected {
   expected: {

@@ -7,7 +7,7 @@ import {
 } from "../../lib/eval/manifold.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden.ts";
-import { goldenArray, goldenFeatures, pseudoRandom } from "./features_support.ts";
+import { goldenArray, goldenFeatures, pseudoRandom } from "../support/features.ts";
 
 interface Counts {
   k: number;

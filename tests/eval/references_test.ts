@@ -9,7 +9,7 @@ import { FeatureStatistics } from "../../lib/eval/statistics.ts";
 import { UsageError } from "../../lib/errors.ts";
 import type { ArrayToWrite } from "../../lib/format/npy.ts";
 import { writeNpz } from "../../lib/format/npz.ts";
-import { pseudoRandom } from "./features_support.ts";
+import { pseudoRandom } from "../support/features.ts";
 
 const PROVENANCE: Provenance = {
   version: 1,

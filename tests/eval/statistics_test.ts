@@ -3,7 +3,8 @@ import { FeatureStatistics } from "../../lib/eval/statistics.ts";
 import { FormatError, UsageError } from "../../lib/errors.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden.ts";
-import { goldenFeatures, pseudoRandom } from "./features_support.ts";
+import { hash32 } from "../support/hash.ts";
+import { goldenFeatures, pseudoRandom } from "../support/features.ts";
 
 interface Expected {
   expected: {
@@ -16,18 +17,6 @@ interface Expected {
       sigma_probe_dot: number;
     }>;
   };
-}
-
-/** `2u - 1` of the fixtures' weight hash, see tests/golden/README.md. */
-function probe(name: string, length: number): Float64Array {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return Float64Array.from({ length }, (_, i) => {
-    let x = (hash + Math.imul(i, 0x9e3779b9)) >>> 0;
-    x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
-    x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
-    return 2 * ((x ^ (x >>> 16)) >>> 0) / 2 ** 32 - 1;
-  });
 }
 
 function statisticsOf(features: Float32Array, dimension: number, batch: number) {
@@ -50,12 +39,12 @@ for (const [name, moments] of Object.entries(expected.moments)) {
     if (moments.sigma) assertClose(covariance, moments.sigma.flat(), { abs: 1e-9 }, "covariance");
     const diagonal = moments.sigma_diag.map((_, i) => covariance[i * (dimension + 1)]);
     assertClose(diagonal, moments.sigma_diag, { abs: 1e-9 }, "diagonal");
-    const weights = probe("probe.sigma", covariance.length);
+    const weight = (i: number) => 2 * hash32("probe.sigma", i) / 2 ** 32 - 1;
     assertClose(
       [
         diagonal.reduce((sum, value) => sum + value, 0),
         Math.sqrt(covariance.reduce((sum, value) => sum + value * value, 0)),
-        covariance.reduce((sum, value, i) => sum + value * weights[i], 0),
+        covariance.reduce((sum, value, i) => sum + value * weight(i), 0),
       ],
       [moments.sigma_trace, moments.sigma_frobenius, moments.sigma_probe_dot],
       { abs: 1e-9 },

@@ -1,7 +1,7 @@
 /** Feature sets for the tests of lib/eval. */
 
 import type { Features } from "../../lib/eval/statistics.ts";
-import { goldenTensor, goldenTensors } from "../support/golden.ts";
+import { goldenTensor, goldenTensors } from "./golden.ts";
 
 const tensors = goldenTensors("stats");
 

@@ -1,0 +1,18 @@
+/**
+ * Evaluation of image generators: feature extraction, distances between sets, reports.
+ *
+ * @module
+ */
+
+export * from "./evaluate.ts";
+export * from "./extractor.ts";
+export * from "./features.ts";
+export * from "./frechet.ts";
+export * from "./images.ts";
+export * from "./inception_score.ts";
+export * from "./kernel_distance.ts";
+export * from "./manifold.ts";
+export * from "./pixels.ts";
+export * from "./references.ts";
+export * from "./report.ts";
+export * from "./statistics.ts";
