@@ -16,3 +16,30 @@ export async function availableDevices(): Promise<Device[]> {
   }
   return devices;
 }
+
+/** Names of the devices that open here. */
+const names = (await availableDevices()).map((device) => {
+  device.close();
+  return device.kind;
+});
+
+/**
+ * Registers a test once per device that this machine has; the device is opened for the test and
+ * closed after it. Without any, one ignored test says what was not tested.
+ */
+export function deviceTest(name: string, body: (device: Device) => Promise<void>): void {
+  for (const kind of names) {
+    Deno.test(`${name} [${kind}]`, async () => {
+      const device = await openDevice({ device: kind });
+      try {
+        await body(device);
+        await device.finish();
+      } finally {
+        device.close();
+      }
+    });
+  }
+  if (names.length === 0) {
+    Deno.test({ name: `${name} [no device here]`, ignore: true, fn() {} });
+  }
+}
