@@ -140,14 +140,20 @@ function geometryProblem(config: NetworkConfig): string | null {
     case "mlp":
       return null;
     case "song_unet":
-    case "dhariwal_unet": {
-      const factor = 2 ** (config.channelMult.length - 1);
-      return config.imgResolution % factor === 0
-        ? null
-        : `network.imgResolution: expected a multiple of ${factor}, since channelMult has ` +
-          `${config.channelMult.length} levels, found ${config.imgResolution}`;
-    }
+      if (
+        config.embeddingType === "fourier" && config.modelChannels * config.channelMultNoise % 2
+      ) {
+        return `network.modelChannels: expected an even number for the Fourier embedding, found ` +
+          `${config.modelChannels}`;
+      }
+      return resolutionProblem(config);
+    case "dhariwal_unet":
+      return resolutionProblem(config);
     case "dit":
+      if (config.embeddingType === "fourier" && config.timeChannels % 2 !== 0) {
+        return `network.timeChannels: expected an even number for the Fourier embedding, found ` +
+          `${config.timeChannels}`;
+      }
       if (config.imgResolution % config.patchSize !== 0) {
         return `network.imgResolution: expected a multiple of the patch size ` +
           `${config.patchSize}, found ${config.imgResolution}`;
@@ -163,4 +169,15 @@ function geometryProblem(config: NetworkConfig): string | null {
       return null;
   }
   return config satisfies never;
+}
+
+/** Whether every level of a U-Net has whole pixels. */
+function resolutionProblem(
+  { imgResolution, channelMult }: SongUNetConfig | DhariwalUNetConfig,
+): string | null {
+  const factor = 2 ** (channelMult.length - 1);
+  return imgResolution % factor === 0
+    ? null
+    : `network.imgResolution: expected a multiple of ${factor}, since channelMult has ` +
+      `${channelMult.length} levels, found ${imgResolution}`;
 }

@@ -19,16 +19,11 @@ import {
   type ForwardOptions,
   Network,
 } from "./network.ts";
+import { TimeMapping } from "./time_mapping.ts";
 import { DHARIWAL_STYLE, UNetBlock, type UNetBlockOptions } from "./unet_block.ts";
 
 /** Channels of one attention head. */
 const HEAD_CHANNELS = 64;
-
-interface Mapping {
-  readonly layer0: Linear;
-  readonly layer1: Linear;
-  readonly suffix: "" | "_s";
-}
 
 interface DecoderLevel {
   /** Two blocks at the coarsest level, else the one that doubles the resolution. */
@@ -43,8 +38,8 @@ export class DhariwalUNet extends Network {
   readonly conditioning: ConditioningSpec;
   readonly #mapAugment: Linear | null;
   readonly #mapLabel: Linear | null;
-  readonly #mapT: Mapping;
-  readonly #mapS: Mapping | null;
+  readonly #mapT: TimeMapping;
+  readonly #mapS: TimeMapping | null;
   readonly #encoder: readonly (Conv2d | UNetBlock)[];
   readonly #decoder: readonly DecoderLevel[];
   readonly #outNorm: GroupNorm;
@@ -117,21 +112,15 @@ export class DhariwalUNet extends Network {
     return positionalEmbedding(cNoise, { channels, endpoint: false, sineFirst: false });
   }
 
-  #mapping(suffix: "" | "_s"): Mapping {
-    const wide = this.#embChannels;
-    const { init } = DHARIWAL_STYLE;
-    const name = (layer: string) => `model.${layer}${suffix}`;
-    return {
-      layer0: new Linear(
-        this.parameters,
-        name("map_layer0"),
-        this.config.modelChannels,
-        wide,
-        init,
-      ),
-      layer1: new Linear(this.parameters, name("map_layer1"), wide, wide, init),
+  #mapping(suffix: "" | "_s"): TimeMapping {
+    const { timeChannels } = this.conditioning;
+    return new TimeMapping(
+      this.parameters,
       suffix,
-    };
+      timeChannels,
+      this.#embChannels,
+      DHARIWAL_STYLE.init,
+    );
   }
 
   get #embChannels(): number {
@@ -214,22 +203,15 @@ export class DhariwalUNet extends Network {
 
   /** silu(MLP(t embedding) + label embedding + MLP_s(s embedding)): [B, embChannels]. */
   #embedding(inputs: Conditioning, { observe }: ForwardOptions): Tensor {
-    const map = ({ layer0, layer1, suffix }: Mapping, embedding: Tensor) => {
-      const hidden = layer0.forward(embedding);
-      const mapped = layer1.forward(silu(hidden));
-      observe?.(`model.map_layer0${suffix}`, hidden);
-      observe?.(`model.map_layer1${suffix}`, mapped);
-      return mapped;
-    };
     const first = this.#mapAugment
       ? add(inputs.timeT, this.#mapAugment.forward(inputs.augment!))
       : inputs.timeT;
-    let emb = map(this.#mapT, first);
+    let emb = this.#mapT.forward(first, observe);
     if (this.#mapLabel) {
       const mapped = this.#mapLabel.forward(inputs.labels!);
       observe?.("model.map_label", mapped);
       emb = add(emb, mapped);
     }
-    return silu(this.#mapS ? add(emb, map(this.#mapS, inputs.timeS!)) : emb);
+    return silu(this.#mapS ? add(emb, this.#mapS.forward(inputs.timeS!, observe)) : emb);
   }
 }

@@ -3,8 +3,8 @@
  * DDPM++ (positional embedding, standard encoder and decoder, filter [1, 1]) and NCSN++ (Fourier
  * embedding, residual encoder, filter [1, 3, 3, 1]), with a second time embedding.
  *
- * Two differences from EDM's network: the second time has a mapping of its own whose result is added
- * to the first one's, and the embedding is conditioned on nothing else.
+ * The second time has a mapping of its own, whose result is added to the first one's. Labels and
+ * augmentations enter the mapping of the first time only.
  *
  * @module
  */
@@ -22,16 +22,11 @@ import {
   type ForwardOptions,
   Network,
 } from "./network.ts";
+import { TimeMapping } from "./time_mapping.ts";
 import { SONG_STYLE, UNetBlock, type UNetBlockOptions } from "./unet_block.ts";
 
 /** Standard deviation of the frequencies of the Fourier embedding. */
 const FOURIER_SCALE = 16;
-
-interface Mapping {
-  readonly layer0: Linear;
-  readonly layer1: Linear;
-  readonly suffix: "" | "_s";
-}
 
 interface EncoderLevel {
   /** The first convolution, or the block that halves the resolution. */
@@ -59,8 +54,8 @@ export class SongUNet extends Network {
   readonly conditioning: ConditioningSpec;
   readonly #mapLabel: Linear | null;
   readonly #mapAugment: Linear | null;
-  readonly #mapT: Mapping;
-  readonly #mapS: Mapping | null;
+  readonly #mapT: TimeMapping;
+  readonly #mapS: TimeMapping | null;
   readonly #encoder: readonly EncoderLevel[];
   readonly #decoder: readonly DecoderLevel[];
   #dropoutStreams = 0;
@@ -117,16 +112,15 @@ export class SongUNet extends Network {
     this.parameters.buffer(frequenciesName(suffix), shape, init, { fixed: false });
   }
 
-  #mapping(suffix: "" | "_s"): Mapping {
-    const wide = this.#embChannels;
+  #mapping(suffix: "" | "_s"): TimeMapping {
     const { timeChannels } = this.conditioning;
-    const name = (layer: string) => `model.${layer}${suffix}`;
-    const { init } = SONG_STYLE;
-    return {
-      layer0: new Linear(this.parameters, name("map_layer0"), timeChannels, wide, init),
-      layer1: new Linear(this.parameters, name("map_layer1"), wide, wide, init),
+    return new TimeMapping(
+      this.parameters,
       suffix,
-    };
+      timeChannels,
+      this.#embChannels,
+      SONG_STYLE.init,
+    );
   }
 
   get #embChannels(): number {
@@ -254,15 +248,8 @@ export class SongUNet extends Network {
       first = add(first, mapped);
     }
     if (this.#mapAugment) first = add(first, this.#mapAugment.forward(inputs.augment!));
-    const map = ({ layer0, layer1, suffix }: Mapping, embedding: Tensor) => {
-      const hidden = layer0.forward(embedding);
-      const mapped = layer1.forward(silu(hidden));
-      observe?.(`model.map_layer0${suffix}`, hidden);
-      observe?.(`model.map_layer1${suffix}`, mapped);
-      return mapped;
-    };
-    const t = map(this.#mapT, first);
-    return silu(this.#mapS ? add(t, map(this.#mapS, inputs.timeS!)) : t);
+    const t = this.#mapT.forward(first, observe);
+    return silu(this.#mapS ? add(t, this.#mapS.forward(inputs.timeS!, observe)) : t);
   }
 
   /** Outputs that the decoder takes, in order; the last one is where it starts. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { UsageError } from "../errors.ts";
 import { selfAttention } from "../nn/attention.ts";
 import { Conv2d, type ResampleFilter } from "../nn/conv.ts";
 import type { LayerInit } from "../nn/init.ts";
@@ -118,6 +119,12 @@ export class UNetBlock {
       this.#skip = new Conv2d(store, `${name}.skip`, skip);
     }
     if (heads > 0) {
+      if (outChannels % heads !== 0) {
+        throw new UsageError(
+          `${name} has ${outChannels} channels, which cannot be cut into ${heads} attention heads; ` +
+            `use a multiple of ${heads} or leave its resolution out of attnResolutions`,
+        );
+      }
       const conv = { inChannels: outChannels, kernel: 1 } as const;
       this.#attention = {
         norm: new GroupNorm(store, `${name}.norm2`, outChannels, eps),

@@ -22,6 +22,11 @@ const MISTAKES: readonly [string, unknown, RegExp][] = [
   ["a missing key", { type: "song_unet", imgResolution: 16 }, /network\.imgChannels: expected/],
   ["a wrong type", { ...unet, numBlocks: "4" }, /network\.numBlocks: expected (number|int)/],
   ["a level too many", { ...unet, channelMult: [1, 1, 1, 1, 1, 1] }, /a multiple of 32.*found 16/],
+  [
+    "an odd Fourier embedding",
+    { ...unet, modelChannels: 5, embeddingType: "fourier" },
+    /network\.modelChannels: expected an even number/,
+  ],
   ["patches that do not fit", { ...dit, patchSize: 3 }, /multiple of the patch size 3, found 8/],
   ["heads that do not fit", { ...dit, numHeads: 5 }, /hiddenSize: expected .* 5 heads, found 64/],
   ["a fractional hidden layer", { ...dit, mlpRatio: 1.01 }, /whole number of hidden units/],
@@ -37,6 +42,15 @@ Deno.test("createNetwork() refuses channels that group normalisation cannot divi
   // min(32, 216/4) = 32 groups, and 216 is not a multiple of 32.
   const config = { ...unet, modelChannels: 216, channelMult: [1], numBlocks: 1 };
   assertUsage(() => createNetwork(config), /216 channels.*32 groups/);
+});
+
+Deno.test("createNetwork() refuses channels that cannot be cut into attention heads", () => {
+  // 224 / 64 gives 3 heads.
+  const config = { ...unet, type: "dhariwal_unet", modelChannels: 224 } as const;
+  assertUsage(
+    () => createNetwork({ ...config, channelMult: [1] }),
+    /224 channels.*3 attention heads/,
+  );
 });
 
 Deno.test("parseNetworkConfig() fills in the official defaults, and is stable under JSON", () => {
