@@ -18,6 +18,11 @@ export interface VerbEntry {
 /** All verbs, in the order of the help. */
 export const verbs: readonly VerbEntry[] = [
   {
+    name: "train",
+    summary: "train a model",
+    load: async () => (await import("./train.ts")).verb,
+  },
+  {
     name: "doctor",
     summary: "show the devices, test them, and say what to do when none works",
     load: async () => (await import("./doctor.ts")).verb,

@@ -55,11 +55,10 @@ export class RunFolder implements AsyncDisposable {
     return folder;
   }
 
-  /** Opens the folder of a run that is to be continued, with the configuration it was given. */
-  static async open(path: string): Promise<{ folder: RunFolder; config: unknown }> {
-    const config = await readConfig(path);
+  /** Opens the folder of a run that is to be continued. */
+  static async open(path: string): Promise<RunFolder> {
     await Deno.mkdir(join(path, "samples"), { recursive: true });
-    return { folder: new RunFolder(path, await takeLock(path)), config };
+    return new RunFolder(path, await takeLock(path));
   }
 
   /** The newest checkpoint that can be read, or null. `warn` is told of those that cannot. */

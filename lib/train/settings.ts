@@ -5,13 +5,14 @@
  */
 
 import { UsageError } from "../errors.ts";
+import { parseSize } from "../units.ts";
 
 /** A JSON object. */
 type Json = { [key: string]: unknown };
 
 /**
- * A copy of `config` with the settings `path.to.key=value` applied in order. Values are JSON where
- * they parse as JSON, strings otherwise. Whether a key exists and its value fits is for the schema
+ * A copy of `config` with the settings `path.to.key=value` applied in order. Values are sizes
+ * (8Mi), JSON where they parse as JSON, strings otherwise. Whether a key exists and its value fits is for the schema
  * to say, when the configuration is parsed.
  *
  * @throws {UsageError} for a setting without `=` or a path through something that has no keys
@@ -39,6 +40,7 @@ export function applySettings<T extends object>(config: T, settings: readonly st
 }
 
 function parseValue(text: string): unknown {
+  if (/^[\d.]+[KMG]i$/.test(text)) return parseSize(text, "a setting");
   try {
     return JSON.parse(text);
   } catch {

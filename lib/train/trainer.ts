@@ -21,15 +21,13 @@ const NO_LABEL = -1;
 /** The host waits for the device at least this often, so that it can be interrupted. */
 const SYNC_MILLISECONDS = 250;
 
-/** Where images come from. */
+/** Where images come from: a {@link Loader}, or anything else whose batches follow from `position`. */
 export interface BatchSource {
-  /**
-   * The `size` images that follow the first `position` of the run: x [size, H, W, C] in [-1, 1], and
-   * labels or null.
-   */
-  batch(position: number, size: number): {
-    readonly x: Float32Array;
-    readonly labels: Int32Array | null;
+  /** The `count` samples that follow the first `position` of the run, in [-1, 1], channels last. */
+  batch(position: number, count: number): {
+    readonly images: Float32Array;
+    /** Read only where the network has classes. */
+    readonly labels: Int32Array;
   };
 }
 
@@ -169,14 +167,14 @@ class Run {
   #batch(): StepBatch {
     const { config: { imm, train: { seed, batch } }, source } = this.options;
     const { step } = this.learner;
-    const { x, labels } = source.batch(this.#images, batch);
+    const { images, labels } = source.batch(this.#images, batch);
     const key = (purpose: Parameters<typeof trainingKey>[1]) => trainingKey(seed, purpose, step);
     return {
-      x,
+      x: images,
       times: sampleTimes(imm, key("times"), batch / imm.M),
       noiseKey: key("noise"),
       dropoutKey: key("dropout"),
-      ...(labels && this.learner.network.conditioning.labels
+      ...(this.learner.network.conditioning.labels
         ? { labels: passLabels(dropLabels(imm, labels, NO_LABEL, key("labels"))) }
         : {}),
     };

@@ -1,0 +1,83 @@
+/**
+ * Sample grids while training: the same seeds and classes every time, so that the pictures of a run
+ * can be compared.
+ *
+ * @module
+ */
+
+import type { Device } from "../device/device.ts";
+import { enlargement, imageGrid } from "../format/grid.ts";
+import type { Image } from "../format/pixels.ts";
+import { encodePng } from "../format/png.ts";
+import { decodeRgb, pushforwardSteps, scheduleTimes } from "../imm/mod.ts";
+import { Generator } from "../sample/generator.ts";
+import { sizeOf } from "../tensor/mod.ts";
+import type { TrainConfig } from "./config.ts";
+import type { Learner } from "./learner.ts";
+import type { Draw } from "./trainer.ts";
+
+/** Classes in a row of a grid, at most. */
+const MAX_COLUMNS = 10;
+
+/** Draws the grids of a configuration; compiles the sampling plan the first time. */
+export class GridPainter {
+  #generator: Generator | null = null;
+
+  constructor(private readonly device: Device, private readonly config: TrainConfig) {}
+
+  /** One grid per entry of `report.steps`, as PNG. */
+  readonly draw: Draw = async (learner) => {
+    const { steps, grid } = this.config.report;
+    const pictures = [];
+    for (const count of steps) {
+      const image = await this.grid(learner, count, grid);
+      pictures.push({ steps: count, png: await encodePng(image) });
+    }
+    return pictures;
+  };
+
+  /** A grid of `count` samples of the averaged weights in `steps` steps. */
+  async grid(learner: Learner, steps: number, count: number): Promise<Image> {
+    const { network } = learner;
+    this.#generator ??= await Generator.create(this.device, {
+      network,
+      imm: this.config.imm,
+      ...learner.averaged,
+    }, { batch: count });
+    const classes = network.conditioning.labels?.classes ?? 0;
+    const columns = classes > 1 ? Math.min(classes, MAX_COLUMNS) : Math.ceil(Math.sqrt(count));
+    const seeds = Array.from({ length: count }, (_, i) => i);
+    const samples = await this.#generator.generate({
+      seeds,
+      labels: classes > 0 ? seeds.map((i) => i % classes) : undefined,
+      steps: pushforwardSteps(
+        this.config.imm,
+        scheduleTimes(this.config.imm, { kind: "uniform", steps }),
+      ),
+    });
+    return samplesGrid(samples, network.sampleShape, columns);
+  }
+
+  free(): void {
+    this.#generator?.free();
+    this.#generator = null;
+  }
+}
+
+/** Samples [count, H, W, C] as one picture; tiny images are enlarged. */
+export function samplesGrid(
+  samples: Float32Array,
+  [height, width, channels]: readonly number[],
+  columns: number,
+): Image {
+  const size = sizeOf([height, width, channels]);
+  const pixels = decodeRgb(samples);
+  const images = Array.from({ length: samples.length / size }, (_, i): Image => ({
+    width,
+    height,
+    channels,
+    data: pixels.subarray(i * size, (i + 1) * size),
+  }));
+  const scale = enlargement(Math.max(height, width), 32);
+  return imageGrid(images, { columns, padding: 1, scale });
+}
