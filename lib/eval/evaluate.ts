@@ -5,6 +5,7 @@
  */
 
 import { ImmError, UsageError } from "../errors.ts";
+import { didYouMean } from "../suggest.ts";
 import { VERSION } from "../version.ts";
 import type { FeatureExtractor } from "./extractor.ts";
 import { frechetDistance } from "./frechet.ts";
@@ -12,6 +13,7 @@ import type { ImageSource } from "./images.ts";
 import { inceptionScore } from "./inception_score.ts";
 import { kernelDistance } from "./kernel_distance.ts";
 import { manifoldMetrics, nearestLabelAccuracy } from "./manifold.ts";
+import { RandomState } from "./random_state.ts";
 import { checkReference, type Provenance, type Reference } from "./references.ts";
 import { type Features, FeatureStatistics } from "./statistics.ts";
 
@@ -57,6 +59,9 @@ export type Metric = keyof typeof METRICS;
 /** Neighbour metrics cost time quadratic in the images; ADM and the papers use as many. */
 const MANIFOLD_IMAGES = 10_000;
 
+/** Neighbour metrics need more images than neighbours in either half. */
+const MIN_BASELINE = 12;
+
 /** Which of the two sets is being read, and how far. */
 export interface EvaluationProgress {
   readonly set: "samples" | "reference";
@@ -72,7 +77,12 @@ export interface EvaluateOptions {
   readonly extractor: FeatureExtractor;
   /** Default: `fd`. */
   readonly metrics?: readonly Metric[];
-  /** Seed of random subsets (kernel distance). Default 2020, as in torch-fidelity. */
+  /**
+   * Also compare one random half of the reference images with the other: what a perfect generator
+   * of as many images would score. Needs reference images, and keeps their features in memory.
+   */
+  readonly baseline?: boolean;
+  /** Seed of random subsets (kernel distance, baseline). Default 2020, as in torch-fidelity. */
   readonly seed?: number;
   /** Compare with statistics of another extractor of the same dimension. */
   readonly force?: boolean;
@@ -87,6 +97,8 @@ export interface Evaluation {
   readonly version: 1;
   /** Metric values by name, in the order of {@link METRICS}. */
   readonly values: Record<string, number>;
+  /** The same of one half of the reference images against the other, where that was asked for. */
+  readonly baseline: Record<string, number> | null;
   readonly samples: { readonly name: string; readonly count: number };
   readonly reference: {
     readonly name: string;
@@ -121,10 +133,13 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const keep = metrics.some((metric) => needs(metric, "images"));
   const fake = await collect("samples", samples, keep, options);
   const real = reference && !isReference(reference)
-    ? await collect("reference", reference, keep, options)
+    ? await collect("reference", reference, keep || options.baseline === true, options)
     : null;
   const extracted = performance.now();
-  for (const set of real ? [fake, real] : [fake]) {
+  const halves = options.baseline && real && real.statistics.count >= MIN_BASELINE
+    ? split(real, seed)
+    : null;
+  for (const set of [fake, ...(real ? [real] : []), ...(halves ? [halves[0]] : [])]) {
     if (metrics.includes("fd") && set.statistics.count <= extractor.dimension) {
       warnings.push(
         `${set.name} has ${set.statistics.count} images for ${extractor.dimension} features; the ` +
@@ -133,16 +148,18 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     }
   }
   const statistics = isReference(reference) ? reference : real?.statistics;
-  const values: Record<string, number> = {};
-  for (const metric of metrics) {
-    Object.assign(values, compute(metric, { fake, real, statistics, seed }));
-  }
+  const computeAll = (sets: Parameters<typeof compute>[1]) =>
+    Object.assign({}, ...metrics.map((metric) => compute(metric, sets)));
+  const values: Record<string, number> = computeAll({ fake, real, statistics, seed });
+  const baseline: Record<string, number> | null = halves &&
+    computeAll({ fake: halves[0], real: halves[1], statistics: halves[1].statistics, seed });
   const finished = performance.now();
 
   const { id, hash, dimension } = extractor;
   return {
     version: 1,
     values,
+    baseline,
     samples: { name: samples.name, count: fake.statistics.count },
     reference: reference && statistics
       ? {
@@ -221,6 +238,38 @@ async function collect(
   };
 }
 
+/** Two random halves of a set; the first has the odd one. */
+function split(set: Collected, seed: number): [Collected, Collected] {
+  const rows = set.statistics.count;
+  const order = new RandomState(seed).permutation(rows);
+  const middle = Math.ceil(rows / 2);
+  return [order.subarray(0, middle), order.subarray(middle)].map((indices): Collected => {
+    const { dimension, data } = set.features!;
+    const chosen = gather(data, dimension, indices);
+    const statistics = new FeatureStatistics(dimension);
+    statistics.add(chosen);
+    return {
+      name: `half of ${set.name}`,
+      statistics,
+      features: { rows: indices.length, dimension, data: chosen },
+      logits: set.logits && {
+        data: gather(set.logits.data, set.logits.classes, indices),
+        classes: set.logits.classes,
+      },
+      labels: set.labels && Int32Array.from(indices, (i) => set.labels![i]),
+    };
+  }) as [Collected, Collected];
+}
+
+/** The given rows of a row-major matrix. */
+function gather(data: Float32Array, columns: number, rows: Uint32Array): Float32Array {
+  const result = new Float32Array(rows.length * columns);
+  rows.forEach((row, i) =>
+    result.set(data.subarray(row * columns, (row + 1) * columns), i * columns)
+  );
+  return result;
+}
+
 function compute(metric: Metric, { fake, real, statistics, seed }: {
   fake: Collected;
   real: Collected | null;
@@ -271,9 +320,9 @@ function compute(metric: Metric, { fake, real, statistics, seed }: {
 function sortedMetrics(metrics: readonly Metric[]): Metric[] {
   const unknown = metrics.find((metric) => !Object.hasOwn(METRICS, metric));
   if (unknown !== undefined || metrics.length === 0) {
-    throw new UsageError(
-      `Metrics are ${Object.keys(METRICS).join(", ")}; found ${unknown ?? "none"}.`,
-    );
+    const names = Object.keys(METRICS);
+    const hint = didYouMean(unknown ?? "", names) || ".";
+    throw new UsageError(`Metrics are ${names.join(", ")}; found ${unknown ?? "none"}${hint}`);
   }
   return (Object.keys(METRICS) as Metric[]).filter((metric) => metrics.includes(metric));
 }

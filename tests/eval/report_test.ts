@@ -11,6 +11,7 @@ import {
 const EVALUATION: Evaluation = {
   version: 1,
   values: { fd: 2.774541837, kd: 0.0044862, kd_std: 0.0018, nn_accuracy: 0.92 },
+  baseline: null,
   samples: { name: "samples.npz", count: 1000 },
   reference: { name: "digits", count: 1797, provenance: null },
   extractor: { id: "pixels-8x8x1", hash: "0123456789abcdef", dimension: 64 },
