@@ -71,6 +71,7 @@ function planOnce(
     label: program.label,
     buffers: assignment.buffers,
     kernels: assignment.kernels,
+    batchInvariant: program.batchInvariant,
     ...namedValues(program, locations, assignment),
   };
 }

@@ -235,6 +235,11 @@ export interface Plan {
   /** Buffer, shape and type of each named input and output. */
   readonly inputs: ReadonlyMap<string, PlanValue>;
   readonly outputs: ReadonlyMap<string, PlanValue>;
+  /**
+   * Whether a sample's results must be the same, bit for bit, in a batch of any size: then a device
+   * may not let the size decide how a sum is cut into parts, though it costs speed.
+   */
+  readonly batchInvariant?: boolean;
 }
 
 /** An input or output of a plan: always a buffer of its own, contiguous. */

@@ -18,6 +18,8 @@ export interface Program {
   readonly outputs: Readonly<Record<string, Tensor>>;
   /** State that a run changes. */
   readonly updates: readonly Update[];
+  /** Whether results may not depend on how many samples are computed together; see plan.ts. */
+  readonly batchInvariant?: boolean;
 }
 
 /** Choices of the compiler. */

@@ -17,11 +17,15 @@ const CHEAP_LOADS = 2;
 const CHEAP_WEIGHT = 12;
 /** Recomputing more than this for every element of a larger tensor is not. */
 const REPEATED_WEIGHT = 4;
+/** One expression reads at most so many tensors; WebGPU guarantees only 8 buffers to a kernel. */
+const MAX_SOURCES = 6;
 
 /** What it takes to compute an element from memory. */
 interface Cost {
-  /** Tensors of about the same size that are read. */
-  readonly loads: ReadonlySet<Tensor>;
+  /** Tensors that are read. */
+  readonly sources: ReadonlySet<Tensor>;
+  /** How many of them are of about the same size. */
+  readonly loads: number;
   readonly weight: number;
 }
 
@@ -63,7 +67,7 @@ export function decideStorage(
   fuse: boolean,
 ): StorageDecision {
   const stored = new Set<Tensor>();
-  const costs = estimateCosts(graph);
+  const { costs, crowded } = estimateCosts(graph);
   const uses = new Map<Tensor, Uses>();
 
   for (const node of graph.nodes.toReversed()) {
@@ -71,7 +75,8 @@ export function decideStorage(
       const use = collectUses(graph, tensor, stored, uses);
       uses.set(tensor, use);
       if (isView(tensor)) continue;
-      if (!isElementwise(tensor) || roots.has(tensor) || use.operand) stored.add(tensor);
+      const needed = roots.has(tensor) || use.operand || crowded.has(tensor);
+      if (!isElementwise(tensor) || needed) stored.add(tensor);
       else if (node.op.kind === "constant") continue;
       else if (!fuse || !worthRecomputing(tensor, costs.get(tensor)!, use)) stored.add(tensor);
     }
@@ -135,32 +140,57 @@ function worthRecomputing(tensor: Tensor, cost: Cost, use: Uses): boolean {
 }
 
 function isCheap(cost: Cost): boolean {
-  return cost.loads.size <= CHEAP_LOADS && cost.weight <= CHEAP_WEIGHT;
+  return cost.loads <= CHEAP_LOADS && cost.weight <= CHEAP_WEIGHT;
 }
 
-/** Costs under the assumption that what is costly and needed more than once gets stored. */
-function estimateCosts(graph: Graph): Map<Tensor, Cost> {
+/**
+ * Costs under the assumption that what is costly and needed more than once gets stored. `crowded`
+ * are tensors that must be stored because an expression with them would read too many others.
+ */
+function estimateCosts(graph: Graph): { costs: Map<Tensor, Cost>; crowded: Set<Tensor> } {
   const costs = new Map<Tensor, Cost>();
+  const crowded = new Set<Tensor>();
   for (const node of graph.nodes) {
     for (const tensor of node.outputs) {
       if (!isElementwise(tensor) && !isView(tensor)) {
-        costs.set(tensor, { loads: new Set([tensor]), weight: 0 });
+        costs.set(tensor, { sources: new Set([tensor]), loads: 1, weight: 0 });
         continue;
       }
-      const loads = new Set<Tensor>();
-      let weight = ownWeight(node);
-      for (const input of new Set(graph.inputs(node))) {
-        const cost = costs.get(input)!;
-        const recomputed = graph.consumers(input).length <= 1 || isCheap(cost);
-        for (const load of recomputed ? cost.loads : [input]) {
-          if (load.size * 2 >= tensor.size) loads.add(load);
-        }
-        if (recomputed) weight += cost.weight;
+      const inputs = [...new Set(graph.inputs(node))];
+      const recomputed = new Set(
+        inputs.filter((input) => graph.consumers(input).length <= 1 || isCheap(costs.get(input)!)),
+      );
+      const sources = () =>
+        new Set(
+          inputs.flatMap((input) =>
+            recomputed.has(input) ? [...costs.get(input)!.sources] : [input]
+          ),
+        );
+      // The inputs that bring the most sources are stored until the rest fits.
+      const byNeed = inputs.filter((input) => baseOf(graph, input) !== null)
+        .sort((a, b) => costs.get(a)!.sources.size - costs.get(b)!.sources.size);
+      while (sources().size > MAX_SOURCES && byNeed.length > 0) {
+        const input = byNeed.pop()!;
+        const base = baseOf(graph, input)!;
+        crowded.add(base);
+        costs.set(base, { sources: new Set([base]), loads: 1, weight: 0 });
+        costs.set(input, costs.get(base)!);
       }
-      costs.set(tensor, { loads, weight });
+      const all = sources();
+      let weight = ownWeight(node);
+      for (const input of recomputed) weight += costs.get(input)!.weight;
+      const loads = [...all].filter((source) => source.size * 2 >= tensor.size).length;
+      costs.set(tensor, { sources: all, loads, weight });
     }
   }
-  return costs;
+  return { costs, crowded };
+}
+
+/** The element-wise tensor behind an input's views, or null when it is in memory anyway. */
+function baseOf(graph: Graph, input: Tensor): Tensor | null {
+  let base = input;
+  while (isView(base)) base = graph.resolve(base.node.inputs[0]);
+  return isElementwise(base) && base.node.op.kind !== "constant" ? base : null;
 }
 
 function ownWeight(node: Node): number {
@@ -177,7 +207,8 @@ function ownWeight(node: Node): number {
 /**
  * For each contraction or reduction, follows its result through element-wise operations of the
  * same size as long as nobody else needs the value in between; the last value is what the kernel
- * stores.
+ * stores. Where the ways of two results meet, the later one goes on and the earlier one ends: a sum
+ * of many results is added up one by one, each in the kernel that makes the next.
  */
 function attachEpilogues(
   graph: Graph,
@@ -185,11 +216,17 @@ function attachEpilogues(
   stored: Set<Tensor>,
 ): Map<Tensor, Tensor> {
   const anchors = new Map<Tensor, Tensor>();
-  for (const node of graph.nodes) {
+  const claimed = new Set<Tensor>();
+  for (const node of graph.nodes.toReversed()) {
     if (!hasEpilogue(node)) continue;
-    const result = node.outputs[0];
-    const last = endOfChain(graph, roots, stored, result);
-    if (last === result || anchors.has(last)) continue;
+    const [result] = node.outputs;
+    let last: Tensor | null = null;
+    for (const tensor of chainFrom(graph, roots, stored, result)) {
+      if (claimed.has(tensor)) break;
+      claimed.add(tensor);
+      last = tensor;
+    }
+    if (!last) continue;
     anchors.set(last, result);
     stored.add(last);
     stored.delete(result);
@@ -197,23 +234,22 @@ function attachEpilogues(
   return anchors;
 }
 
-function endOfChain(
+/** The element-wise tensors that can follow a result in its own kernel, in order. */
+function* chainFrom(
   graph: Graph,
   roots: ReadonlySet<Tensor>,
   stored: ReadonlySet<Tensor>,
   result: Tensor,
-): Tensor {
-  let last = result;
-  for (let tensor = result;;) {
-    if (roots.has(tensor)) return last;
+): Generator<Tensor> {
+  for (let tensor = result; !roots.has(tensor);) {
     const consumers = graph.consumers(tensor);
-    if (consumers.length !== 1) return last;
+    if (consumers.length !== 1) return;
     const [next] = consumers[0].outputs;
-    if (next.size !== result.size) return last;
-    if (consumers[0].op.kind === "map") {
-      last = next;
-      if (stored.has(next)) return last;
-    } else if (consumers[0].op.kind !== "reshape") return last;
+    if (next.size !== result.size) return;
+    const { kind } = consumers[0].op;
+    if (kind !== "map" && kind !== "reshape") return;
+    if (kind === "map") yield next;
+    if (stored.has(next)) return;
     tensor = next;
   }
 }

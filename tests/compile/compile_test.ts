@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { blocksOf } from "../../lib/compile/blocks.ts";
 import { compile } from "../../lib/compile/compile.ts";
 import { summarize } from "../../lib/compile/print.ts";
 import type { Program } from "../../lib/compile/program.ts";
@@ -224,4 +225,28 @@ Deno.test("slots are reused: a long chain of kernels needs two", () => {
     { x: values("x", 8, 8), w: values("w", 8, 8) },
   );
   assert.equal(fused.slotBytes, 2 * 64 * 4);
+});
+
+Deno.test("a sum of many products is added up in their kernels, within the limit of buffers", () => {
+  const inputs: t.Tensor[] = [];
+  const data: Data = {};
+  const declare = (name: string, ...shape: number[]) => {
+    data[name] = values(name, ...shape);
+    inputs.push(t.input(name, shape));
+    return inputs.at(-1)!;
+  };
+  let y = t.matmul(declare("a", 4, 3), declare("b", 3, 5));
+  let z = declare("z", 4, 5);
+  for (let i = 0; i < 20; i++) {
+    y = t.add(y, t.matmul(declare(`a${i}`, 4, 3), declare(`b${i}`, 3, 5)));
+    z = t.mul(t.add(z, declare(`z${i}`, 4, 5)), 2);
+  }
+  const program = { inputs, outputs: { y, z }, updates: [] };
+  const { fused } = check(program, data);
+  assert.equal(fused.kernelsByKind.matmul, 21);
+  assert(fused.kernelsByKind.elementwise <= 5);
+  for (const kernel of compile({ label: "test", ...program }).kernels) {
+    const buffers = new Set(Object.values(blocksOf(kernel)).flat().map((block) => block.buffer));
+    assert(buffers.size <= 8, `${kernel.label} needs ${buffers.size} buffers`);
+  }
 });
