@@ -6,7 +6,6 @@
 
 import { DeviceError } from "../../errors.ts";
 import type { Target } from "./dispatch.ts";
-import { HARDWARE_TILES, SOFTWARE_TILES } from "./tiles.ts";
 
 /** What is known of an adapter, for people and for the choice of kernels. */
 export interface AdapterSummary {
@@ -78,7 +77,7 @@ export async function openAdapter(): Promise<OpenAdapter> {
       maxThreads: gpu.limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupBytes: gpu.limits.maxComputeWorkgroupStorageSize,
       wantedWorkgroups: software ? 8 : 256,
-      tiles: software ? SOFTWARE_TILES : HARDWARE_TILES,
+      batchInvariant: false,
     },
   };
 }

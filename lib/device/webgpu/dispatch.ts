@@ -54,8 +54,10 @@ export interface Target {
   readonly maxWorkgroupBytes: number;
   /** Workgroups that keep the device busy; reductions are split until there are about as many. */
   readonly wantedWorkgroups: number;
-  /** Tiles for matrix products to choose from. */
-  readonly tiles: readonly Tile[];
+  /** Whether the number of rows may not decide how sums are made; see `Plan.batchInvariant`. */
+  readonly batchInvariant: boolean;
+  /** Tiles for matrix products to choose from; by default those for the kind of device. */
+  readonly tiles?: readonly Tile[];
 }
 
 /**

@@ -62,7 +62,8 @@ export class WebGpuExecutable implements Executable {
     plan: Plan,
     arenas: ReadonlyMap<Arena, DeviceBuffer>,
   ): Promise<WebGpuExecutable> {
-    const dispatches = plan.kernels.flatMap((kernel) => generate(kernel, device.target));
+    const target = { ...device.target, batchInvariant: plan.batchInvariant ?? false };
+    const dispatches = plan.kernels.flatMap((kernel) => generate(kernel, target));
     const owned: GpuBuffer[] = [];
     let params: GPUBuffer | null = null;
     try {

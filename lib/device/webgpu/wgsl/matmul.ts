@@ -9,7 +9,8 @@ import type { Access, MatmulKernel } from "../../../compile/plan.ts";
 import type { Dispatch, Target } from "../dispatch.ts";
 import { extent } from "./expression.ts";
 import { type GemmOperand, generateGemm } from "./gemm.ts";
-import type { Memory } from "./memory.ts";
+import type { LoadLanes } from "./gemm_tile.ts";
+import type { Memory, View } from "./memory.ts";
 import { generateReduce } from "./reduce.ts";
 
 /** Below this many rows or columns a product is a reduction. */
@@ -18,7 +19,9 @@ const THIN = 8;
 /** Code for a matrix product. */
 export function generateMatmul(kernel: MatmulKernel, target: Target): Dispatch[] {
   const { batch, m, n, k, a, b, epilogue, label } = kernel;
-  if (Math.min(m, n) < THIN) return generateThin(kernel, target);
+  // Samples are rows here: where their number may not matter, few rows are tiled like many.
+  const thin = n < THIN || (m < THIN && !target.batchInvariant);
+  if (thin) return generateThin(kernel, target);
   return generateGemm(
     { batch, rows: m, columns: n, depth: k, epilogue, label },
     target,
@@ -45,18 +48,33 @@ export function matrixOperand(
   const stride = (axis: number) => shape[axis] === 1 ? 0 : access.strides[axis];
   return {
     lanes,
-    declare(name) {
+    declare(name, exact) {
       const at = `batch * ${stride(0)}u + line * ${stride(line)}u + k * ${stride(k)}u`;
-      const [type, zero, load] = lanes === "scalar"
-        ? ["f32", "0.0", view.load(at)]
-        : ["vec4<f32>", "vec4<f32>(0.0)", view.load4(at)];
-      return `fn ${name}(batch: u32, line: u32, k: u32) -> ${type} {
-if (k >= ${shape[k]}u) { return ${zero}; }
-return ${load};
-}
-`;
+      return loadFunction(name, view, lanes, `let at = ${at};`, exact ? "" : `k < ${shape[k]}u`);
     },
   };
+}
+
+/**
+ * Declares a load function of a product: `code` computes the index `at`, and the result is zero
+ * where `condition` does not hold. There is no branch: a branch costs more than a load.
+ */
+export function loadFunction(
+  name: string,
+  view: View,
+  lanes: LoadLanes,
+  code: string,
+  condition: string,
+): string {
+  const type = lanes === "scalar" ? "f32" : "vec4<f32>";
+  const load = (at: string) => lanes === "scalar" ? view.load(at) : view.load4(at);
+  const result = condition === "" ? `return ${load("at")};` : `let inside = ${condition};
+return select(${type}(0.0), ${load("select(0u, at, inside)")}, inside);`;
+  return `fn ${name}(batch: u32, line: u32, k: u32) -> ${type} {
+${code}
+${result}
+}
+`;
 }
 
 function generateThin(kernel: MatmulKernel, target: Target): Dispatch[] {

@@ -120,7 +120,7 @@ function planReduction(kernel: ReduceKernel, target: Target): ReducePlan {
   let kept: number;
   let along: number;
   if (column) {
-    kept = Math.min(32, powerOfTwoFrom(keptUnits));
+    kept = target.batchInvariant ? 32 : Math.min(32, powerOfTwoFrom(keptUnits));
     along = Math.min(256 / kept, powerOfTwoUpTo(Math.max(1, steps / 4)));
     kept = Math.max(kept, Math.min(64 / along, powerOfTwoFrom(keptUnits)));
   } else {
@@ -128,7 +128,7 @@ function planReduction(kernel: ReduceKernel, target: Target): ReducePlan {
     kept = Math.max(1, 64 / along);
   }
   const groups = Math.ceil(keptUnits / kept);
-  const splits = Math.max(
+  const splits = target.batchInvariant ? 1 : Math.max(
     1,
     Math.min(
       64,

@@ -1,0 +1,253 @@
+/**
+ * From seeds to samples on a device: a network compiled once for a batch, driven by the samplers of
+ * lib/imm/sampler.ts.
+ *
+ * @module
+ */
+
+import { compile } from "../compile/compile.ts";
+import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
+import type { Device, Executable } from "../device/device.ts";
+import { ImmError } from "../errors.ts";
+import {
+  type Denoise,
+  guide,
+  type ImmConfig,
+  latents,
+  restartNoise,
+  sample,
+  type SamplerStep,
+} from "../imm/mod.ts";
+import type { Model } from "../models/model_file.ts";
+import type { Network } from "../models/network.ts";
+import { createNetwork } from "../models/registry.ts";
+import { input, sizeOf, type Tensor } from "../tensor/mod.ts";
+
+/** A network whose weights are on the device already: their memory is shared, never freed here. */
+export interface SharedModel {
+  readonly network: Network;
+  readonly imm: ImmConfig;
+  readonly parameters: ArenaBuffer;
+  readonly frozen: ArenaBuffer;
+}
+
+/** What to generate. Arrays hold one entry per image, whatever the batch. */
+export interface GenerateOptions {
+  /** Each image follows from its own seed: latents, and the noise of restarts. */
+  readonly seeds: readonly number[];
+  /** Class of each image, null for none. Left out: no image has one. */
+  readonly labels?: readonly (number | null)[];
+  /** From `pushforwardSteps` or `restartSteps`. */
+  readonly steps: readonly SamplerStep[];
+  /**
+   * Weight of classifier-free guidance, for all steps or one for each (default 1: the conditional
+   * network alone, at half the price).
+   */
+  readonly guidance?: number | readonly number[];
+  /** [images, ...sample], already times sigma_d, in place of those that the seeds give. */
+  readonly latents?: Float32Array;
+  /** Noise of each restart, [images, ...sample] and already times sigma_d, in place of the seeds'. */
+  readonly noise?: readonly Float32Array[];
+  /**
+   * Called after every step of every batch with the number of the step, f_{s,t}(x) of the images
+   * from number `first` on, and that number. The array is live: copy what is to be kept.
+   */
+  readonly onStep?: (step: number, x: Float64Array, first: number) => void;
+  /** Stops between steps; the promise then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** The samples of one batch. */
+export interface GeneratedBatch {
+  /** Number of the first image. */
+  readonly first: number;
+  /** Number of images. */
+  readonly count: number;
+  /** [count, ...sample], channels last; pixels run from -1 to 1. */
+  readonly samples: Float32Array;
+}
+
+/**
+ * A network ready to sample in batches of one size; the last batch of a run is filled up. An image
+ * is the same, bit for bit on one device, in any batch of any size.
+ *
+ * @example
+ * ```ts
+ * const device = await openDevice();
+ * const generator = await Generator.create(device, await loadModel("model.safetensors"), {
+ *   batch: 64,
+ * });
+ * const times = scheduleTimes(generator.imm, { kind: "uniform", steps: 2 });
+ * const steps = pushforwardSteps(generator.imm, times);
+ * const samples = await generator.generate({ seeds: [0, 1, 2], steps });
+ * ```
+ */
+export class Generator {
+  private constructor(
+    readonly network: Network,
+    readonly imm: ImmConfig,
+    /** Images per run of the network. */
+    readonly batch: number,
+    private readonly executable: Executable,
+    private readonly owned: readonly ArenaBuffer[],
+  ) {}
+
+  /**
+   * Compiles the network for batches of `batch` and uploads the weights of a model; those of a
+   * shared model may change between calls of {@link generate}.
+   *
+   * @throws {FormatError} when the weights are not those of the model's network
+   * @throws {DeviceError} when the device cannot hold it
+   */
+  static async create(
+    device: Device,
+    model: Pick<Model, "network" | "imm" | "weights"> | SharedModel,
+    { batch, source }: { batch: number; source?: string },
+  ): Promise<Generator> {
+    if (!Number.isSafeInteger(batch) || batch < 1) {
+      throw new ImmError(`a batch must be a whole number of images, at least 1, but is ${batch}`);
+    }
+    if (!("weights" in model)) {
+      const executable = await prepare(device, model, batch);
+      return new Generator(model.network, model.imm, batch, executable, []);
+    }
+    const network = createNetwork(model.network);
+    const { trainable, frozen } = network.parameters.adopt(model.weights, source);
+    const owned: ArenaBuffer[] = [];
+    try {
+      owned.push(new ArenaBuffer(device, network.parameters.arena));
+      owned.push(new ArenaBuffer(device, network.parameters.frozen));
+      owned[0].writeAll(trainable);
+      owned[1].writeAll(frozen);
+      const shared = { network, imm: model.imm, parameters: owned[0], frozen: owned[1] };
+      const executable = await prepare(device, shared, batch);
+      return new Generator(network, model.imm, batch, executable, owned);
+    } catch (error) {
+      for (const buffer of owned) buffer.free();
+      throw error;
+    }
+  }
+
+  /** All samples, [images, ...sample]. @throws {ImmError} when the options do not fit together */
+  async generate(options: GenerateOptions): Promise<Float32Array> {
+    const size = sizeOf(this.network.sampleShape);
+    const all = new Float32Array(options.seeds.length * size);
+    for await (const { first, samples } of this.batches(options)) all.set(samples, first * size);
+    return all;
+  }
+
+  /** The same batch by batch, for runs whose samples do not fit in memory. */
+  async *batches(options: GenerateOptions): AsyncGenerator<GeneratedBatch> {
+    const { seeds, steps, onStep, signal } = options;
+    const guidance = this.#checked(options);
+    const size = sizeOf(this.network.sampleShape);
+    for (let first = 0; first < seeds.length; first += this.batch) {
+      const count = Math.min(this.batch, seeds.length - first);
+      const own = seeds.slice(first, first + count);
+      const filled = (values: Float32Array) => {
+        const whole = new Float32Array(this.batch * size);
+        whole.set(values);
+        return whole;
+      };
+      const given = (values: Float32Array) => values.subarray(first * size, (first + count) * size);
+      const { sigmaData } = this.imm;
+      const start = options.latents ? given(options.latents) : latents(own, size, sigmaData);
+      const noise = (restart: number) =>
+        options.noise ? given(options.noise[restart]) : restartNoise(own, size, sigmaData, restart);
+      const x = await sample(steps, filled(start), this.#denoise(options, guidance, first), {
+        noise: (restart) => filled(noise(restart)),
+        onStep: onStep && ((step, x) => onStep(step, x.subarray(0, count * size), first)),
+        signal,
+      });
+      yield { first, count, samples: Float32Array.from(x.subarray(0, count * size)) };
+    }
+  }
+
+  /** Gives back what it holds on the device; shared weights stay. */
+  free(): void {
+    this.executable.destroy();
+    for (const buffer of this.owned) buffer.free();
+  }
+
+  /** The network's raw output for the images of a batch, guided. */
+  #denoise(
+    { labels }: GenerateOptions,
+    guidance: readonly number[],
+    first: number,
+  ): Denoise {
+    const none = new Array<null>(this.batch).fill(null);
+    const own = none.map((_, i) => labels?.[first + i] ?? null);
+    let call = 0;
+    return async (xIn, { cNoiseT, cNoiseS }) => {
+      const w = guidance[call++];
+      const inputs = this.network.conditioningValues({
+        cNoiseT: none.map(() => cNoiseT),
+        cNoiseS: none.map(() => cNoiseS),
+        labels: w === 0 ? none : own,
+      });
+      const F = await this.#run({ x: xIn, ...inputs });
+      if (w === 1 || w === 0) return F;
+      // The other inputs are on the device already, and stay as they are.
+      const unconditional = await this.#run({ labels: this.network.labelInput(none)! });
+      return guide(unconditional, F, w);
+    };
+  }
+
+  async #run(inputs: Parameters<Executable["run"]>[0]): Promise<Float32Array> {
+    this.executable.run(inputs);
+    const { F } = await this.executable.read(["F"]);
+    return F as Float32Array;
+  }
+
+  /** Checks the options and returns the guidance of each step. */
+  #checked({ seeds, labels, steps, guidance = 1, ...given }: GenerateOptions): number[] {
+    const images = seeds.length;
+    const expect = (holds: boolean, what: string) => {
+      if (!holds) {
+        throw new ImmError(`to generate ${images} images in ${steps.length} steps, ${what}`);
+      }
+    };
+    expect(!labels || labels.length === images, `expected as many labels, not ${labels?.length}`);
+    const elements = images * sizeOf(this.network.sampleShape);
+    const latents = given.latents?.length ?? elements;
+    expect(latents === elements, `expected ${elements} numbers as latents, not ${latents}`);
+    const restarts = steps.filter((step) => step.renoise).length;
+    expect(
+      !given.noise ||
+        (given.noise.length >= restarts && given.noise.every((n) => n.length === elements)),
+      `expected ${restarts} arrays of ${elements} numbers as noise`,
+    );
+    const perStep = typeof guidance === "number" ? steps.map(() => guidance) : [...guidance];
+    expect(
+      perStep.length === steps.length && perStep.every(Number.isFinite),
+      `expected one number or ${steps.length} as guidance, not ${guidance}`,
+    );
+    expect(
+      this.network.conditioning.labels !== null || perStep.every((w) => w === 1),
+      `expected no guidance, since the network has no classes`,
+    );
+    return perStep;
+  }
+}
+
+/** The network alone: from `x` and what conditions it to the raw output `F`. */
+async function prepare(
+  device: Device,
+  { network, parameters, frozen }: SharedModel,
+  batch: number,
+): Promise<Executable> {
+  const x = input("x", [batch, ...network.sampleShape]);
+  const conditioning = network.conditioningInputs(batch);
+  const plan = compile({
+    label: "sampling",
+    inputs: [x, ...Object.values(conditioning).filter((t): t is Tensor => t !== null)],
+    outputs: { F: network.forward(x, conditioning) },
+    updates: [],
+    batchInvariant: true,
+  });
+  const arenas = arenaMap(parameters, frozen);
+  // The memory may belong to arenas of the same layout, such as that of the averaged weights.
+  arenas.set(network.parameters.arena, parameters.buffer);
+  arenas.set(network.parameters.frozen, frozen.buffer);
+  return await device.prepare(plan, arenas);
+}

@@ -1,0 +1,268 @@
+/** The generator on every device: the official samples, and what must not matter for an image. */
+
+import { deepEqual, equal, notDeepEqual, rejects } from "node:assert/strict";
+import { ArenaBuffer } from "../../lib/device/arena_buffer.ts";
+import { FormatError, ImmError } from "../../lib/errors.ts";
+import {
+  type ImmConfig,
+  immConfig,
+  latents,
+  pushforwardSteps,
+  restartSteps,
+  type SamplerStep,
+  type Schedule,
+  scheduleTimes,
+} from "../../lib/imm/mod.ts";
+import { createNetwork } from "../../lib/models/registry.ts";
+import { Generator } from "../../lib/sample/generator.ts";
+import { assertClose } from "../support/close.ts";
+import { availableDevices } from "../support/devices.ts";
+import { goldenJson, goldenTensor, goldenTensors } from "../support/golden.ts";
+import { InterpreterDevice } from "../support/interpreter_device.ts";
+import { toDeviceLayout } from "../support/layout.ts";
+import { goldenModel, tinyModel } from "../support/models.ts";
+
+interface Case {
+  readonly sampler: "pushforward" | "restart";
+  readonly discretization?: "uniform" | "edm";
+  readonly num_steps?: number;
+  readonly mid_nt?: readonly number[] | null;
+  readonly cfg_scale?: number;
+  readonly noise_schedule: ImmConfig["interpolant"];
+  readonly f_type: ImmConfig["parameterization"];
+  readonly temb_type: ImmConfig["timeConditioning"];
+  readonly T: number;
+  readonly eps: number;
+  readonly labels: boolean;
+  readonly noise_tensors_used: number;
+}
+
+const { cases } = goldenJson<{ cases: Readonly<Record<string, Case>> }>("samplers");
+const golden = goldenTensors("samplers");
+const devices = await availableDevices();
+
+/** An image array of the fixture in the device's layout. */
+function image(name: string): Float32Array {
+  return Float32Array.from(toDeviceLayout(goldenTensor(golden, name), "nchw").data);
+}
+
+/** The settings and the steps of a case of the fixture. */
+function stepsOf(c: Case): { imm: ImmConfig; steps: SamplerStep[] } {
+  const imm = immConfig({
+    interpolant: c.noise_schedule,
+    parameterization: c.f_type,
+    timeConditioning: c.temb_type,
+    T: c.T,
+    eps: c.eps,
+  });
+  const schedule: Schedule = c.discretization
+    ? { kind: c.discretization, steps: c.num_steps! }
+    : { kind: "explicit", etas: c.mid_nt ?? [] };
+  const times = scheduleTimes(imm, schedule);
+  const steps = (c.sampler === "restart" ? restartSteps : pushforwardSteps)(imm, times);
+  return { imm, steps };
+}
+
+/** Runs a case of the fixture and compares every state. */
+async function reproduce(generator: Generator, name: string): Promise<void> {
+  const c = cases[name];
+  const [family] = name.split(".");
+  const { imm, steps } = stepsOf(c);
+  const images = generator.batch;
+  const noise = Array.from(
+    { length: c.noise_tensors_used },
+    (_, i) => image(`${family}.noise${i}`).map((value) => value * imm.sigmaData),
+  );
+  const states: Float64Array[] = [];
+  const samples = await generator.generate({
+    seeds: Array.from({ length: images }, (_, i) => i),
+    labels: c.labels ? labelsOf(images) : undefined,
+    steps,
+    guidance: c.cfg_scale ?? 1,
+    latents: image(`${family}.latents`),
+    noise,
+    onStep: (_, x) => states.push(x.slice()),
+  });
+  const tolerance = steps.length === 1 ? 2e-5 : 1e-4;
+  equal(states.length, steps.length);
+  // The last state is the samples, which the fixture holds once.
+  for (const [i, x] of [...states.slice(0, -1), samples].entries()) {
+    const key = i < steps.length - 1 ? `${name}.step${i}` : `${name}.out`;
+    assertClose(x, image(key), { abs: tolerance, rel: tolerance }, key);
+  }
+}
+
+/** Classes of the fixture's images, from its one-hot rows. */
+function labelsOf(images: number): number[] {
+  const { data, shape } = goldenTensor(golden, "dit.labels");
+  return Array.from({ length: images }, (_, n) => data.indexOf(1, n * shape[1]) - n * shape[1]);
+}
+
+for (const device of devices) {
+  for (const family of ["ddpmpp", "dit"]) {
+    const names = Object.keys(cases).filter((name) => name.startsWith(`${family}.`));
+    Deno.test(`${device.kind}: ${family} gives the official states and samples`, async (t) => {
+      // The network is the same in all cases, and compiled once.
+      const batch = goldenTensor(golden, `${family}.latents`).shape[0];
+      const generator = await Generator.create(device, goldenModel(`net_${family}`), { batch });
+      for (const name of names) await t.step(name, () => reproduce(generator, name));
+      generator.free();
+    });
+  }
+}
+
+/** Two steps of a model with restarts: everything that could depend on the batch. */
+function restarts(imm: ImmConfig) {
+  return restartSteps(imm, scheduleTimes(imm, { kind: "uniform", steps: 2 }));
+}
+
+for (const device of devices) {
+  Deno.test(`${device.kind}: an image has the same bits in a batch of any size`, async () => {
+    const models = [
+      tinyModel({ labelDim: 10, attnResolutions: [4], imgChannels: 3 }),
+      goldenModel("net_dit"),
+    ];
+    const [labels, guidance] = [[3, null, 0, 9, 5], 1.5];
+    for (const model of models) {
+      const runs: Float32Array[] = [];
+      for (const batch of [1, 9]) {
+        const generator = await Generator.create(device, model, { batch });
+        const steps = restarts(model.imm);
+        runs.push(await generator.generate({ seeds: [7, 0, 1, 2, 3], labels, steps, guidance }));
+        generator.free();
+      }
+      for (const run of runs) deepEqual(run, runs[0]);
+    }
+  });
+}
+
+Deno.test({
+  name: "the devices give their memory back",
+  fn: async () => {
+    for (const device of devices) {
+      await device.finish();
+      device.close();
+    }
+  },
+});
+
+const interpreter = new InterpreterDevice();
+
+/** Samples of a tiny model on the interpreter. */
+async function tiny(
+  options: Partial<Parameters<Generator["generate"]>[0]>,
+  batch = 2,
+  model = tinyModel({ labelDim: 3 }),
+): Promise<Float32Array> {
+  const generator = await Generator.create(interpreter, model, { batch });
+  try {
+    return await generator.generate({ seeds: [4, 9, 2], steps: restarts(model.imm), ...options });
+  } finally {
+    generator.free();
+  }
+}
+
+Deno.test("images follow from their own seeds, in the order given", async () => {
+  const all = await tiny({});
+  equal(all.length, 3 * 16);
+  for (const batch of [1, 3, 4]) deepEqual(await tiny({}, batch), all);
+  const reversed = await tiny({ seeds: [2, 9, 4] });
+  deepEqual(reversed.slice(0, 16), all.slice(32));
+  deepEqual(reversed.slice(32), all.slice(0, 16));
+  notDeepEqual(all.slice(0, 16), all.slice(16, 32));
+});
+
+Deno.test("labels belong to images, also in a later batch", async () => {
+  const conditional = await tiny({ labels: [0, 1, 2] });
+  const other = await tiny({ labels: [0, 1, null] });
+  deepEqual(conditional.slice(0, 32), other.slice(0, 32));
+  notDeepEqual(conditional.slice(32), other.slice(32));
+});
+
+Deno.test("guidance 0 is the unconditional network and 1 the conditional one", async () => {
+  deepEqual(await tiny({ labels: [0, 1, 2], guidance: 0 }), await tiny({}));
+  deepEqual(
+    await tiny({ labels: [0, 1, 2], guidance: [1, 1] }),
+    await tiny({ labels: [0, 1, 2] }),
+  );
+  notDeepEqual(
+    await tiny({ labels: [0, 1, 2], guidance: [1, 1.5] }),
+    await tiny({ labels: [0, 1, 2] }),
+  );
+});
+
+Deno.test("guidance moves a one-step sample along the line through both outputs", async () => {
+  const model = tinyModel({ labelDim: 3 });
+  const steps = pushforwardSteps(model.imm, [model.imm.T, model.imm.eps]);
+  const at = (guidance: number) => tiny({ labels: [0, 1, 2], steps, guidance }, 2, model);
+  const [unconditional, conditional, guided] = [await at(0), await at(1), await at(2.5)];
+  const expected = conditional.map((c, i) => unconditional[i] + 2.5 * (c - unconditional[i]));
+  assertClose(guided, expected, { abs: 1e-5 }, "guided");
+});
+
+Deno.test("given latents and noise replace those of the seeds", async () => {
+  const { sigmaData } = tinyModel().imm;
+  const seeds = [4, 9, 2];
+  const own = latents(seeds, 16, sigmaData);
+  deepEqual(await tiny({ seeds, latents: own }), await tiny({ seeds }));
+  // Other seeds still decide about the noise of restarts.
+  notDeepEqual(await tiny({ seeds: [1, 2, 3], latents: own }), await tiny({ seeds }));
+  const noise = [new Float32Array(48).fill(0.1)];
+  deepEqual(
+    await tiny({ seeds: [1, 2, 3], latents: own, noise }),
+    await tiny({ seeds, noise }),
+  );
+});
+
+Deno.test("a generator shares weights that change, and frees only what it owns", async () => {
+  const model = tinyModel();
+  const network = createNetwork(model.network);
+  const parameters = new ArenaBuffer(interpreter, network.parameters.arena.like("average"));
+  const frozen = new ArenaBuffer(interpreter, network.parameters.frozen);
+  const before = interpreter.live;
+  const shared = { network, imm: model.imm, parameters, frozen };
+  const generator = await Generator.create(interpreter, shared, { batch: 3 });
+  const options = { seeds: [4, 9, 2], steps: restarts(model.imm) };
+  const zero = await generator.generate(options);
+  parameters.writeAll(network.parameters.adopt(model.weights).trainable);
+  const loaded = await generator.generate(options);
+  notDeepEqual(loaded, zero);
+  deepEqual(loaded, await tiny({}, 3, model));
+  generator.free();
+  equal(interpreter.live, before);
+  parameters.free();
+  frozen.free();
+  equal(interpreter.live, 0);
+});
+
+Deno.test("every step shows the images of its batch without the filling", async () => {
+  const shown: [number, number, number][] = [];
+  await tiny({ onStep: (step, x, first) => shown.push([step, x.length, first]) });
+  deepEqual(shown, [[0, 32, 0], [1, 32, 0], [0, 16, 2], [1, 16, 2]]);
+});
+
+Deno.test("a run stops between steps", async () => {
+  const stop = new AbortController();
+  const running = tiny({ onStep: () => stop.abort(new Error("enough")), signal: stop.signal });
+  await rejects(running, /enough/);
+});
+
+Deno.test("options that do not fit together are refused", async () => {
+  const fails = async (options: Parameters<typeof tiny>[0], message: RegExp, model = tinyModel()) =>
+    await rejects(tiny(options, 2, model), (error) => {
+      equal(error instanceof ImmError, true, `${error}`);
+      return message.test((error as Error).message);
+    });
+  await fails({ labels: [0, 1] }, /as many labels, not 2/);
+  await fails({ latents: new Float32Array(16) }, /48 numbers as latents, not 16/);
+  await fails({ noise: [] }, /1 arrays of 48 numbers/);
+  await fails({ guidance: [1, 2, 3] }, /one number or 2 as guidance/);
+  await fails({ guidance: 1.5 }, /no classes/);
+  await rejects(Generator.create(interpreter, tinyModel(), { batch: 0 }), ImmError);
+  const other = { ...tinyModel(), weights: tinyModel({ imgChannels: 3 }).weights };
+  await rejects(
+    Generator.create(interpreter, other, { batch: 1, source: "model.safetensors" }),
+    (error) => error instanceof FormatError && /^model.safetensors: /.test(error.message),
+  );
+  equal(interpreter.live, 0);
+});
