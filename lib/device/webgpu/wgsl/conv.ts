@@ -15,7 +15,7 @@ import type { Access, ConvKernel, Epilogue } from "../../../compile/plan.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import type { Dispatch, Target } from "../dispatch.ts";
 import { type Gemm, type GemmOperand, generateGemm } from "./gemm.ts";
-import { generateMatmul, matrixOperand } from "./matmul.ts";
+import { generateMatmul, loadFunction, matrixOperand } from "./matmul.ts";
 import type { Memory, View } from "./memory.ts";
 
 /** Code for a convolution or one of its gradients. */
@@ -102,34 +102,32 @@ function patches(
 ): GemmOperand {
   const { kernel: [kh, kw], stride, padding } = kernel.geometry;
   const forward = direction === "forward";
-  const [, height, width, channels] = forward ? kernel.inputShape : kernel.outputShape;
-  const [, rowsDown, rowsAcross] = forward ? kernel.outputShape : kernel.inputShape;
   const shape = forward ? kernel.inputShape : kernel.outputShape;
+  const [, height, width, channels] = shape;
+  const [, rowsDown, rowsAcross] = forward ? kernel.outputShape : kernel.inputShape;
   const { view, vector } = imageView(memory, access, sizeOf(shape), channels);
+  const lanes = vector ? "k" : "scalar";
+  // The position that a tap reads along one axis; -1 where a strided gradient has none.
   const position = (axis: string, tap: string) =>
     forward
       ? `let ${axis} = i32(${axis}0 * ${stride}u + ${tap}) - ${padding};`
       : stride === 1
       ? `let ${axis} = i32(${axis}0) + ${padding} - i32(${tap});`
       : `let ${axis}t = i32(${axis}0) + ${padding} - i32(${tap}); let ${axis} = ` +
-        `select(${axis}t / ${stride}, -1, ${axis}t < 0 || ${axis}t % ${stride} != 0);`;
-  return {
-    lanes: vector ? "k" : "scalar",
-    declare: (name) =>
-      `fn ${name}(batch: u32, line: u32, k: u32) -> ${vector ? "vec4<f32>" : "f32"} {
-let tap = k / ${channels}u;
+        `select(${axis}t / ${stride}, -1, (${axis}t < 0) | (${axis}t % ${stride} != 0));`;
+  const code = `let tap = k / ${channels}u;
 let x0 = line % ${rowsAcross}u;
 let y0 = line / ${rowsAcross}u % ${rowsDown}u;
 let n = line / ${rowsAcross * rowsDown}u;
 ${position("y", `tap / ${kw}u`)}
 ${position("x", `tap % ${kw}u`)}
-if (y < 0 || y >= ${height} || x < 0 || x >= ${width} || tap >= ${kh * kw}u) { return ${
-        vector ? "vec4<f32>(0.0)" : "0.0"
-      }; }
-let at = ((n * ${height}u + u32(y)) * ${width}u + u32(x)) * ${channels}u + k % ${channels}u;
-return ${vector ? view.load4("at") : view.load("at")};
-}
-`,
+let at = ((n * ${height}u + u32(y)) * ${width}u + u32(x)) * ${channels}u + k % ${channels}u;`;
+  return {
+    lanes,
+    declare(name, exact) {
+      const known = exact ? "" : ` & (tap < ${kh * kw}u)`;
+      return loadFunction(name, view, lanes, code, `${inImage(height, width)}${known}`);
+    },
   };
 }
 
@@ -140,21 +138,18 @@ function patchesByTap(memory: Memory, kernel: ConvKernel, access: Access): GemmO
   const [, down, across] = kernel.outputShape;
   const pixels = sizeOf(kernel.outputShape.slice(0, 3));
   const { view, vector } = imageView(memory, access, sizeOf(kernel.inputShape), channels);
-  return {
-    lanes: vector ? "line" : "scalar",
-    declare: (name) =>
-      `fn ${name}(batch: u32, line: u32, k: u32) -> ${vector ? "vec4<f32>" : "f32"} {
-let tap = line / ${channels}u;
+  const lanes = vector ? "line" : "scalar";
+  const code = `let tap = line / ${channels}u;
 let y = i32(k / ${across}u % ${down}u * ${stride}u + tap / ${kw}u) - ${padding};
 let x = i32(k % ${across}u * ${stride}u + tap % ${kw}u) - ${padding};
-if (y < 0 || y >= ${height} || x < 0 || x >= ${width} || k >= ${pixels}u) { return ${
-        vector ? "vec4<f32>(0.0)" : "0.0"
-      }; }
 let n = k / ${across * down}u;
-let at = ((n * ${height}u + u32(y)) * ${width}u + u32(x)) * ${channels}u + line % ${channels}u;
-return ${vector ? view.load4("at") : view.load("at")};
-}
-`,
+let at = ((n * ${height}u + u32(y)) * ${width}u + u32(x)) * ${channels}u + line % ${channels}u;`;
+  return {
+    lanes,
+    declare(name, exact) {
+      const known = exact ? "" : ` & (k < ${pixels}u)`;
+      return loadFunction(name, view, lanes, code, `${inImage(height, width)}${known}`);
+    },
   };
 }
 
@@ -167,16 +162,21 @@ function transposedWeights(
   outputs: number,
 ): GemmOperand {
   const { view, vector } = imageView(memory, access, taps * channels * outputs, outputs);
+  const lanes = vector ? "k" : "scalar";
+  const code = `let at = (k / ${outputs}u * ${channels}u + line) * ${outputs}u + k % ${outputs}u;`;
   return {
-    lanes: vector ? "k" : "scalar",
-    declare: (name) =>
-      `fn ${name}(batch: u32, line: u32, k: u32) -> ${vector ? "vec4<f32>" : "f32"} {
-if (k >= ${taps * outputs}u) { return ${vector ? "vec4<f32>(0.0)" : "0.0"}; }
-let at = (k / ${outputs}u * ${channels}u + line) * ${outputs}u + k % ${outputs}u;
-return ${vector ? view.load4("at") : view.load("at")};
-}
-`,
+    lanes,
+    declare: (name, exact) =>
+      loadFunction(name, view, lanes, code, exact ? "" : `k < ${taps * outputs}u`),
   };
+}
+
+/**
+ * Whether the signed position (x, y) is a pixel; negative numbers are large unsigned ones. With &
+ * rather than &&, which would be a branch.
+ */
+function inImage(height: number, width: number): string {
+  return `(u32(y) < ${height}u) & (u32(x) < ${width}u)`;
 }
 
 function imageView(

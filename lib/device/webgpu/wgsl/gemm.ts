@@ -22,24 +22,30 @@ import {
   type Target,
   workgroupNumber,
 } from "../dispatch.ts";
-import type { Tile } from "../tiles.ts";
 import { BoundExpression, Library } from "./expression.ts";
+import {
+  blockRegisters,
+  declareTiles,
+  finishBlock,
+  type LoadLanes,
+  multiplyTiles,
+  stageTile,
+  threadsAcross,
+  threadsOf,
+} from "./gemm_tile.ts";
+import { type Tile, tilesFor } from "../tiles.ts";
 import { Memory } from "./memory.ts";
 import { combinePartials } from "./reduce.ts";
 
 /** One side of a product. */
 export interface GemmOperand {
-  /**
-   * What four lanes of a load run along: "k", the operand's other axis ("line": rows of A, columns
-   * of B), or nothing (scalars).
-   */
-  readonly lanes: "k" | "line" | "scalar";
+  readonly lanes: LoadLanes;
   /**
    * WGSL that declares `fn NAME(batch: u32, line: u32, k: u32) -> vec4<f32>` (f32 for scalars).
-   * `line` and `k` are multiples of four along the lanes. Lines beyond the end may give anything,
-   * k beyond the end must give zero unless `k` divides evenly.
+   * `line` and `k` are multiples of four along the lanes. Lines beyond the end may give anything;
+   * k beyond the end, which happens unless `exact`, gives zero.
    */
-  declare(name: string): string;
+  declare(name: string, exact: boolean): string;
 }
 
 /** Sizes of a product and what is done with it. */
@@ -51,8 +57,6 @@ export interface Gemm {
   readonly epilogue: Epilogue;
   readonly label: string;
 }
-
-const LANES = ["x", "y", "z", "w"];
 
 /** The tile for a product, the number of parts that k is cut into, and the length of a part. */
 export interface GemmPlan {
@@ -66,21 +70,22 @@ export function planGemm(
   { batch, rows, columns, depth }: Pick<Gemm, "batch" | "rows" | "columns" | "depth">,
   target: Target,
 ): GemmPlan {
-  let best = target.tiles[0];
+  const tiles = target.tiles ?? tilesFor(target.software, batch * rows * columns * depth);
+  let best = tiles[0];
   let bestCost = Infinity;
-  for (const candidate of target.tiles) {
-    const tiles = Math.ceil(rows / candidate.rows) * Math.ceil(columns / candidate.columns) * batch;
+  for (const candidate of tiles) {
+    const count = Math.ceil(rows / candidate.rows) * Math.ceil(columns / candidate.columns) * batch;
     // Work per tile: arithmetic plus the loads of its two edges, which favours large tiles.
     const work = candidate.rows * candidate.columns + 8 * (candidate.rows + candidate.columns);
-    const rounds = Math.max(tiles, target.wantedWorkgroups / 2);
+    const rounds = Math.max(count, target.wantedWorkgroups / 2);
     const cost = rounds * work;
     if (cost < bestCost) [best, bestCost] = [candidate, cost];
   }
-  const tiles = Math.ceil(rows / best.rows) * Math.ceil(columns / best.columns) * batch;
+  const count = Math.ceil(rows / best.rows) * Math.ceil(columns / best.columns) * batch;
   const slices = Math.ceil(depth / best.depth);
-  const wanted = Math.min(
+  const wanted = target.batchInvariant ? 1 : Math.min(
     64,
-    Math.floor(target.wantedWorkgroups / tiles),
+    Math.floor(target.wantedWorkgroups / count),
     Math.floor(slices / 4),
   );
   const perPart = wanted > 1 ? Math.ceil(slices / wanted) : Math.max(1, slices);
@@ -117,13 +122,14 @@ export function generateGemm(
   );
   memory.seal();
 
-  const threadsAcross = tile.columns / tile.threadColumns;
-  const threads = threadsAcross * (tile.rows / tile.threadRows);
+  const threads = threadsOf(tile);
+  const across = threadsAcross(tile);
   const tilesDown = Math.ceil(rows / tile.rows);
   const tilesAcross = Math.ceil(columns / tile.columns);
   const count = tilesDown * tilesAcross * batch * splits;
   const workgroups = foldWorkgroups(count, target);
-  const accumulators = registers(tile);
+  const exact = depth % tile.depth === 0;
+  const accumulators = blockRegisters(tile);
   const T = vector ? "vec4<f32>" : "f32";
   const finishCode = finish
     ? finish.computeAndStore(
@@ -136,13 +142,12 @@ export function generateGemm(
     : partial!.store(`split * ${points}u + point`, "result");
 
   const wgsl = `${memory.declarations}
-${library.declarations}${a.declare("loadA")}${b.declare("loadB")}
+${library.declarations}${a.declare("loadA", exact)}${b.declare("loadB", exact)}
 fn finish(point: u32, split: u32, result: ${T}) {
 ${finishCode}
 }
 
-var<workgroup> tileA: array<vec4<f32>, ${tile.depth * tile.rows / 4}>;
-var<workgroup> tileB: array<vec4<f32>, ${tile.depth * tile.columns / 4}>;
+${declareTiles(tile)}
 
 @compute @workgroup_size(${threads})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -152,18 +157,18 @@ let column0 = number % ${tilesAcross}u * ${tile.columns}u;
 let row0 = number / ${tilesAcross}u % ${tilesDown}u * ${tile.rows}u;
 let batch = number / ${tilesAcross * tilesDown}u % ${batch}u;
 let split = number / ${tilesAcross * tilesDown * batch}u;
-let tx = local % ${threadsAcross}u;
-let ty = local / ${threadsAcross}u;
+let tx = local % ${across}u;
+let ty = local / ${across}u;
 ${accumulators.map((name) => `var ${name} = vec4<f32>(0.0);`).join("\n")}
 let end = min((split + 1u) * ${part}u, ${depth}u);
 for (var k0 = split * ${part}u; k0 < end; k0 += ${tile.depth}u) {
-${stage("tileA", "loadA", a.lanes, "row0", tile.rows, tile, threads)}
-${stage("tileB", "loadB", b.lanes, "column0", tile.columns, tile, threads)}
+${stageTile("A", a.lanes, tile)}
+${stageTile("B", b.lanes, tile)}
 workgroupBarrier();
-${multiply(tile)}
+${multiplyTiles(tile)}
 workgroupBarrier();
 }
-${finishTile(gemm, tile, vector)}
+${finishBlock(rows, columns, tile, vector)}
 }
 `;
   const product: Dispatch = {
@@ -175,133 +180,4 @@ ${finishTile(gemm, tile, vector)}
   };
   if (splits === 1) return [product];
   return [product, ...combinePartials(["sum"], points, splits, epilogue, label, target)];
-}
-
-function registers(tile: Tile): string[] {
-  const names: string[] = [];
-  for (let i = 0; i < tile.threadRows; i++) {
-    for (let j = 0; j < tile.threadColumns / 4; j++) names.push(`c${i}_${j}`);
-  }
-  return names;
-}
-
-/**
- * Copies a slice of an operand to workgroup memory, four lines by four k at a time, as vectors
- * along the lines: element [k][line / 4].
- */
-function stage(
-  memory: string,
-  load: string,
-  lanes: GemmOperand["lanes"],
-  line0: string,
-  lines: number,
-  { depth, rolled }: Tile,
-  threads: number,
-): string {
-  const quads = lines / 4;
-  const slices = depth / 4;
-  const blocks = quads * slices;
-  const copyBlock = (block: string): string => {
-    // Neighbouring threads read neighbouring memory.
-    const [q, s] = lanes === "k"
-      ? [`${block} / ${slices}u`, `${block} % ${slices}u`]
-      : [`${block} % ${quads}u`, `${block} / ${quads}u`];
-    const at = (i: number) => `${memory}[(s * 4u + ${i}u) * ${quads}u + q]`;
-    const four = [0, 1, 2, 3];
-    const copy = lanes === "line"
-      ? four.map((i) => `${at(i)} = ${load}(batch, line, k + ${i}u);`)
-      : lanes === "k"
-      ? [
-        ...four.map((i) => `let v${i} = ${load}(batch, line + ${i}u, k);`),
-        ...LANES.map((lane, i) =>
-          `${at(i)} = vec4<f32>(${four.map((j) => `v${j}.${lane}`).join(", ")});`
-        ),
-      ]
-      : four.map((i) =>
-        `${at(i)} = vec4<f32>(${
-          four.map((j) => `${load}(batch, line + ${j}u, k + ${i}u)`).join(", ")
-        });`
-      );
-    return `let q = ${q}; let s = ${s};
-let line = ${line0} + q * 4u; let k = k0 + s * 4u;
-${copy.join("\n")}`;
-  };
-  if (rolled) {
-    return `for (var block = local; block < ${blocks}u; block += ${threads}u) {
-${copyBlock("block")}
-}`;
-  }
-  const out: string[] = [];
-  for (let first = 0; first < blocks; first += threads) {
-    const block = first === 0 ? "local" : `(local + ${first}u)`;
-    const guard = first + threads > blocks ? `if (${block} < ${blocks}u) ` : "";
-    out.push(`${guard}{\n${copyBlock(block)}\n}`);
-  }
-  return out.join("\n");
-}
-
-/** One slice of k times the other. */
-function multiply(tile: Tile): string {
-  const rowQuads = tile.rows / 4;
-  const columnQuads = tile.columns / 4;
-  const threadQuads = tile.threadRows / 4;
-  const across = tile.columns / tile.threadColumns;
-  const out: string[] = [];
-  for (let k = 0; k < tile.unroll; k++) {
-    const statements: string[] = [];
-    for (let q = 0; q < threadQuads; q++) {
-      statements.push(`let a${q} = tileA[atA + ${k * rowQuads + q}u];`);
-    }
-    for (let j = 0; j < tile.threadColumns / 4; j++) {
-      statements.push(`let b${j} = tileB[atB + ${k * columnQuads + j * across}u];`);
-    }
-    for (let i = 0; i < tile.threadRows; i++) {
-      for (let j = 0; j < tile.threadColumns / 4; j++) {
-        const name = `c${i}_${j}`;
-        statements.push(`${name} += a${Math.floor(i / 4)}.${"xyzw"[i % 4]} * b${j};`);
-      }
-    }
-    out.push(`{ ${statements.join(" ")} }`);
-  }
-  const a = `ty * ${threadQuads}u`;
-  if (tile.unroll === tile.depth) {
-    return `let atA = ${a}; let atB = tx;\n${out.join("\n")}`;
-  }
-  return `for (var kk = 0u; kk < ${tile.depth}u; kk += ${tile.unroll}u) {
-let atA = ${a} + kk * ${rowQuads}u; let atB = tx + kk * ${columnQuads}u;
-${out.join("\n")}
-}`;
-}
-
-/** Hands the block of a thread to `finish`. */
-function finishTile({ rows, columns }: Gemm, tile: Tile, vector: boolean): string {
-  const across = tile.columns / tile.threadColumns;
-  const quads = tile.threadColumns / 4;
-  const hand = (i: string, j: string, value: string): string => {
-    const guards: string[] = [];
-    if (rows % tile.rows !== 0) guards.push(`row < ${rows}u`);
-    const place = `let row = row0 + ty * ${tile.threadRows}u + ${i};
-let column = column0 + (tx + ${j} * ${across}u) * 4u;
-let point = (batch * ${rows}u + row) * ${columns}u + column;
-`;
-    if (vector) {
-      if (columns % tile.columns !== 0) guards.push(`column < ${columns}u`);
-      const guard = guards.length > 0 ? `if (${guards.join(" && ")}) ` : "";
-      return `${place}${guard}{ finish(point, split, ${value}); }`;
-    }
-    const lanes = LANES.map((lane, l) =>
-      `if (${[...guards, `column + ${l}u < ${columns}u`].join(" && ")}) ` +
-      `{ finish(point + ${l}u, split, ${value}.${lane}); }`
-    );
-    return place + lanes.join("\n");
-  };
-  const names = registers(tile);
-  if (tile.rolled) {
-    return `var block = array<vec4<f32>, ${names.length}>(${names.join(", ")});
-for (var i = 0u; i < ${names.length}u; i++) {
-${hand(`i / ${quads}u`, `i % ${quads}u`, "block[i]")}
-}`;
-  }
-  return names.map((name, n) => `{\n${hand(`${Math.floor(n / quads)}u`, `${n % quads}u`, name)}\n}`)
-    .join("\n");
 }
