@@ -143,7 +143,7 @@ export class ExpressionBuilder {
 
   #view(tensor: Tensor, coordinates: readonly Affine[]): number {
     const { node } = tensor;
-    const input = this.context.graph.resolve(node.inputs[0]);
+    const input = reshaped(this.context, tensor);
     if (node.op.kind !== "reshape") {
       const inner = viewCoordinates(node, tensor.index, coordinates, this.rank);
       return this.value(input, inner);
@@ -268,6 +268,16 @@ export function buildExpression<T>(
   }
 }
 
+/** What a view looks at: reshapes of reshapes count as one. */
+function reshaped(context: ExpressionContext, view: Tensor): Tensor {
+  let input = context.graph.resolve(view.node.inputs[0]);
+  if (view.node.op.kind !== "reshape") return input;
+  while (input.node.op.kind === "reshape" && !context.locate(input)) {
+    input = context.graph.resolve(input.node.inputs[0]);
+  }
+  return input;
+}
+
 /** Whether the location is the tensor's row-major layout. */
 export function isContiguous(location: Location, shape: Shape): boolean {
   const expected = contiguousStrides(shape);
@@ -337,7 +347,7 @@ export function stridedAccess(context: ExpressionContext, operand: Tensor): Acce
     if (location) return finish(location, location.strides);
     if (!isView(tensor)) throw new NeedsStorage(tensor);
     const { node } = tensor;
-    const input = context.graph.resolve(node.inputs[0]);
+    const input = reshaped(context, tensor);
     if (node.op.kind === "reshape") {
       const inner = context.locate(input);
       if (inner && isContiguous(inner, input.shape)) {

@@ -50,7 +50,7 @@ export function listJobs(
   const finals = new Map([...decision.anchors].map(([last, result]) => [result, last]));
   for (const node of graph.nodes) {
     const [first] = node.outputs;
-    const position = node.id;
+    const position = graph.position(node);
     if (node.op.kind === "input" || node.op.kind === "state" || isView(first)) continue;
     if (node.op.kind === "concat" || node.op.kind === "pad") {
       jobs.push(...assemble(graph, node, locations));
@@ -65,7 +65,7 @@ export function listJobs(
         results: [first],
         finals: [final],
         space: node.inputs[0].shape,
-        position: final.node.id,
+        position: graph.position(final.node),
       });
     } else {
       jobs.push({
@@ -110,7 +110,7 @@ function assemble(graph: Graph, node: Node, locations: Locations): Job[] {
       results: [],
       finals: [],
       space,
-      position: node.id,
+      position: graph.position(node),
     });
   };
   if (node.op.kind === "concat") {
@@ -255,9 +255,15 @@ function findPartner(
   for (const tensor of reads[j]) {
     for (const i of producers.get(tensor) ?? []) {
       direct.add(i);
-      if (tensor.size >= size) candidates.add(i);
+      if (tensor.size < size) continue;
+      candidates.add(i);
+      // Results that were made together are well used together.
+      for (const sibling of writtenBy(jobs[i]!, locations)) {
+        for (const k of readers.get(sibling) ?? []) candidates.add(k);
+      }
     }
-    if (tensor.size >= size) { for (const i of readers.get(tensor) ?? []) candidates.add(i); }
+    if (tensor.size < size) continue;
+    for (const i of readers.get(tensor) ?? []) candidates.add(i);
   }
   for (const i of [...candidates].sort((a, b) => b - a)) {
     const other = jobs[i];

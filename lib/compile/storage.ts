@@ -17,8 +17,8 @@ const CHEAP_LOADS = 2;
 const CHEAP_WEIGHT = 12;
 /** Recomputing more than this for every element of a larger tensor is not. */
 const REPEATED_WEIGHT = 4;
-/** One expression reads at most so many tensors; WebGPU guarantees only 8 buffers to a kernel. */
-const MAX_SOURCES = 6;
+/** One expression reads at most so many buffers; WebGPU guarantees only 8 to a kernel. */
+const MAX_SOURCES = 7;
 
 /** What it takes to compute an element from memory. */
 interface Cost {
@@ -169,7 +169,7 @@ function estimateCosts(graph: Graph): { costs: Map<Tensor, Cost>; crowded: Set<T
       // The inputs that bring the most sources are stored until the rest fits.
       const byNeed = inputs.filter((input) => baseOf(graph, input) !== null)
         .sort((a, b) => costs.get(a)!.sources.size - costs.get(b)!.sources.size);
-      while (sources().size > MAX_SOURCES && byNeed.length > 0) {
+      while (buffersOf(sources()) > MAX_SOURCES && byNeed.length > 0) {
         const input = byNeed.pop()!;
         const base = baseOf(graph, input)!;
         crowded.add(base);
@@ -184,6 +184,15 @@ function estimateCosts(graph: Graph): { costs: Map<Tensor, Cost>; crowded: Set<T
     }
   }
   return { costs, crowded };
+}
+
+/** How many buffers tensors lie in: an arena is one, whatever is read of it. */
+function buffersOf(tensors: Iterable<Tensor>): number {
+  const buffers = new Set<unknown>();
+  for (const { node, index } of tensors) {
+    buffers.add(node.op.kind === "state" ? node.op.arena : node.outputs[index]);
+  }
+  return buffers.size;
 }
 
 /** The element-wise tensor behind an input's views, or null when it is in memory anyway. */
