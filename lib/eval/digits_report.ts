@@ -6,6 +6,7 @@
 
 import { openDigits } from "../data/digits.ts";
 import { UsageError } from "../errors.ts";
+import { openDigitClassifier } from "./digit_classifier.ts";
 import { evaluate, type Metric } from "./evaluate.ts";
 import type { FeatureExtractor } from "./extractor.ts";
 import { datasetImages, memoryImages } from "./images.ts";
@@ -28,6 +29,10 @@ export interface DigitScores {
   readonly pixelFd: number;
   /** Share whose nearest real image, in pixels, has their label. */
   readonly nearestAccuracy: number;
+  /** Fréchet distance in the 64 features of the digit classifier. */
+  readonly classifierFd: number;
+  /** Share that the digit classifier takes for what their label says. */
+  readonly classifierAccuracy: number;
 }
 
 /** Scores of sets of digits, and what they are to be compared with. */
@@ -50,6 +55,7 @@ export async function evaluateDigits(
 ): Promise<DigitReport> {
   using digits = await openDigits();
   await using pixels = await PixelExtractor.create(SIZE);
+  await using classifier = await openDigitClassifier();
   const run = (set: DigitSamples, extractor: FeatureExtractor, metrics: readonly Metric[]) =>
     evaluate({
       samples: memoryImages("generated digits", {
@@ -68,9 +74,12 @@ export async function evaluateDigits(
   let baseline: DigitScores | null = null;
   for (const set of sets) {
     const inPixels = await run(set, pixels, ["fd", "nn"]);
+    const inFeatures = await run(set, classifier, ["fd", "class"]);
     const of = (side: "values" | "baseline"): DigitScores => ({
       pixelFd: inPixels[side]!.fd,
       nearestAccuracy: inPixels[side]!.nn_accuracy,
+      classifierFd: inFeatures[side]!.fd,
+      classifierAccuracy: inFeatures[side]!.class_accuracy,
     });
     scores.push(of("values"));
     baseline = of("baseline");

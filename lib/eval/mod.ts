@@ -4,6 +4,7 @@
  * @module
  */
 
+export * from "./digit_classifier.ts";
 export * from "./digits_report.ts";
 export * from "./evaluate.ts";
 export * from "./extractor.ts";
