@@ -18,9 +18,19 @@ export interface VerbEntry {
 /** All verbs, in the order of the help. */
 export const verbs: readonly VerbEntry[] = [
   {
+    name: "quickstart",
+    summary: "train on handwritten digits, sample and evaluate, in minutes",
+    load: async () => (await import("./quickstart.ts")).verb,
+  },
+  {
     name: "train",
     summary: "train a model",
     load: async () => (await import("./train.ts")).verb,
+  },
+  {
+    name: "sample",
+    summary: "generate images with a model",
+    load: async () => (await import("./sample.ts")).verb,
   },
   {
     name: "doctor",
