@@ -6,91 +6,134 @@
 
 import { UsageError } from "../lib/errors.ts";
 import {
-  type ImmConfig,
   pushforwardSteps,
   restartSteps,
   type SamplerStep,
   type Schedule,
   scheduleTimes,
 } from "../lib/imm/mod.ts";
+import type { Model } from "../lib/models/model_file.ts";
 import { type ClassChoice, parseClasses } from "../lib/sample/labels.ts";
-import { choice, integer, number, type OptionTable, type Parsed, text } from "./options.ts";
+import { choice, integer, type OptionTable, type Parsed, text } from "./options.ts";
 
-/** Steps, guidance and classes; which model and which seeds is each verb's own business. */
+/** Sampling steps where neither a number nor etas are given. */
+const STEPS = 2;
+
+/** How to sample; which model and which seeds is each verb's own business. */
 export const samplingOptions = {
-  steps: integer({ help: "network evaluations per image (default: 1)", min: 1, max: 1000 }),
+  steps: integer({ help: `sampling steps (default ${STEPS})`, min: 1, max: 10_000 }),
   sampler: choice(["pushforward", "restart"], {
-    help: "from one time to the next, or always to the end and back by fresh noise",
+    help: "the paper's two samplers",
     default: "pushforward",
   }),
-  schedule: choice(["uniform", "edm"], { help: "how times are spaced (default: uniform)" }),
-  etas: text({
-    help: "noise levels between the steps instead; 1.4 is the paper's choice for two steps",
-    value: "X,...",
+  schedule: text({
+    help: "uniform or edm, or the etas between the ends, as in eta:1.4,0.5",
+    value: "SCHEDULE",
+    default: "uniform",
   }),
-  guidance: number({ help: "weight of classifier-free guidance; 1 is none", default: 1 }),
   classes: text({
-    help: "all (in turn), random, none, or a list such as 0-4,7 (default: all if there are any)",
-    value: "LIST",
+    help: "classes of the images by their seeds: all in turn, random, none, or a list to repeat " +
+      "such as 0-4,7 (default all, or none for a model without classes)",
+    value: "all|random|none|LIST",
   }),
-  batch: integer({ help: "images computed at once; no image depends on it", default: 64, min: 1 }),
+  guidance: text({
+    help: "weight of classifier-free guidance, or one for each step as in 1,1.5",
+    value: "W",
+    default: "1",
+  }),
+  batch: integer({ help: "images at a time; does not change them", default: 64, min: 1 }),
   device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
 } satisfies OptionTable;
 
-/** The parsed options. */
-export type SamplingArguments = Parsed<typeof samplingOptions>;
+/** The parsed options, as far as they do not depend on the model. */
+export type SamplingArguments = Pick<
+  Parsed<typeof samplingOptions>,
+  "steps" | "sampler" | "schedule" | "classes" | "guidance"
+>;
 
-/** How images are sampled, with everything resolved. */
-export interface Sampling {
+/** What the options ask for, before there is a model. */
+export interface SamplingRequest {
   readonly sampler: "pushforward" | "restart";
   readonly schedule: Schedule;
+  /** One weight, or one for each step. */
+  readonly guidance: readonly number[];
+  /** Null: all classes that the model has. */
+  readonly classes: ClassChoice | null;
+}
+
+/** A request made definite for a model. */
+export interface Sampling {
+  readonly sampler: "pushforward" | "restart";
   /** From T to eps. */
   readonly times: readonly number[];
   readonly steps: readonly SamplerStep[];
-  readonly guidance: number;
+  readonly guidance: number | readonly number[];
   readonly classes: ClassChoice;
 }
 
-/**
- * Resolves the options for a model.
- *
- * @param hasClasses whether the model is class-conditional
- * @throws {UsageError} when they contradict each other or do not fit the model
- */
-export function resolveSampling(
-  args: SamplingArguments,
-  imm: ImmConfig,
-  hasClasses: boolean,
-): Sampling {
-  const { sampler, guidance, classes } = args;
-  if (!hasClasses && guidance !== 1) {
-    throw new UsageError(
-      "The model has no classes, so there is nothing to guide; use --guidance 1.",
-    );
-  }
-  const schedule = chooseSchedule(args);
-  const times = scheduleTimes(imm, schedule);
+/** Reads the options. @throws {UsageError} when one is malformed or two contradict each other */
+export function parseSampling(args: SamplingArguments): SamplingRequest {
   return {
-    sampler,
-    schedule,
-    times,
-    steps: sampler === "restart" ? restartSteps(imm, times) : pushforwardSteps(imm, times),
-    guidance,
-    classes: parseClasses(classes ?? (hasClasses ? "all" : "none"), "--classes"),
+    sampler: args.sampler,
+    schedule: parseSchedule(args.schedule, args.steps),
+    guidance: parseGuidance(args.guidance),
+    classes: args.classes === undefined ? null : parseClasses(args.classes, "--classes"),
   };
 }
 
-function chooseSchedule({ steps, schedule, etas }: SamplingArguments): Schedule {
-  if (etas === undefined) return { kind: schedule ?? "uniform", steps: steps ?? 1 };
-  const values = etas.split(",").map((part) => part.trim() === "" ? NaN : Number(part));
-  if (!values.every(Number.isFinite)) {
-    throw new UsageError(`--etas expects numbers, as in 1.4 or 5,1.4, but got "${etas}".`);
-  }
-  if (schedule !== undefined) throw new UsageError("Give either --etas or --schedule, not both.");
-  if (steps !== undefined && steps !== values.length + 1) {
+/**
+ * Fits a request to a model.
+ *
+ * @param classCount number of classes that the model has, 0 for none
+ * @throws {UsageError} when the model cannot do that
+ */
+export function resolveSampling(
+  { sampler, schedule, guidance, classes }: SamplingRequest,
+  { imm }: Pick<Model, "imm">,
+  classCount: number,
+): Sampling {
+  const times = scheduleTimes(imm, schedule);
+  const steps = (sampler === "restart" ? restartSteps : pushforwardSteps)(imm, times);
+  if (guidance.length !== 1 && guidance.length !== steps.length) {
     throw new UsageError(
-      `--etas ${etas} makes ${values.length + 1} steps, but --steps is ${steps}; leave one out.`,
+      `--guidance expects one weight or ${steps.length}, one for each step, but got ` +
+        `${guidance.length}.`,
     );
   }
-  return { kind: "explicit", etas: values };
+  if (classCount === 0 && guidance.some((w) => w !== 1)) {
+    throw new UsageError("the model has no classes, which --guidance needs; leave it out.");
+  }
+  return {
+    sampler,
+    times,
+    steps,
+    guidance: guidance.length === 1 ? guidance[0] : guidance,
+    classes: classes ?? (classCount > 0 ? { kind: "cycle", classes: null } : { kind: "none" }),
+  };
+}
+
+/** `uniform`, `edm` or `eta:1.4,0.5`, with the number of steps that was asked for. */
+function parseSchedule(text: string, steps: number | undefined): Schedule {
+  if (text === "uniform" || text === "edm") return { kind: text, steps: steps ?? STEPS };
+  const match = /^eta:(.*)$/.exec(text);
+  const etas = match ? match[1].split(",").map((eta) => eta.trim() === "" ? NaN : Number(eta)) : [];
+  if (!match || !etas.every(Number.isFinite)) {
+    throw new UsageError(
+      `--schedule expects uniform, edm or etas as in eta:1.4,0.5, but got "${text}".`,
+    );
+  }
+  if (steps !== undefined && steps !== etas.length + 1) {
+    throw new UsageError(
+      `--schedule ${text} makes ${etas.length + 1} steps, but --steps is ${steps}; leave it out.`,
+    );
+  }
+  return { kind: "explicit", etas };
+}
+
+function parseGuidance(text: string): number[] {
+  const weights = text.split(",").map((weight) => weight.trim() === "" ? NaN : Number(weight));
+  if (!weights.every(Number.isFinite)) {
+    throw new UsageError(`--guidance expects numbers as in 1.5 or 1,1.5, but got "${text}".`);
+  }
+  return weights;
 }
