@@ -6,6 +6,7 @@
  */
 
 import { UsageError } from "../errors.ts";
+import { didYouMean } from "../suggest.ts";
 import type { InterpolantName } from "./interpolant.ts";
 import type { KernelName } from "./kernel.ts";
 import type { MappingName } from "./mapping.ts";
@@ -106,16 +107,17 @@ const POSITIVE = ["timeScale", "sigmaData", "bandwidth", "pseudoHuberC", "kernel
  */
 export function immConfig(settings: Partial<ImmConfig> = {}): ImmConfig {
   for (const key of Object.keys(settings)) {
-    if (!(key in IMM_DEFAULTS)) {
-      throw new UsageError(
-        `imm.${key} is not a setting; the settings are ${Object.keys(IMM_DEFAULTS).join(", ")}`,
-      );
+    if (!Object.hasOwn(IMM_DEFAULTS, key)) {
+      const known = Object.keys(IMM_DEFAULTS);
+      const hint = didYouMean(`imm.${key}`, known.map((name) => `imm.${name}`)) ||
+        `; there are ${known.join(", ")}`;
+      throw new UsageError(`imm.${key} is not a setting${hint}`);
     }
   }
   const config = { ...IMM_DEFAULTS, ...settings };
   for (const [key, value] of Object.entries(IMM_DEFAULTS)) {
     const found = config[key as keyof ImmConfig];
-    if (typeof value === "number") check(typeof found === "number", key, "a number", found);
+    if (typeof value === "number") check(Number.isFinite(found), key, "a finite number", found);
   }
   for (const [key, choices] of Object.entries(CHOICES)) {
     const value: string = config[key as keyof typeof CHOICES];

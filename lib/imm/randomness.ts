@@ -31,6 +31,11 @@ export function latentKey(seed: number): Key {
   return deriveKey(seed, "sample", "latents");
 }
 
+/** The key of the class of the image with this seed, where classes are random. */
+export function classKey(seed: number): Key {
+  return deriveKey(seed, "sample", "class");
+}
+
 /** The key of the noise of restart number `restart` of the image with this seed. */
 export function restartKey(seed: number, restart: number): Key {
   return deriveKey(seed, "sample", "restart", restart);

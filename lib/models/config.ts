@@ -6,6 +6,7 @@
 
 import { z } from "npm:zod@4.1.12";
 import { UsageError } from "../errors.ts";
+import { describeMistake, settingNames } from "../schema.ts";
 
 const count = z.int().min(1);
 const optionalCount = z.int().min(0);
@@ -124,14 +125,19 @@ export type NetworkConfigInput = z.input<typeof networkSchema>;
 export function parseNetworkConfig(value: unknown): NetworkConfig {
   const result = networkSchema.safeParse(value);
   if (!result.success) {
-    const issue = result.error.issues[0];
-    const key = ["network", ...issue.path].join(".");
-    throw new UsageError(`${key}: ${issue.message.replace(/^Invalid input: /, "")}`);
+    throw new UsageError(
+      describeMistake(networkSchema, value, result.error, { prefix: "network" }),
+    );
   }
   const config = result.data;
   const problem = geometryProblem(config);
   if (problem) throw new UsageError(problem);
   return config;
+}
+
+/** Names of the settings of all networks, `network.modelChannels`. */
+export function networkSettings(): string[] {
+  return [...new Set(networkSchema.options.flatMap((each) => settingNames(each, "network")))];
 }
 
 /** What is wrong with the sizes taken together, or null. */

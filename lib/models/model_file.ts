@@ -5,11 +5,16 @@
  * @module
  */
 
+import { join } from "jsr:@std/path@^1";
 import { FormatError, ImmError } from "../errors.ts";
 import { openSafetensors, type TensorToWrite, writeSafetensors } from "../format/safetensors.ts";
+import { describeFileError } from "../format/source.ts";
 import { type ImmConfig, immConfig } from "../imm/config.ts";
 import type { HostTensor, StateDict } from "../nn/parameters.ts";
 import { type NetworkConfig, parseNetworkConfig } from "./config.ts";
+
+/** Name of the model file in the folder of a training run. */
+const RUN_MODEL = "model.safetensors";
 
 /** Value of the metadata key `format`. */
 const FORMAT = "imm";
@@ -54,6 +59,28 @@ export function storedTensors(
 /** Writes a model, atomically. */
 export async function saveModel(path: string, model: Model): Promise<void> {
   await writeSafetensors(path, storedTensors(model.weights), describeModel(model));
+}
+
+/**
+ * The model file that `path` means: the file itself, or that of the training run in a folder.
+ *
+ * @throws {FormatError} when there is none
+ */
+export async function findModel(path: string): Promise<string> {
+  const isFolder = async (path: string) => (await Deno.stat(path)).isDirectory;
+  try {
+    if (!await isFolder(path)) return path;
+  } catch (error) {
+    throw describeFileError(error, path);
+  }
+  const file = join(path, RUN_MODEL);
+  if (await isFolder(file).catch(() => true)) {
+    throw new FormatError(
+      `${path} has no ${RUN_MODEL}; expected a model file or the folder of a training run that ` +
+        `has written a checkpoint.`,
+    );
+  }
+  return file;
 }
 
 /**

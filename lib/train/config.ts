@@ -9,9 +9,9 @@
 
 import { z } from "npm:zod@4.1.12";
 import { UsageError } from "../errors.ts";
-import { type ImmConfig, immConfig } from "../imm/mod.ts";
-import { type NetworkConfig, parseNetworkConfig } from "../models/config.ts";
-import { didYouMean } from "../suggest.ts";
+import { IMM_DEFAULTS, type ImmConfig, immConfig } from "../imm/mod.ts";
+import { type NetworkConfig, networkSettings, parseNetworkConfig } from "../models/config.ts";
+import { describeMistake, settingNames } from "../schema.ts";
 import { checkOptimizer, OPTIMIZERS } from "./optimizer.ts";
 
 const count = z.int().min(1);
@@ -75,6 +75,13 @@ const schema = z.strictObject({
   }),
 });
 
+/** Names of all settings, for whoever forgets what they belong to. */
+const SETTINGS: readonly string[] = [
+  ...settingNames(schema),
+  ...Object.keys(IMM_DEFAULTS).map((key) => `imm.${key}`),
+  ...networkSettings(),
+];
+
 type Parsed = z.infer<typeof schema>;
 
 /** A configuration as people write it. */
@@ -102,7 +109,9 @@ export interface DataShape {
  */
 export function parseTrainConfig(value: unknown, data: DataShape | null): TrainConfig {
   const result = schema.safeParse(value);
-  if (!result.success) throw new UsageError(describeIssue(result.error.issues[0]));
+  if (!result.success) {
+    throw new UsageError(describeMistake(schema, value, result.error, { elsewhere: SETTINGS }));
+  }
   const parsed = result.data;
   const sizes = data && parsed.network.type !== "mlp"
     ? {
@@ -119,31 +128,6 @@ export function parseTrainConfig(value: unknown, data: DataShape | null): TrainC
   checkOptimizer(config.optimizer);
   checkBatches(config);
   return config;
-}
-
-/** A sentence for the first thing that is wrong. */
-function describeIssue(issue: z.core.$ZodIssue): string {
-  const path = issue.path.map(String);
-  if (issue.code !== "unrecognized_keys") {
-    return `${path.join(".") || "the configuration"}: ${issue.message}`;
-  }
-  const full = (key: string) => [...path, key].join(".");
-  const known = keysAt(path).map(full);
-  const unknown = full(issue.keys[0]);
-  const hint = didYouMean(unknown, known) || `; there are ${known.join(", ")}`;
-  return `${unknown} is not a setting${hint}`;
-}
-
-/** Keys of the object at a path of the schema. */
-function keysAt(path: readonly string[]): string[] {
-  let current: z.ZodType = schema;
-  for (const key of ["", ...path]) {
-    if (key !== "" && current instanceof z.ZodObject) current = current.shape[key];
-    while (current instanceof z.ZodDefault || current instanceof z.ZodPrefault) {
-      current = current.unwrap() as z.ZodType;
-    }
-  }
-  return current instanceof z.ZodObject ? Object.keys(current.shape) : [];
 }
 
 function checkBatches({ train, imm }: TrainConfig): void {

@@ -1,0 +1,9 @@
+/**
+ * Data sets and the stream of training images.
+ *
+ * @module
+ */
+
+export * from "./dataset.ts";
+export * from "./open.ts";
+export * from "./loader.ts";

@@ -1,0 +1,9 @@
+/**
+ * Devices that run plans.
+ *
+ * @module
+ */
+
+export * from "./device.ts";
+export * from "./open.ts";
+export * from "./arena_buffer.ts";

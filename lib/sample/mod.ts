@@ -1,0 +1,7 @@
+/**
+ * Sampling from models.
+ *
+ * @module
+ */
+
+export * from "./generator.ts";

@@ -1,0 +1,18 @@
+/**
+ * Training, from the optimiser's formula (optimizer.ts) through the step on a device (programs.ts,
+ * learner.ts) to runs in folders (trainer.ts, run_folder.ts, run.ts).
+ *
+ * @module
+ */
+
+export * from "./config.ts";
+export * from "./presets.ts";
+export * from "./settings.ts";
+export * from "./optimizer.ts";
+export * from "./programs.ts";
+export * from "./learner.ts";
+export * from "./checkpoint.ts";
+export * from "./run_folder.ts";
+export * from "./trainer.ts";
+export * from "./grids.ts";
+export * from "./run.ts";
