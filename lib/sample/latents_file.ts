@@ -1,0 +1,95 @@
+/**
+ * Initial noise from a file, so that another program's samples can be reproduced: the array
+ * `latents`, or whatever single array the file has, in an npz or safetensors file.
+ *
+ * @module
+ */
+
+import { extname } from "jsr:@std/path@^1";
+import { FormatError } from "../errors.ts";
+import { NpzFile } from "../format/npz.ts";
+import { openSafetensors } from "../format/safetensors.ts";
+import { sameShape, type Shape, sizeOf } from "../tensor/tensor.ts";
+
+const NAME = "latents";
+
+/** Noise for some images. */
+export interface Latents {
+  readonly images: number;
+  /** [images, ...sample], channels last. */
+  readonly values: Float32Array;
+}
+
+interface StoredArray {
+  readonly shape: Shape;
+  toFloat32(): Float32Array<ArrayBuffer>;
+}
+
+/**
+ * Reads latents for samples of a shape: [N, H, W, C], or [N, C, H, W] as PyTorch has them (also
+ * where both would fit, which is when C = H = W). Numbers are taken as they are.
+ *
+ * @throws {FormatError} when the file cannot be read or has no array of such a shape
+ */
+export async function readLatents(path: string, sampleShape: Shape): Promise<Latents> {
+  const { shape, toFloat32 } = await readArray(path);
+  const [images, ...sample] = shape;
+  const planes = sampleShape.length === 3 ? [sampleShape[2], sampleShape[0], sampleShape[1]] : [];
+  const channelsFirst = sameShape(sample, planes) && sampleShape.length === 3;
+  if (!(images > 0) || !(channelsFirst || sameShape(sample, sampleShape))) {
+    const expected = [sampleShape, ...(planes.length > 0 ? [planes] : [])]
+      .map((s) => `[N, ${s.join(", ")}]`).join(" or ");
+    throw new FormatError(
+      `${path}: expected latents of the shape ${expected} for this model, found ` +
+        `[${shape.join(", ")}].`,
+    );
+  }
+  const values = toFloat32();
+  return { images, values: channelsFirst ? channelsLast(values, sampleShape) : values };
+}
+
+/** Root mean square: about sigma_d for latents that a sampler can start from. */
+export function latentScale(values: Float32Array): number {
+  let squares = 0;
+  for (const value of values) squares += value * value;
+  return Math.sqrt(squares / values.length);
+}
+
+async function readArray(path: string): Promise<StoredArray> {
+  switch (extname(path)) {
+    case ".npz": {
+      using file = await NpzFile.open(path);
+      return (await file.array(theArray(path, file.names))).read();
+    }
+    case ".safetensors": {
+      using file = await openSafetensors(path);
+      return await file.read(theArray(path, [...file.entries.keys()]));
+    }
+    default:
+      throw new FormatError(`${path}: expected latents in a .npz or a .safetensors file.`);
+  }
+}
+
+function theArray(path: string, names: readonly string[]): string {
+  if (names.includes(NAME)) return NAME;
+  if (names.length === 1) return names[0];
+  throw new FormatError(
+    `${path} holds ${names.length === 0 ? "no arrays" : names.join(", ")}; expected one array, ` +
+      `or one of the name "${NAME}".`,
+  );
+}
+
+/** [N, C, H, W] to [N, H, W, C]. */
+function channelsLast(values: Float32Array, [height, width, channels]: Shape): Float32Array {
+  const result = new Float32Array(values.length);
+  const size = sizeOf([height, width, channels]);
+  const plane = height * width;
+  for (let image = 0; image < values.length; image += size) {
+    for (let c = 0; c < channels; c++) {
+      for (let i = 0; i < plane; i++) {
+        result[image + i * channels + c] = values[image + c * plane + i];
+      }
+    }
+  }
+  return result;
+}
