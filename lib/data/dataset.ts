@@ -32,6 +32,26 @@ export interface Dataset extends Disposable {
   close(): void;
 }
 
+/** {@link Dataset.contentHash} of images that someone reads anyway. */
+export class ContentHasher {
+  readonly #hash = createHash("sha256");
+
+  constructor(private readonly set: Pick<Dataset, "length" | "imageShape" | "labelCount">) {
+    this.#hash.update(JSON.stringify([set.length, ...set.imageShape, set.labelCount]));
+  }
+
+  /** Takes the pixels of the next images. */
+  addImages(pixels: Uint8Array): void {
+    this.#hash.update(pixels);
+  }
+
+  /** @param labels of all images; not looked at where there are no classes */
+  finish(labels: Int32Array): string {
+    if (this.set.labelCount > 0) this.#hash.update(labels);
+    return this.#hash.digest("hex");
+  }
+}
+
 /** What {@link Dataset} asks for, less what follows from the rest. */
 export abstract class BaseDataset implements Dataset {
   abstract readonly name: string;
@@ -46,13 +66,10 @@ export abstract class BaseDataset implements Dataset {
 
   contentHash(): string {
     if (this.#hash !== null) return this.#hash;
-    const hash = createHash("sha256");
-    hash.update(JSON.stringify([this.length, ...this.imageShape, this.labelCount]));
-    for (let i = 0; i < this.length; i++) hash.update(this.image(i));
-    if (this.labelCount > 0) {
-      hash.update(Int32Array.from({ length: this.length }, (_, i) => this.label(i)!));
-    }
-    return this.#hash = hash.digest("hex");
+    const hasher = new ContentHasher(this);
+    for (let i = 0; i < this.length; i++) hasher.addImages(this.image(i));
+    const labels = Int32Array.from({ length: this.length }, (_, i) => this.label(i) ?? 0);
+    return this.#hash = hasher.finish(labels);
   }
 
   close(): void {}

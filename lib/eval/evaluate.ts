@@ -86,6 +86,8 @@ export interface EvaluateOptions {
   readonly seed?: number;
   /** Compare with statistics of another extractor of the same dimension. */
   readonly force?: boolean;
+  /** Is given the statistics of reference images, to be written with `writeReference`. */
+  readonly onReference?: (reference: MadeReference) => void;
   /** Is told after every batch. */
   readonly progress?: (progress: EvaluationProgress) => void;
   /** Ends the evaluation between two batches. */
@@ -135,6 +137,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const real = reference && !isReference(reference)
     ? await collect("reference", reference, keep || options.baseline === true, options)
     : null;
+  if (real) options.onReference?.(madeReference(real, extractor));
   const extracted = performance.now();
   const halves = options.baseline && real && real.statistics.count >= MIN_BASELINE
     ? split(real, seed)
@@ -176,19 +179,28 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   };
 }
 
+/** Statistics that were computed here, so that it is known of what. */
+export type MadeReference = Reference & { readonly provenance: Provenance };
+
 /** Statistics of a set of real images, to be written with `writeReference`. */
 export async function computeReference(
   images: ImageSource,
   extractor: FeatureExtractor,
   options: Pick<EvaluateOptions, "progress" | "signal"> = {},
-): Promise<Reference & { readonly provenance: Provenance }> {
-  const { statistics } = await collect("reference", images, false, { ...options, extractor });
-  const { id, hash } = extractor;
+): Promise<MadeReference> {
+  const set = await collect("reference", images, false, { ...options, extractor });
+  return madeReference(set, extractor);
+}
+
+function madeReference(
+  { name, statistics }: Collected,
+  { id, hash }: FeatureExtractor,
+): MadeReference {
   const { count } = statistics;
   return {
     ...statistics.moments(),
-    name: images.name,
-    provenance: { version: 1, extractor: { id, hash }, count, images: images.name },
+    name,
+    provenance: { version: 1, extractor: { id, hash }, count, images: name },
   };
 }
 

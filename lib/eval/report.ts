@@ -5,28 +5,36 @@
  */
 
 import { UsageError } from "../errors.ts";
-import { type Evaluation, METRICS } from "./evaluate.ts";
+import { didYouMean } from "../suggest.ts";
+import { type Evaluation, type Metric, METRICS } from "./evaluate.ts";
 
 /** The evaluation as JSON, for programs. */
 export function jsonReport(evaluation: Evaluation, gate?: GateOutcome): string {
   return JSON.stringify(gate ? { ...evaluation, gate } : evaluation, null, 2);
 }
 
-/** The evaluation as a table for people, and below it what was compared. */
+/**
+ * The evaluation as a table for people, and below it what was compared. Where there is a baseline
+ * its values stand in a column of their own.
+ */
 export function textReport(evaluation: Evaluation, gate?: GateOutcome): string {
-  const { values, samples, reference, extractor, warnings, seconds } = evaluation;
+  const { values, baseline, samples, reference, extractor, warnings, seconds } = evaluation;
   const rows: string[][] = [];
+  if (baseline) rows.push(["", "samples", "real", ...(gate ? [""] : []), ""]);
   for (const { title, values: names } of Object.values(METRICS)) {
     for (const [name, better] of Object.entries(names)) {
       if (!(name in values) || better === null) continue;
-      const spread = values[`${name}_std`];
-      const value = formatValue(values[name]) +
-        (spread === undefined ? "" : ` ± ${formatValue(spread)}`);
       const threshold = gate?.thresholds.find((item) => item.metric === name);
       const verdict = threshold
         ? `${threshold.met ? "ok" : "FAILED"}, required ${threshold.relation} ${threshold.limit}`
         : "";
-      rows.push([name, value, ...(gate ? [verdict] : []), `${title} (${better} is better)`]);
+      rows.push([
+        name,
+        withSpread(values, name),
+        ...(baseline ? [withSpread(baseline, name)] : []),
+        ...(gate ? [verdict] : []),
+        `${title} (${better} is better)`,
+      ]);
     }
   }
   const facts = [
@@ -34,6 +42,7 @@ export function textReport(evaluation: Evaluation, gate?: GateOutcome): string {
     ...(reference
       ? [["reference", `${reference.name}, ${reference.count ?? "unknown number of"} images`]]
       : []),
+    ...(baseline ? [["real", "a random half of the reference images against the other half"]] : []),
     ["features", `${extractor.id}, ${extractor.dimension} (sha256 ${extractor.hash.slice(0, 12)})`],
     ["time", `${seconds.features.toFixed(1)} s features, ${seconds.metrics.toFixed(1)} s metrics`],
   ];
@@ -68,12 +77,28 @@ export function parseThreshold(text: string): Threshold {
   const [, metric, relation, limit] = text.match(/^\s*([a-z_]+)\s*(<=|>=|<|>)\s*(\S+)\s*$/) ?? [];
   const known = Object.values(METRICS).flatMap(({ values }) => Object.keys(values));
   if (!known.includes(metric) || limit === undefined || !Number.isFinite(Number(limit))) {
+    const hint = metric === undefined || known.includes(metric) ? "." : didYouMean(metric, known);
     throw new UsageError(
       `A threshold is a value, a relation and a number, such as fd<=2.5; found "${text}". The ` +
-        `values are ${known.join(", ")}.`,
+        `values are ${known.join(", ")}${hint || "."}`,
     );
   }
   return { metric, relation: relation as Threshold["relation"], limit: Number(limit) };
+}
+
+/**
+ * The same bound seen from the other side: `fd>5` is what must not be where `fd<=5` must be.
+ */
+export function negated({ metric, relation, limit }: Threshold): Threshold {
+  const opposite = { "<=": ">", ">": "<=", ">=": "<", "<": ">=" } as const;
+  return { metric, relation: opposite[relation], limit };
+}
+
+/** The metric that reports a value of {@link Evaluation.values}. */
+export function metricOf(value: string): Metric | undefined {
+  return (Object.keys(METRICS) as Metric[]).find((name) =>
+    Object.hasOwn(METRICS[name].values, value)
+  );
 }
 
 /**
@@ -115,6 +140,12 @@ function isMet(value: number, { relation, limit }: Threshold): boolean {
     case ">":
       return value > limit;
   }
+}
+
+/** A value with its spread, where it has one. */
+function withSpread(values: Evaluation["values"], name: string): string {
+  const spread = values[`${name}_std`];
+  return formatValue(values[name]) + (spread === undefined ? "" : ` ± ${formatValue(spread)}`);
 }
 
 /** Six digits, more than any of these numbers deserves, without trailing noise. */
