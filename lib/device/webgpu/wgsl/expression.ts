@@ -192,6 +192,9 @@ export class BoundExpression {
 
 /** Elements from the offset of an access to behind its last one. */
 export function extent(shape: Shape, access: Access): number {
+  if (access.strides.length !== shape.length) {
+    throw new InternalError(`an access over [${shape}] has the strides [${access.strides}]`);
+  }
   let last = 0;
   shape.forEach((n, axis) => {
     const stride = access.strides[axis];
