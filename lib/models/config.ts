@@ -6,51 +6,150 @@
 
 import { z } from "npm:zod@4.1.12";
 import { UsageError } from "../errors.ts";
-import { describeMistake, settingNames } from "../schema.ts";
+import { describeMistake, type Same, settingNames } from "../schema.ts";
+
+/** Fully connected network for points. */
+export interface MlpConfig {
+  /** Selects this network. */
+  readonly type: "mlp";
+  /** Coordinates of a point. Default 2. */
+  readonly dimensions: number;
+  /** Classes; 0, the default, for none. */
+  readonly labelDim: number;
+  /** Width of the layers. Default 256. */
+  readonly hidden: number;
+  /** Residual blocks. Default 4. */
+  readonly depth: number;
+  /** Columns of the sinusoidal time embedding, an even number from 4 on. Default 64. */
+  readonly timeChannels: number;
+  /** Probability that training drops an activation. Default 0. */
+  readonly dropout: number;
+  /** Whether the network is told the second time. Default true. */
+  readonly sEmbed: boolean;
+}
+
+/** What the U-Nets have in common. */
+export interface UNetConfig {
+  /** Height and width of the images: divisible by two once for each resolution after the first. */
+  readonly imgResolution: number;
+  /** Channels of the images: 1 for grey, 3 for colour. */
+  readonly imgChannels: number;
+  /** Classes; 0, the default, for none. */
+  readonly labelDim: number;
+  /** Augmentation labels; 0, the default, for none. */
+  readonly augmentDim: number;
+  /** Unit of the channels. Default 128 for `song_unet`, 192 for `dhariwal_unet`. */
+  readonly modelChannels: number;
+  /**
+   * Channels at each resolution in units of `modelChannels`, finest first. Default [1, 2, 2, 2] for
+   * `song_unet`, [1, 2, 3, 4] for `dhariwal_unet`.
+   */
+  readonly channelMult: readonly number[];
+  /** Width of the embedding of times and labels in units of `modelChannels`. Default 4. */
+  readonly channelMultEmb: number;
+  /** Residual blocks at each resolution. Default 4 for `song_unet`, 3 for `dhariwal_unet`. */
+  readonly numBlocks: number;
+  /** Resolutions with self-attention. Default [16] for `song_unet`, else [32, 16, 8]. */
+  readonly attnResolutions: readonly number[];
+  /** Probability that training drops an activation. Default 0.1. */
+  readonly dropout: number;
+  /** Whether the network is told the second time. Default true. */
+  readonly sEmbed: boolean;
+}
+
+/** Song et al.'s U-Net in EDM's form; the defaults are DDPM++. */
+export interface SongUNetConfig extends UNetConfig {
+  /** Selects this network. */
+  readonly type: "song_unet";
+  /** How times become numbers: `positional` for DDPM++, the default, or `fourier` for NCSN++. */
+  readonly embeddingType: "positional" | "fourier";
+  /** Width of the time embedding in units of `modelChannels`: 1 for DDPM++, 2 for NCSN++. */
+  readonly channelMultNoise: number;
+  /** `standard` for DDPM++, the default; `residual` for NCSN++. */
+  readonly encoderType: "standard" | "skip" | "residual";
+  /** `standard`, the default, for both. */
+  readonly decoderType: "standard" | "skip";
+  /** Low-pass filter of the resampling: [1, 1] for DDPM++, [1, 3, 3, 1] for NCSN++. */
+  readonly resampleFilter: readonly [1, 1] | readonly [1, 3, 3, 1];
+}
+
+/** Dhariwal and Nichol's U-Net (ADM) in EDM's form. */
+export interface DhariwalUNetConfig extends UNetConfig {
+  /** Selects this network. */
+  readonly type: "dhariwal_unet";
+}
+
+/** Diffusion transformer; the defaults are DiT-XL/2. */
+export interface DiTConfig {
+  /** Selects this network. */
+  readonly type: "dit";
+  /** Height and width of the images, a multiple of the patch size. */
+  readonly imgResolution: number;
+  /** Channels of the images: 4 for latents of Stable Diffusion's autoencoder. */
+  readonly imgChannels: number;
+  /** Classes without the null class, which the table has besides; 0 for no table. Default 1000. */
+  readonly labelDim: number;
+  /** Height and width of the square that becomes one token. Default 2. */
+  readonly patchSize: number;
+  /** Width of a token, a multiple of 4 and of `numHeads`. Default 1152. */
+  readonly hiddenSize: number;
+  /** Transformer blocks. Default 28. */
+  readonly depth: number;
+  /** Attention heads. Default 16. */
+  readonly numHeads: number;
+  /** Hidden units of a block's MLP in units of `hiddenSize`. Default 4. */
+  readonly mlpRatio: number;
+  /** Whether queries and keys are normalised. Default false. */
+  readonly qkNorm: boolean;
+  /** How times become numbers. Default `positional`. */
+  readonly embeddingType: "positional" | "fourier";
+  /** Columns of the time embedding. Default 256. */
+  readonly timeChannels: number;
+  /** Standard deviation of the frequencies of the Fourier embedding. Default 0.02. */
+  readonly fourierScale: number;
+  /** Whether the network is told the second time. Default true. */
+  readonly sEmbed: boolean;
+}
+
+/** Everything that determines a network's parameters and graph. */
+export type NetworkConfig = MlpConfig | SongUNetConfig | DhariwalUNetConfig | DiTConfig;
+
+/** A configuration as people write it: what has a default may be left out. */
+export type NetworkConfigInput =
+  | Pick<MlpConfig, "type"> & Partial<MlpConfig>
+  | Pick<SongUNetConfig, "type" | "imgResolution" | "imgChannels"> & Partial<SongUNetConfig>
+  | Pick<DhariwalUNetConfig, "type" | "imgResolution" | "imgChannels"> & Partial<DhariwalUNetConfig>
+  | Pick<DiTConfig, "type" | "imgResolution" | "imgChannels"> & Partial<DiTConfig>;
 
 const count = z.int().min(1);
 const optionalCount = z.int().min(0);
 const probability = z.number().min(0).lt(1);
+const embeddingType = z.enum(["positional", "fourier"]).default("positional");
 
-/** Fully connected network for points. */
 const mlpSchema = z.strictObject({
   type: z.literal("mlp"),
-  /** Coordinates of a point. */
   dimensions: count.default(2),
-  /** Classes; 0 for none. */
   labelDim: optionalCount.default(0),
   hidden: count.default(256),
-  /** Residual blocks. */
   depth: count.default(4),
-  /** Columns of the sinusoidal time embedding. */
   timeChannels: z.int().min(4).multipleOf(2).default(64),
   dropout: probability.default(0),
-  /** Whether the network is told the second time. */
   sEmbed: z.boolean().default(true),
 });
 
-/** Song et al.'s U-Net in EDM's form: DDPM++ and NCSN++. */
 const songUNetSchema = z.strictObject({
   type: z.literal("song_unet"),
-  /** Height and width of the images. */
   imgResolution: count,
   imgChannels: count,
-  /** Classes; 0 for none. */
   labelDim: optionalCount.default(0),
-  /** Augmentation labels; 0 for none. */
   augmentDim: optionalCount.default(0),
   modelChannels: count.default(128),
-  /** Multiplier of the channels at each resolution, finest first. */
   channelMult: z.array(count).min(1).default([1, 2, 2, 2]),
-  /** Multiplier of the width of the embedding. */
   channelMultEmb: count.default(4),
-  /** Residual blocks at each resolution. */
   numBlocks: count.default(4),
-  /** Resolutions with self-attention. */
   attnResolutions: z.array(count).default([16]),
   dropout: probability.default(0.1),
-  embeddingType: z.enum(["positional", "fourier"]).default("positional"),
-  /** Multiplier of the width of the time embedding: 1 for DDPM++, 2 for NCSN++. */
+  embeddingType,
   channelMultNoise: count.default(1),
   encoderType: z.enum(["standard", "skip", "residual"]).default("standard"),
   decoderType: z.enum(["standard", "skip"]).default("standard"),
@@ -61,7 +160,6 @@ const songUNetSchema = z.strictObject({
   sEmbed: z.boolean().default(true),
 });
 
-/** Dhariwal and Nichol's U-Net (ADM) in EDM's form. */
 const dhariwalUNetSchema = z.strictObject({
   type: z.literal("dhariwal_unet"),
   imgResolution: count,
@@ -77,24 +175,19 @@ const dhariwalUNetSchema = z.strictObject({
   sEmbed: z.boolean().default(true),
 });
 
-/** Diffusion transformer. */
 const ditSchema = z.strictObject({
   type: z.literal("dit"),
   imgResolution: count,
   imgChannels: count,
-  /** Classes, without the null class that the table has besides; 0 for no table. */
   labelDim: optionalCount.default(1000),
   patchSize: count.default(2),
   hiddenSize: count.default(1152),
   depth: count.default(28),
   numHeads: count.default(16),
   mlpRatio: z.number().positive().default(4),
-  /** Layer normalisation of queries and keys. */
   qkNorm: z.boolean().default(false),
-  embeddingType: z.enum(["positional", "fourier"]).default("positional"),
-  /** Columns of the time embedding. */
+  embeddingType,
   timeChannels: z.int().min(2).default(256),
-  /** Standard deviation of the frequencies of the Fourier embedding. */
   fourierScale: z.number().positive().default(0.02),
   sEmbed: z.boolean().default(true),
 });
@@ -106,16 +199,9 @@ const networkSchema = z.discriminatedUnion("type", [
   ditSchema,
 ]);
 
-export type MlpConfig = z.infer<typeof mlpSchema>;
-export type SongUNetConfig = z.infer<typeof songUNetSchema>;
-export type DhariwalUNetConfig = z.infer<typeof dhariwalUNetSchema>;
-export type DiTConfig = z.infer<typeof ditSchema>;
-
-/** Everything that determines a network's parameters and graph. */
-export type NetworkConfig = MlpConfig | SongUNetConfig | DhariwalUNetConfig | DiTConfig;
-
-/** A configuration as people write it: what has a default may be left out. */
-export type NetworkConfigInput = z.input<typeof networkSchema>;
+// The interfaces above are the schemas' documentation: these lines compile only where both agree.
+true satisfies Same<z.output<typeof networkSchema>, NetworkConfig>;
+true satisfies Same<z.input<typeof networkSchema>, NetworkConfigInput>;
 
 /**
  * Validates a configuration and fills in defaults.
