@@ -11,26 +11,118 @@ import { z } from "npm:zod@4.1.12";
 import { UsageError } from "../errors.ts";
 import { IMM_DEFAULTS, type ImmConfig, immConfig } from "../imm/mod.ts";
 import { type NetworkConfig, networkSettings, parseNetworkConfig } from "../models/config.ts";
-import { describeMistake, settingNames } from "../schema.ts";
-import { checkOptimizer, OPTIMIZERS } from "./optimizer.ts";
+import { describeMistake, type Same, settingNames } from "../schema.ts";
+import { checkOptimizer, type OptimizerConfig, OPTIMIZERS } from "./optimizer.ts";
+
+/** The images that are trained on. */
+export interface DataSettings {
+  /** What `openDataset` opens: `digits`, a folder, a zip archive, an IDX or npz file. */
+  readonly source: string;
+  /** Pads images with black to this height and width; 0, the default, leaves them as they are. */
+  readonly padTo: number;
+  /** Whether half of the images, at random, are mirrored left to right. Default false. */
+  readonly mirror: boolean;
+  /** Whether labels are used where there are some. Default true. */
+  readonly labels: boolean;
+}
+
+/** The optimiser and what surrounds it. */
+export interface OptimizerSettings extends OptimizerConfig {
+  /** Images over which the learning rate rises linearly from 0. Default 0. */
+  readonly warmup: number;
+  /** Largest global norm of the gradient; null, the default, does not clip. */
+  readonly clip: number | null;
+}
+
+/** The exponential moving average of the weights: what is sampled from, and saved as the model. */
+export interface EmaSettings {
+  /** Decay per step, from 0 to below 1. Default 0.9999. */
+  readonly decay: number;
+  /** Whether step n uses the decay (1 + n) / (10 + n) while that is smaller. Default false. */
+  readonly ramp: boolean;
+}
+
+/** How long and in what portions is trained. */
+export interface StepSettings {
+  /** Images per optimiser step, a multiple of the method's M. */
+  readonly batch: number;
+  /**
+   * Images per pass through the network: less memory, the same step. Divides `batch` and is a
+   * multiple of M; null, the default, takes the whole batch.
+   */
+  readonly microBatch: number | null;
+  /** Images after which the run is complete. */
+  readonly images: number;
+  /** Determines initial weights, order of the data, times, noise and dropout. Default 0. */
+  readonly seed: number;
+  /** The average of the weights. */
+  readonly ema: EmaSettings;
+}
+
+/** What a run writes, and when. */
+export interface ReportSettings {
+  /** Images between lines of the log. */
+  readonly status: number;
+  /** Images between sample grids; 0 for none but at the end. */
+  readonly samples: number;
+  /** Images between checkpoints; 0 for none but at the end. */
+  readonly checkpoint: number;
+  /** How many checkpoints to keep. Default 2. */
+  readonly keep: number;
+  /** Sampling steps of the grids, one grid each. Default [1, 2]. */
+  readonly steps: readonly number[];
+  /** Images per grid. Default 64. */
+  readonly grid: number;
+}
+
+/** A resolved configuration: everything has a value. */
+export interface TrainConfig {
+  /** The images. */
+  readonly data: DataSettings;
+  /** The network. */
+  readonly network: NetworkConfig;
+  /** The method. */
+  readonly imm: ImmConfig;
+  /** The optimiser. */
+  readonly optimizer: OptimizerSettings;
+  /** Length and portions. */
+  readonly train: StepSettings;
+  /** What is written. */
+  readonly report: ReportSettings;
+}
+
+/** A configuration as people write it: what has a default may be left out. */
+export interface TrainConfigInput {
+  /** The images. */
+  readonly data: Pick<DataSettings, "source"> & Partial<DataSettings>;
+  /** The network; sizes that follow from the data may be left out as well. */
+  readonly network: { readonly type: string; readonly [setting: string]: unknown };
+  /** The method: settings in place of the paper's, `IMM_DEFAULTS`. */
+  readonly imm?: { readonly [setting: string]: unknown };
+  /** The optimiser; left out, RAdam. */
+  readonly optimizer?: Partial<OptimizerSettings>;
+  /** Length and portions. */
+  readonly train:
+    & Pick<StepSettings, "batch" | "images">
+    & Partial<Pick<StepSettings, "microBatch" | "seed">>
+    & { readonly ema?: Partial<EmaSettings> };
+  /** What is written. */
+  readonly report:
+    & Pick<ReportSettings, "status" | "samples" | "checkpoint">
+    & Partial<ReportSettings>;
+}
 
 const count = z.int().min(1);
 const images = z.int().min(0);
 
 const schema = z.strictObject({
   data: z.strictObject({
-    /** What {@link openDataset} opens: `digits`, a folder, an IDX file, an npz file. */
     source: z.string().min(1),
-    /** Pads images with black to this height and width; 0 leaves them as they are. */
     padTo: images.default(0),
-    /** Whether half of the images, at random, are mirrored left to right. */
     mirror: z.boolean().default(false),
-    /** Whether labels are used. */
     labels: z.boolean().default(true),
   }),
-  /** The network; sizes that follow from the data may be left out. */
   network: z.looseObject({ type: z.string() }),
-  /** The method; see lib/imm/config.ts. */
   imm: z.record(z.string(), z.unknown()).default({}),
   optimizer: z.strictObject({
     name: z.enum(OPTIMIZERS).default("radam"),
@@ -38,42 +130,35 @@ const schema = z.strictObject({
     betas: z.tuple([z.number(), z.number()]).default([0.9, 0.999]),
     eps: z.number().default(1e-8),
     weightDecay: z.number().default(0),
-    /** Images over which the learning rate rises linearly from 0. */
     warmup: images.default(0),
-    /** Largest global norm of the gradient; null does not clip. */
     clip: z.number().positive().nullable().default(null),
   }).prefault({}),
   train: z.strictObject({
-    /** Images per optimiser step. */
     batch: count,
-    /** Images per pass through the network; null takes the whole batch. */
     microBatch: count.nullable().default(null),
-    /** Images after which the run is complete. */
     images: count,
-    /** Determines initial weights, order of the data, times, noise and dropout. */
     seed: z.int().min(0).default(0),
     ema: z.strictObject({
-      /** Decay per step. */
       decay: z.number().min(0).lt(1).default(0.9999),
-      /** Whether early steps use the smaller decay (1 + n) / (10 + n). */
       ramp: z.boolean().default(false),
     }).prefault({}),
   }),
   report: z.strictObject({
-    /** Images between lines of the log. */
     status: count,
-    /** Images between sample grids; 0 for none but at the end. */
     samples: images,
-    /** Images between checkpoints; 0 for none but at the end. */
     checkpoint: images,
-    /** How many checkpoints to keep. */
     keep: count.default(2),
-    /** Sampling steps of the grids, one grid each. */
     steps: z.array(count).min(1).default([1, 2]),
-    /** Images per grid. */
     grid: count.default(64),
   }),
 });
+
+// The interfaces above are the schema's documentation: these lines compile only where both agree.
+true satisfies Same<Omit<z.output<typeof schema>, Resolved>, Omit<TrainConfig, Resolved>>;
+true satisfies Same<z.input<typeof schema>, TrainConfigInput>;
+
+/** The parts with a schema of their own. */
+type Resolved = "network" | "imm";
 
 /** Names of all settings, for whoever forgets what they belong to. */
 const SETTINGS: readonly string[] = [
@@ -82,21 +167,11 @@ const SETTINGS: readonly string[] = [
   ...networkSettings(),
 ];
 
-type Parsed = z.infer<typeof schema>;
-
-/** A configuration as people write it. */
-export type TrainConfigInput = z.input<typeof schema>;
-
-/** A resolved configuration. */
-export interface TrainConfig extends Omit<Parsed, "network" | "imm"> {
-  readonly network: NetworkConfig;
-  readonly imm: ImmConfig;
-}
-
 /** What the data say about the network. */
 export interface DataShape {
   /** Height and width of the images after padding. */
   readonly resolution: number;
+  /** 1 for grey, 3 for colour. */
   readonly channels: number;
   /** Number of classes, 0 for none. */
   readonly classes: number;

@@ -17,14 +17,20 @@ import { add, div, mul, narrow, reshape, sqrt, square, sub, type Tensor } from "
 /** Names of the optimisers. */
 export const OPTIMIZERS = ["adam", "adamw", "radam"] as const;
 
-/** Settings of an optimiser; the defaults are PyTorch's. */
+/** Name of an optimiser. */
+export type OptimizerName = typeof OPTIMIZERS[number];
+
+/** Settings of an optimiser; the defaults are PyTorch's, but for the rate. */
 export interface OptimizerConfig {
-  readonly name: typeof OPTIMIZERS[number];
-  /** Learning rate after the warm-up. */
+  /** Which optimiser: Kingma & Ba 2015, Loshchilov & Hutter 2019, Liu et al. 2020. */
+  readonly name: OptimizerName;
+  /** Learning rate after the warm-up. Default 1e-4. */
   readonly lr: number;
+  /** Decay of the averages of the gradient and of its square. Default [0.9, 0.999]. */
   readonly betas: readonly [number, number];
+  /** Added to the root of the average square. Default 1e-8. */
   readonly eps: number;
-  /** Decoupled for `adamw` (Loshchilov & Hutter 2019); for the others added to the gradient. */
+  /** Decoupled for `adamw`; for the others added to the gradient. Default 0. */
   readonly weightDecay: number;
 }
 
@@ -43,6 +49,7 @@ export const UPDATE_NUMBERS: number = NUMBERS.length;
 
 /** What one update changes, each of the arena's shape. */
 export interface OptimizerState {
+  /** The weights themselves. */
   readonly parameters: Tensor;
   /** Average of the gradients. */
   readonly m: Tensor;
