@@ -13,11 +13,67 @@ import { z } from "npm:zod@4.1.12";
 import { FormatError, UsageError } from "../errors.ts";
 import { readOnnxMetadata } from "../format/onnx.ts";
 import { readFileBytes } from "../format/source.ts";
+import type { Same } from "../schema.ts";
 import { type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
 import { type ImageBatch, toBytes } from "./images.ts";
 
 /** Key of the description in the metadata of a model. */
 const METADATA_KEY = "imm.extractor";
+
+/** What a network is given. */
+export interface ExtractorInput {
+  /** Name of the input in the ONNX graph. */
+  readonly name: string;
+  /** Height of the images in pixels; null where the network itself resizes. */
+  readonly height: number | null;
+  /** Width of the images in pixels; null where the network itself resizes. */
+  readonly width: number | null;
+  /** 3 for colour, for which grey images are repeated, or 1. */
+  readonly channels: 1 | 3;
+  /** Order of the axes: images, channels, rows and columns. */
+  readonly layout: "NCHW" | "NHWC";
+  /** `uint8` is given the bytes, `float32` byte * scale + offset. */
+  readonly type: "float32" | "uint8";
+  /** Factor on the bytes, or one per channel. Default 1. */
+  readonly scale: number | readonly number[];
+  /** Added after the factor, or one number per channel. Default 0. */
+  readonly offset: number | readonly number[];
+}
+
+/** What a network gives: float32. */
+export interface ExtractorOutput {
+  /** Name of the output in the ONNX graph. */
+  readonly name: string;
+  /** Numbers per image. */
+  readonly size: number;
+}
+
+/** How to use a network as an extractor. */
+export interface ExtractorDescription {
+  /** Version of this format. */
+  readonly version: 1;
+  /** Short name, of lower-case letters, digits and `.`, `_`, `-`: `inception-2015-tf1`. */
+  readonly id: string;
+  /** The images. */
+  readonly input: ExtractorInput;
+  /** The feature vectors. */
+  readonly features: ExtractorOutput;
+  /** Where the network classifies: what comes before the softmax. */
+  readonly logits?: ExtractorOutput;
+  /**
+   * Images per run, always: at the end of a set the last one is repeated, so that a vector does
+   * not depend on how images are grouped. Default 32.
+   */
+  readonly batch: number;
+}
+
+/** A description as people write it: what has a default may be left out. */
+export interface ExtractorDescriptionInput extends Omit<ExtractorDescription, "input" | "batch"> {
+  /** The images. */
+  readonly input: Omit<ExtractorInput, "scale" | "offset"> & Partial<ExtractorInput>;
+  /** Images per run. Default 32. */
+  readonly batch?: number;
+}
 
 const perChannel = z.union([z.number(), z.array(z.number()).min(1).max(4)]);
 const output = z.strictObject({ name: z.string(), size: z.int().positive() });
@@ -40,18 +96,14 @@ const descriptionSchema = z.strictObject({
   batch: z.int().positive().max(1024).default(32),
 });
 
-/**
- * How to use a network as an extractor. `input.height` and `width` are null where the network
- * itself resizes; a float32 input gets `byte * scale + offset` (numbers, or one per channel), a
- * uint8 input the bytes. Networks always run on `batch` images, the last of them repeated at the
- * end of a set, so that a vector does not depend on how images are grouped.
- */
-export type ExtractorDescription = z.output<typeof descriptionSchema>;
+// The interfaces above are the schema's documentation: these lines compile only where both agree.
+true satisfies Same<z.output<typeof descriptionSchema>, ExtractorDescription>;
+true satisfies Same<z.input<typeof descriptionSchema>, ExtractorDescriptionInput>;
 
 /** Options of {@link OnnxExtractor.load}. */
 export interface OnnxExtractorOptions {
   /** Overrides the description within the file; for models of others, which have none. */
-  readonly description?: z.input<typeof descriptionSchema>;
+  readonly description?: ExtractorDescriptionInput;
   /**
    * Threads of the runtime; counts from the first model that is loaded. Default: the processors,
    * 8 at most; one in a compiled program.
@@ -60,9 +112,7 @@ export interface OnnxExtractorOptions {
 }
 
 /** The description as the metadata of a model: an entry for `OnnxGraph.metadata`. */
-export function descriptionMetadata(
-  description: z.input<typeof descriptionSchema>,
-): [string, string] {
+export function descriptionMetadata(description: ExtractorDescriptionInput): [string, string] {
   return [METADATA_KEY, JSON.stringify(descriptionSchema.parse(description))];
 }
 
@@ -190,7 +240,7 @@ export class OnnxExtractor implements FeatureExtractor {
     return new this.tensorType(type, data, shape);
   }
 
-  #output(tensor: Tensor, { name, size }: z.output<typeof output>, count: number): Float32Array {
+  #output(tensor: Tensor, { name, size }: ExtractorOutput, count: number): Float32Array {
     if (tensor.type !== "float32" || tensor.size !== this.batch * size) {
       throw new FormatError(
         `The output ${name} of the extractor ${this.id} must be float32 with ${size} numbers ` +
@@ -234,7 +284,7 @@ async function createSession(
   }
 }
 
-function channelValue(value: number | number[], channel: number): number {
+function channelValue(value: number | readonly number[], channel: number): number {
   return typeof value === "number" ? value : value[channel];
 }
 

@@ -12,6 +12,7 @@
 import { z } from "npm:zod@4.1.12";
 import { FormatError, UsageError } from "../errors.ts";
 import { NpzFile, writeNpz } from "../format/npz.ts";
+import type { Same } from "../schema.ts";
 import type { FeatureExtractor } from "./extractor.ts";
 import type { Moments } from "./statistics.ts";
 
@@ -21,6 +22,18 @@ const NAMES = [
   ["ref_mu", "ref_sigma"], // MeanFlow
 ] as const;
 
+/** What reference statistics were computed of. */
+export interface Provenance {
+  /** Version of this record. */
+  readonly version: 1;
+  /** Name and SHA-256 of the extractor. */
+  readonly extractor: { readonly id: string; readonly hash: string };
+  /** Number of images. */
+  readonly count: number;
+  /** What the set of images was called: usually its path. */
+  readonly images: string;
+}
+
 const provenanceSchema = z.object({
   version: z.literal(1),
   extractor: z.object({ id: z.string(), hash: z.string() }),
@@ -28,8 +41,7 @@ const provenanceSchema = z.object({
   images: z.string(),
 });
 
-/** What reference statistics were computed of. */
-export type Provenance = z.output<typeof provenanceSchema>;
+true satisfies Same<z.output<typeof provenanceSchema>, Provenance>;
 
 /** Statistics of a set of real images. */
 export interface Reference extends Moments {
