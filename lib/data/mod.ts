@@ -7,3 +7,4 @@
 export * from "./dataset.ts";
 export * from "./open.ts";
 export * from "./loader.ts";
+export type { FolderOptions } from "./folder_dataset.ts";
