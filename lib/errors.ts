@@ -7,40 +7,38 @@
 
 /** Base of every error this project throws on purpose. */
 export class ImmError extends Error {
-  override name = "ImmError";
-  /** Exit code of the command line when this error ends it. */
+  /** Name of the class, as stacks show it. */
+  override readonly name: string = this.constructor.name;
+  /** Exit code of the command line when this error ends it: 1 unless the class says otherwise. */
   readonly exitCode: number = 1;
 }
 
 /** The command line or a configuration key was wrong; nothing was done. */
 export class UsageError extends ImmError {
-  override name = "UsageError";
+  /** 2: wrong usage. */
   override readonly exitCode = 2;
 }
 
 /** A file is missing, truncated, or not what its name says. The message names the file. */
-export class FormatError extends ImmError {
-  override name = "FormatError";
-}
+export class FormatError extends ImmError {}
 
 /** No usable adapter, a device that was lost, or a limit that a plan exceeds. */
-export class DeviceError extends ImmError {
-  override name = "DeviceError";
-}
+export class DeviceError extends ImmError {}
 
 /** A result was computed but a required threshold was not met. */
 export class GateError extends ImmError {
-  override name = "GateError";
+  /** 3: a gate was not passed. */
   override readonly exitCode = 3;
 }
 
 /** The user stopped the program; state has been saved. */
 export class InterruptedError extends ImmError {
-  override name = "InterruptedError";
+  /** 130: as of a program that SIGINT ended. */
   override readonly exitCode = 130;
 }
 
 /** A broken invariant inside this project: always a bug, never the user's fault. */
 export class InternalError extends Error {
-  override name = "InternalError";
+  /** Name of the class, as stacks show it. */
+  override readonly name: string = this.constructor.name;
 }

@@ -25,13 +25,17 @@ export interface PlanBuffer {
 
 /** A contiguous, row-major value at `offset` of a buffer. */
 export interface Block {
+  /** Index in {@link Plan.buffers}. */
   readonly buffer: number;
+  /** First element. */
   readonly offset: number;
 }
 
 /** Strided access to a buffer: element [i0, i1, ...] is at offset + sum(i * strides). */
 export interface Access extends Block {
+  /** Elements from one index of each axis to the next; 0 repeats. */
   readonly strides: readonly number[];
+  /** How the elements are read. */
   readonly dtype: DType;
 }
 
@@ -61,7 +65,9 @@ export type Instr =
 export interface Expression {
   /** Axes of the index space, already merged where every access allows it. */
   readonly shape: Shape;
+  /** What `load` instructions read. */
   readonly operands: readonly Access[];
+  /** The instructions, in order. */
   readonly instrs: readonly Instr[];
 }
 
@@ -73,18 +79,27 @@ export interface Store {
   readonly target: Access;
 }
 
-/** Element-wise: every index evaluates the expression and performs the stores. */
-export interface ElementwiseKernel {
-  readonly kind: "elementwise";
-  readonly body: Expression;
-  readonly stores: readonly Store[];
+/** What all kernels have. */
+export interface KernelOf<Kind extends string> {
+  /** Tells the kinds of kernels apart. */
+  readonly kind: Kind;
+  /** What it computes, for debug output. */
   readonly label: string;
+}
+
+/** Element-wise: every index evaluates the expression and performs the stores. */
+export interface ElementwiseKernel extends KernelOf<"elementwise"> {
+  /** What every index computes. */
+  readonly body: Expression;
+  /** Which values are written. */
+  readonly stores: readonly Store[];
 }
 
 /** What is done with the results of a contraction before they are written. */
 export interface Epilogue {
   /** Index space: the kernel's result space; `result` instructions read the results. */
   readonly body: Expression;
+  /** Which values are written; at least one. */
   readonly stores: readonly Store[];
 }
 
@@ -94,29 +109,34 @@ export interface Epilogue {
  * epilogue's index space has the same number of points as the kept axes, in the same row-major
  * order, though its axes may be merged or split differently.
  */
-export interface ReduceKernel {
-  readonly kind: "reduce";
+export interface ReduceKernel extends KernelOf<"reduce"> {
+  /** What is reduced, over kept and reduced axes. */
   readonly body: Expression;
+  /** How many axes of the body are kept; they come first. */
   readonly keptRank: number;
+  /** How each result is combined, and which value of the body it is made of. */
   readonly reductions: readonly { readonly fn: "sum" | "max"; readonly value: number }[];
+  /** What becomes of the results. */
   readonly epilogue: Epilogue;
-  readonly label: string;
 }
 
 /**
  * Mean and 1/sqrt(var + eps) over the trailing axes of the body's index space; two passes, so that
  * a large mean does not cancel. `value` is the instruction whose moments are taken.
  */
-export interface MomentsKernel {
-  readonly kind: "moments";
+export interface MomentsKernel extends KernelOf<"moments"> {
+  /** What the moments are of, over kept and reduced axes. */
   readonly body: Expression;
+  /** How many axes of the body are kept; they come first. */
   readonly keptRank: number;
+  /** Number of the instruction. */
   readonly value: number;
+  /** Added to the variance. */
   readonly eps: number;
-  /** Contiguous over the kept axes. */
+  /** The mean, contiguous over the kept axes. */
   readonly mean: Block;
+  /** 1/sqrt(variance + eps), contiguous over the kept axes. */
   readonly rstd: Block;
-  readonly label: string;
 }
 
 /**
@@ -125,21 +145,26 @@ export interface MomentsKernel {
  * batch*M*N points in row-major order and its last axis is a multiple or a divisor of N... in
  * practice exactly N unless N is 1.
  */
-export interface MatmulKernel {
-  readonly kind: "matmul";
+export interface MatmulKernel extends KernelOf<"matmul"> {
+  /** Number of products. */
   readonly batch: number;
+  /** Rows of the result. */
   readonly m: number;
+  /** Columns of the result. */
   readonly n: number;
+  /** Length of the sums. */
   readonly k: number;
+  /** The left factor, over [b, m, k]. */
   readonly a: Access;
+  /** The right factor, over [b, k, n]. */
   readonly b: Access;
+  /** What becomes of the product. */
   readonly epilogue: Epilogue;
-  readonly label: string;
 }
 
 /** Convolution and its gradients, NHWC and [kh,kw,C,O], all operands contiguous. */
-export interface ConvKernel {
-  readonly kind: "conv2d" | "conv2dGradInput" | "conv2dGradWeight";
+export interface ConvKernel extends KernelOf<"conv2d" | "conv2dGradInput" | "conv2dGradWeight"> {
+  /** Of the convolution, also for its gradients. */
   readonly geometry: ConvGeometry;
   /** Shape of the convolution's input [N,H,W,C]. */
   readonly inputShape: Shape;
@@ -149,70 +174,88 @@ export interface ConvKernel {
   readonly operands: readonly [Block, Block];
   /** Index space: rows x columns of the result, columns = its last axis. */
   readonly epilogue: Epilogue;
-  readonly label: string;
 }
 
 /** Softmax(scale * q k^T) v by blocks, never storing the scores. Strides are over [B,T,H,D]. */
-export interface AttentionKernel {
-  readonly kind: "attention";
+export interface AttentionKernel extends KernelOf<"attention"> {
   /** [B, Tq, H, D] and the number of keys. */
   readonly shape: Shape;
+  /** Number of keys and values. */
   readonly keys: number;
+  /** Factor of the scores. */
   readonly scale: number;
+  /** Queries. */
   readonly q: Access;
+  /** Keys. */
   readonly k: Access;
+  /** Values. */
   readonly v: Access;
+  /** The result, [B,Tq,H,D]. */
   readonly out: Block;
-  /** [B,H,Tq], or null where nobody needs it. */
+  /** Log-sum-exp of the scores, [B,H,Tq], or null where nobody needs it. */
   readonly lse: Block | null;
-  readonly label: string;
 }
 
-/** Gradients of attention. `delta` is scratch [B,H,Tq] for rowsum(dout * out). */
-export interface AttentionGradKernel {
-  readonly kind: "attentionGrad";
+/** Gradients of attention. Strides are over [B,T,H,D]. */
+export interface AttentionGradKernel extends KernelOf<"attentionGrad"> {
+  /** [B, Tq, H, D] of the queries. */
   readonly shape: Shape;
+  /** Number of keys and values. */
   readonly keys: number;
+  /** Factor of the scores. */
   readonly scale: number;
+  /** Queries. */
   readonly q: Access;
+  /** Keys. */
   readonly k: Access;
+  /** Values. */
   readonly v: Access;
+  /** Result of the forward pass. */
   readonly out: Access;
+  /** Log-sum-exp of the scores, from the forward pass. */
   readonly lse: Block;
+  /** Gradient of the result. */
   readonly dout: Access;
+  /** Scratch for the row sums of dout * out, [B,H,Tq]. */
   readonly delta: Block;
+  /** Gradient of the queries. */
   readonly dq: Block;
+  /** Gradient of the keys. */
   readonly dk: Block;
+  /** Gradient of the values. */
   readonly dv: Block;
-  readonly label: string;
 }
 
 /** Rows of a table, and the deterministic sum back into it. */
-export interface GatherKernel {
-  readonly kind: "gather" | "scatterAdd";
-  /** Rows in the table, rows gathered, elements per row. */
+export interface GatherKernel extends KernelOf<"gather" | "scatterAdd"> {
+  /** Rows in the table. */
   readonly vocabulary: number;
+  /** Rows gathered, or added. */
   readonly count: number;
+  /** Elements per row. */
   readonly width: number;
+  /** i32 row numbers, [count]. */
   readonly index: Block;
   /** gather: the table. scatterAdd: the rows. */
   readonly source: Block;
   /** gather: the rows. scatterAdd: the table, every row written. */
   readonly target: Block;
-  readonly label: string;
 }
 
 /** Separable resampling by 2, NHWC contiguous; lib/tensor/resample.ts defines it. */
-export interface ResampleKernel {
-  readonly kind: "resample";
+export interface ResampleKernel extends KernelOf<"resample"> {
+  /** Whether height and width double or halve. */
   readonly direction: "up" | "down";
   /** The taps as they are applied: never normalised again. */
   readonly filter: readonly number[];
+  /** [N,H,W,C] of the source. */
   readonly inputShape: Shape;
+  /** [N,H,W,C] of the target. */
   readonly outputShape: Shape;
+  /** What is resampled. */
   readonly source: Block;
+  /** Where the result goes. */
   readonly target: Block;
-  readonly label: string;
 }
 
 /** One step of a plan. */
@@ -229,11 +272,15 @@ export type Kernel =
 
 /** A compiled program. */
 export interface Plan {
+  /** Name of the program, for debug output and errors. */
   readonly label: string;
+  /** All memory that it touches. */
   readonly buffers: readonly PlanBuffer[];
+  /** The steps, in order. */
   readonly kernels: readonly Kernel[];
-  /** Buffer, shape and type of each named input and output. */
+  /** Where each input goes. */
   readonly inputs: ReadonlyMap<string, PlanValue>;
+  /** Where each output is. */
   readonly outputs: ReadonlyMap<string, PlanValue>;
   /**
    * Whether a sample's results must be the same, bit for bit, in a batch of any size: then a device
@@ -244,7 +291,10 @@ export interface Plan {
 
 /** An input or output of a plan: always a buffer of its own, contiguous. */
 export interface PlanValue {
+  /** Index in {@link Plan.buffers}. */
   readonly buffer: number;
+  /** As the program declared it. */
   readonly shape: Shape;
+  /** As the program declared it. */
   readonly dtype: DType;
 }

@@ -9,11 +9,15 @@ import type { Access, Expression, Kernel, Plan, Store } from "./plan.ts";
 
 /** Counts and memory of a plan, in bytes. */
 export interface PlanSummary {
+  /** How many kernels one run executes. */
   readonly kernels: number;
+  /** How many of each kind. */
   readonly kernelsByKind: Readonly<Record<string, number>>;
   /** Scratch that is allocated for the plan alone. */
   readonly slotBytes: number;
+  /** Uploaded for a run. */
   readonly inputBytes: number;
+  /** What can be read back after a run. */
   readonly outputBytes: number;
   /** Arenas that the plan touches; shared with other plans. */
   readonly arenaBytes: number;

@@ -74,6 +74,7 @@ export abstract class BaseDataset implements Dataset {
 
   close(): void {}
 
+  /** The same as {@link close}, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -81,10 +82,15 @@ export abstract class BaseDataset implements Dataset {
 
 /** A data set that is in memory. */
 export class ArrayDataset extends BaseDataset {
+  /** Number of images. */
   readonly length: number;
+  /** Number of classes: one more than the largest label, or 0 without labels. */
   readonly labelCount: number;
 
   /**
+   * A data set of pixels that the caller keeps: they are not copied.
+   *
+   * @param name what reports and error messages call it
    * @param pixels all images, one after the other
    * @param labels one per image, or null
    * @throws {FormatError} when there are no images, or the labels do not fit them
@@ -102,11 +108,13 @@ export class ArrayDataset extends BaseDataset {
     this.labelCount = labels === null ? 0 : countLabels(labels, this.length, name);
   }
 
+  /** A view of the pixels of image `index`, HWC. */
   override image(index: number): Uint8Array {
     const size = this.pixels.length / this.length;
     return this.pixels.subarray(index * size, (index + 1) * size);
   }
 
+  /** The class of image `index`, or null. */
   override label(index: number): number | null {
     return this.labels === null ? null : this.labels[index];
   }

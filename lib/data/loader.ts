@@ -14,6 +14,7 @@ import type { Dataset } from "./dataset.ts";
 
 /** What determines a stream besides the data set. */
 export interface LoaderOptions {
+  /** Determines order and mirroring. */
   readonly seed: number | bigint;
   /** Whether half of the images, at random, are mirrored left to right. */
   readonly mirror?: boolean;
@@ -34,17 +35,20 @@ const SCALED = Float32Array.from({ length: 256 }, (_, byte) => byte / 127.5 - 1)
 export interface StreamItem {
   /** Index in the data set. */
   readonly index: number;
+  /** Whether it is mirrored left to right. */
   readonly mirrored: boolean;
 }
 
 /** The stream of one data set. It borrows the data set. */
 export class Loader {
+  /** Where the images come from; closing it is its owner's business. */
   readonly dataset: Dataset;
   readonly #seed: number | bigint;
   readonly #mirrorKey: Key | null;
   #epoch = -1;
   #order: Uint32Array = new Uint32Array();
 
+  /** A stream over `dataset`, which must stay open while batches are asked for. */
   constructor(dataset: Dataset, { seed, mirror = false }: LoaderOptions) {
     this.dataset = dataset;
     this.#seed = seed;

@@ -17,9 +17,14 @@ const UPLOAD_CHUNK = 4 << 20;
 
 /** The memory of an arena; starts as zeros. Free it with {@link ArenaBuffer.free}. */
 export class ArenaBuffer {
+  /** The memory, for {@link Device.prepare}; see {@link arenaMap}. */
   readonly buffer: DeviceBuffer;
 
-  /** @throws {DeviceError} when the device cannot hold it */
+  /**
+   * Allocates memory for the entries that `arena` has now.
+   *
+   * @throws {DeviceError} when the device cannot hold it
+   */
   constructor(private readonly device: Device, readonly arena: Arena) {
     this.buffer = device.allocate(Math.max(arena.length, 1) * ELEMENT, arena.name);
   }

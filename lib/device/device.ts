@@ -10,7 +10,9 @@ import type { Arena } from "../tensor/state.ts";
 
 /** Memory on the device, owned by whoever allocated it. */
 export interface DeviceBuffer {
+  /** Size that was asked for. */
   readonly bytes: number;
+  /** What it holds, for debug output and errors. */
   readonly label: string;
 }
 
@@ -19,6 +21,7 @@ export type HostArray = Float32Array | Int32Array;
 
 /** A compute device. */
 export interface Device {
+  /** Which of the two it is. */
   readonly kind: "webgpu" | "wasm";
   /** Adapter or processor, for people. */
   readonly description: string;
@@ -46,6 +49,7 @@ export interface Device {
 
 /** A plan on a device. */
 export interface Executable {
+  /** What it runs. */
   readonly plan: Plan;
   /**
    * Enqueues one run. Inputs that are not given keep the value of the run before; the first run

@@ -6,13 +6,17 @@
 
 /** Size of a picture and its number of channels: 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA. */
 export interface ImageShape {
+  /** Pixels in a row. */
   readonly width: number;
+  /** Number of rows. */
   readonly height: number;
+  /** Bytes per pixel. */
   readonly channels: number;
 }
 
 /** Pixels, 8 bits per channel, row by row, the channels of a pixel side by side (HWC). */
 export interface Image extends ImageShape {
+  /** height * width * channels bytes. */
   readonly data: Uint8Array;
 }
 

@@ -13,6 +13,7 @@ export type InterpolantName = "fm" | "vp_cosine";
 
 /** alpha_t, sigma_t and what follows from them, for times 0 (data) to 1 (noise). */
 export abstract class Interpolant {
+  /** As configurations call it. */
   abstract readonly name: InterpolantName;
 
   /** Weight of the data. */

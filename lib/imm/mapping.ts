@@ -32,6 +32,7 @@ export class Mapping {
   /** The constant decrement (increment for `lambda` and `inverse_eta`), positive. */
   readonly decrement: number;
 
+  /** The mapping of a configuration that `immConfig` has checked, so that its decrement is finite. */
   constructor(config: MappingConfig) {
     this.#config = config;
     this.#path = interpolant(config.interpolant);

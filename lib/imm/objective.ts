@@ -67,9 +67,11 @@ export interface Objective {
   readonly lossGroup: Tensor;
   /** Noisy samples of the two passes, of the shape of x. */
   readonly xT: Tensor;
+  /** Noisy samples of the target pass, of the shape of x. */
   readonly xR: Tensor;
   /** Samples at time s of the two passes, of the shape of x. */
   readonly yT: Tensor;
+  /** Samples at time s of the target pass, of the shape of x; a constant. */
   readonly yR: Tensor;
 }
 

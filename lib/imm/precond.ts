@@ -8,12 +8,15 @@ import { cIn, cNoise, cNoiseSecond, cOut, cSkip, type PrecondConfig } from "./pa
 
 /** The numbers of one call of f_{s,t}; see parameterization.ts. */
 export interface CallCoefficients {
+  /** Factor of the network's input. */
   readonly cIn: number;
   /** What the network is told about t. */
   readonly cNoiseT: number;
   /** What the network is told about s. */
   readonly cNoiseS: number;
+  /** Factor of x_t. */
   readonly cSkip: number;
+  /** Factor of the network's output. */
   readonly cOut: number;
 }
 

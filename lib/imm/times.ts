@@ -14,8 +14,11 @@ import { kernelWeight, weight } from "./weighting.ts";
 
 /** Times of the groups of a step: eps < s < t < T, and s <= r < t. One entry per group. */
 export interface GroupTimes {
+  /** The time that both passes go to. */
   readonly s: Float64Array;
+  /** The time that the target starts from. */
   readonly r: Float64Array;
+  /** The time that the student starts from. */
   readonly t: Float64Array;
 }
 

@@ -21,7 +21,9 @@ const FORMAT = "imm";
 
 /** What a model file says about its tensors. */
 export interface ModelDescription {
+  /** How to build the network. */
   readonly network: NetworkConfig;
+  /** How it was trained, which is how it must be sampled. */
   readonly imm: ImmConfig;
   /** Names of the classes' data set or anything else that is worth keeping. */
   readonly notes: Readonly<Record<string, string>>;

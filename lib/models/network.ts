@@ -52,7 +52,9 @@ export interface ConditioningValues {
 
 /** Embeddings of both times, [B, timeChannels] each. */
 export interface TimeInputs {
+  /** Of the first time. */
   readonly timeT: Float32Array;
+  /** Of the second time; null where the network is not told. */
   readonly timeS: Float32Array | null;
 }
 
@@ -66,10 +68,13 @@ export interface ForwardOptions {
 
 /** A network: its parameters are declared on construction, its graph by {@link forward}. */
 export abstract class Network {
+  /** Names, shapes, initial values and memory of the parameters. */
   readonly parameters: ParameterStore = new ParameterStore();
+  /** What it was made from, with all defaults filled in. */
   abstract readonly config: NetworkConfig;
   /** Shape of one sample on the device: [H, W, C] for images, [D] for points. */
   abstract readonly sampleShape: Shape;
+  /** What it reads besides x. */
   abstract readonly conditioning: ConditioningSpec;
 
   /**

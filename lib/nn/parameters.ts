@@ -17,7 +17,9 @@ import { type Initializer, initialValues } from "./init.ts";
 
 /** A tensor on the host, in the official shape and row-major. */
 export interface HostTensor {
+  /** Official shape. */
   readonly shape: Shape;
+  /** Elements in row-major order. */
   readonly data: Float32Array;
 }
 
@@ -32,6 +34,7 @@ export interface ParameterSpec {
   readonly shape: Shape;
   /** `oihw`: on the device the axes are [height, width, in, out]. */
   readonly layout: "same" | "oihw";
+  /** Value before training. */
   readonly init: Initializer;
   /** Frozen parameters are saved and loaded but never updated. */
   readonly trainable: boolean;
@@ -39,8 +42,11 @@ export interface ParameterSpec {
 
 /** Something state dicts list that is not a parameter. */
 export interface BufferSpec {
+  /** Name in the official state dict. */
   readonly name: string;
+  /** Official shape. */
   readonly shape: Shape;
+  /** Value before a state is adopted. */
   readonly init: Initializer;
   /** A fixed buffer follows from the configuration; a checkpoint must agree with it. */
   readonly fixed: boolean;
@@ -48,7 +54,9 @@ export interface BufferSpec {
 
 /** Contents of a store's two arenas, in device layout. */
 export interface ArenaContents {
+  /** Of {@link ParameterStore.arena}. */
   readonly trainable: Float32Array;
+  /** Of {@link ParameterStore.frozen}. */
   readonly frozen: Float32Array;
 }
 
@@ -58,11 +66,14 @@ export class ParameterStore {
   readonly arena: Arena;
   /** Parameters that are never updated; usually empty. */
   readonly frozen: Arena;
+  /** All parameters by name, frozen ones included. */
   readonly specs: Map<string, ParameterSpec> = new Map();
+  /** All buffers by name. */
   readonly buffers: Map<string, BufferSpec> = new Map();
   #order: string[] = [];
   #bufferValues = new Map<string, Float32Array>();
 
+  /** An empty store; `name` is what debug output calls its arena. */
   constructor(name = "parameters") {
     this.arena = new Arena(name);
     this.frozen = new Arena(`${name}.frozen`);

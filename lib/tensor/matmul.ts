@@ -11,7 +11,9 @@ import { expand, reshape, transpose } from "./view.ts";
 
 /** Which sides are stored with their last two axes exchanged. */
 export interface MatmulOptions {
+  /** Whether a is stored as [...batch, K, M]. Default false. */
   readonly transA?: boolean;
+  /** Whether b is stored as [...batch, N, K]. Default false. */
   readonly transB?: boolean;
 }
 

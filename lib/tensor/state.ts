@@ -16,18 +16,23 @@ export const ARENA_ALIGNMENT = 64;
 
 /** Where an entry lies in its arena, in elements. */
 export interface ArenaEntry {
+  /** Unique within the arena. */
   readonly name: string;
+  /** Of the value, row-major. */
   readonly shape: Shape;
+  /** First element. */
   readonly offset: number;
 }
 
 /** A flat float32 array on the device, cut into named entries. The gaps between them are zero. */
 export class Arena {
+  /** Entries by name, in the order of their offsets. */
   readonly entries: Map<string, ArenaEntry> = new Map();
   #length = 0;
   #leaves = new Map<string, Tensor>();
   #whole: Tensor | null = null;
 
+  /** An arena without entries; `name` is for debug output and errors. */
   constructor(readonly name: string) {}
 
   /** Length in elements, a multiple of {@link ARENA_ALIGNMENT}. */

@@ -132,9 +132,12 @@ let nextId = 0;
 
 /** One operation of the graph. Ids grow in order of creation, so they are a topological order. */
 export class Node {
+  /** Larger than that of every node it depends on. */
   readonly id: number = nextId++;
+  /** What it computes. */
   readonly outputs: readonly Tensor[];
 
+  /** Operations make nodes, after checking shapes and types; see `make`. */
   constructor(
     readonly op: Op,
     readonly inputs: readonly Tensor[],
@@ -150,6 +153,7 @@ export class Node {
 
 /** A value of the graph: shape, element type, and the node that makes it. */
 export class Tensor {
+  /** Nodes make tensors, one for each output. */
   constructor(
     readonly node: Node,
     /** Which output of the node this is. */
@@ -169,6 +173,7 @@ export class Tensor {
     return sizeOf(this.shape);
   }
 
+  /** `%12`: the id of the node, as plans print it. */
   toString(): string {
     return `%${this.node.id}${this.index > 0 ? `.${this.index}` : ""}`;
   }
