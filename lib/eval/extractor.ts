@@ -27,6 +27,8 @@ export interface FeatureExtractor extends AsyncDisposable {
   /** How many images it likes to be given at once. */
   readonly batch: number;
   /**
+   * The vectors of some images, in their order.
+   *
    * @throws {UsageError} when it cannot take images of this size
    */
   extract(images: ImageBatch): Promise<Extracted>;

@@ -174,6 +174,7 @@ export class OnnxExtractor implements FeatureExtractor {
     return new OnnxExtractor(description, hash, session, runtime.Tensor);
   }
 
+  /** Runs the network on the images, {@link batch} at a time. */
   async extract(images: ImageBatch): Promise<Extracted> {
     const { input, features, logits } = this.description;
     const wrongSize = (input.height !== null && input.height !== images.height) ||
@@ -204,6 +205,7 @@ export class OnnxExtractor implements FeatureExtractor {
     return result;
   }
 
+  /** Frees the memory of the network. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.session.release();
   }

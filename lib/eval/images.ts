@@ -9,8 +9,11 @@ import { UsageError } from "../errors.ts";
 
 /** Images of one size, `[count, height, width, channels]`. */
 export interface ImageBatch {
+  /** Number of images. */
   readonly count: number;
+  /** Rows of pixels. */
   readonly height: number;
+  /** Pixels in a row. */
   readonly width: number;
   /** 1 (grey) or 3 (RGB). */
   readonly channels: number;

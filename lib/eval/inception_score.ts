@@ -10,8 +10,11 @@ import { RandomState } from "./random_state.ts";
 
 /** Score per split, their mean and their standard deviation (divisor: splits). */
 export interface InceptionScore {
+  /** Over the splits: what papers call the score. At least 1, at most the number of classes. */
   readonly mean: number;
+  /** Over the splits. */
   readonly std: number;
+  /** Of each split. */
   readonly values: Float64Array;
 }
 

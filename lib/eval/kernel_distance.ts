@@ -24,8 +24,11 @@ export interface KernelDistanceOptions {
 
 /** The distances of the subsets, their mean and their standard deviation (divisor: subsets). */
 export interface KernelDistance {
+  /** Over the subsets. Papers often print it times 1000. */
   readonly mean: number;
+  /** Over the subsets. */
   readonly std: number;
+  /** Of each subset. */
   readonly values: Float64Array;
 }
 

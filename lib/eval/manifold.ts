@@ -78,6 +78,7 @@ export function neighbourRadii(features: Features, k: number): Float64Array<Arra
 
 /** For each query the number of the nearest reference (the first of equals). */
 export interface Neighbours {
+  /** Row of the nearest reference. */
   readonly index: Uint32Array;
   /** Squared Euclidean distance. */
   readonly squaredDistance: Float64Array;

@@ -29,7 +29,11 @@ export class PixelExtractor implements FeatureExtractor {
     this.hash = hash;
   }
 
-  /** @throws {UsageError} when the images are larger than 4096 numbers */
+  /**
+   * An extractor for images of one size.
+   *
+   * @throws {UsageError} when they are larger than 4096 numbers
+   */
   static async create(
     { height, width, channels }: Pick<ImageBatch, "height" | "width" | "channels">,
   ): Promise<PixelExtractor> {
@@ -44,6 +48,7 @@ export class PixelExtractor implements FeatureExtractor {
     return new PixelExtractor(height, width, channels, hash);
   }
 
+  /** The pixels as floats on [-1, 1]: bytes are scaled, floats clamped. */
   extract({ count, height, width, channels, data }: ImageBatch): Promise<Extracted> {
     if (height !== this.height || width !== this.width || channels !== this.channels) {
       return Promise.reject(
@@ -62,5 +67,6 @@ export class PixelExtractor implements FeatureExtractor {
     return Promise.resolve({ features });
   }
 
+  /** Has nothing to free. */
   async [Symbol.asyncDispose](): Promise<void> {}
 }

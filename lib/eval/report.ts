@@ -58,13 +58,17 @@ export function textReport(evaluation: Evaluation, gate?: GateOutcome): string {
 export interface Threshold {
   /** Key of {@link Evaluation.values}. */
   readonly metric: string;
+  /** How the value must relate to the limit. */
   readonly relation: "<=" | ">=" | "<" | ">";
+  /** What it is compared with. */
   readonly limit: number;
 }
 
 /** Thresholds with the values that were found. */
 export interface GateOutcome {
+  /** Whether all thresholds were met. */
   readonly passed: boolean;
+  /** Each threshold with what was found. */
   readonly thresholds: readonly (Threshold & { readonly value: number; readonly met: boolean })[];
 }
 

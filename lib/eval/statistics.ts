@@ -14,17 +14,23 @@ import { module, withScratch } from "./statistics_module.ts";
 
 /** Feature vectors side by side: `data` is row-major `[rows, dimension]`. */
 export interface Features {
+  /** Number of vectors. */
   readonly rows: number;
+  /** Length of a vector. */
   readonly dimension: number;
+  /** `[rows, dimension]`. */
   readonly data: Float32Array;
 }
 
 /** Mean `[d]` and covariance `[d, d]` (row-major) of a set of features. */
 export interface Moments {
+  /** Length d of a vector. */
   readonly dimension: number;
   /** Number of feature vectors behind it; undefined where a file does not say. */
   readonly count?: number;
+  /** `[d]`. */
   readonly mean: Float64Array;
+  /** `[d, d]`, with divisor count - 1. */
   readonly covariance: Float64Array;
 }
 
@@ -40,6 +46,7 @@ const BLOCK = 256;
  * kept as they are (see {@link fewRows}); the outer products begin only after that.
  */
 export class FeatureStatistics {
+  /** Length d of a feature vector. */
   readonly dimension: number;
   #count = 0;
   /** Rows that are not in the sums yet, at most `#capacity`. */
@@ -49,7 +56,12 @@ export class FeatureStatistics {
   /** `[d]` and lower triangle of `[d, d]`; null until more than `#capacity` rows have come. */
   #sums: { vector: Float64Array; products: Float64Array } | null = null;
 
-  /** @param dimension length d of a feature vector */
+  /**
+   * No vectors yet.
+   *
+   * @param dimension length d of a feature vector, from 1 to 16384
+   * @throws {UsageError} when it is something else
+   */
   constructor(dimension: number) {
     if (!(Number.isSafeInteger(dimension) && dimension > 0 && dimension <= 16384)) {
       throw new UsageError(
