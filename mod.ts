@@ -2,53 +2,376 @@
  * Inductive Moment Matching (Zhou, Ermon & Song 2025): train, sample and evaluate few-step image
  * generators on any GPU or none.
  *
- * Load a model and sample from it:
+ * Train a model (here a tiny one, for a moment) and draw from it:
  *
  * ```ts
- * import { Generator, loadModel, openDevice, pushforwardSteps, scheduleTimes } from "./mod.ts";
+ * import {
+ *   decodeRgb,
+ *   Generator,
+ *   loadModel,
+ *   openDevice,
+ *   pushforwardSteps,
+ *   scheduleTimes,
+ *   TrainingRun,
+ * } from "@imm/imm";
+ * import assert from "node:assert/strict";
  *
- * export async function draw(path: string): Promise<Float32Array> {
- *   const device = await openDevice();
- *   const generator = await Generator.create(device, await loadModel(path), { batch: 16 });
- *   const times = scheduleTimes(generator.imm, { kind: "uniform", steps: 2 });
- *   const steps = pushforwardSteps(generator.imm, times);
- *   const samples = await generator.generate({ seeds: [0, 1, 2, 3], steps });
- *   generator.free();
- *   device.close();
- *   return samples; // [4, height, width, channels], from -1 to 1
+ * const folder = await Deno.makeTempDir();
+ * const device = await openDevice();
+ * {
+ *   await using run = await TrainingRun.start(device, {
+ *     preset: "digits-small",
+ *     settings: ["train.images=64", "train.batch=32", "network.modelChannels=8"],
+ *   }, `${folder}/run`);
+ *   await run.train({
+ *     observer: { report: ({ images, loss }) => console.log(images, loss) },
+ *   });
  * }
+ * const generator = await Generator.create(device, await loadModel(`${folder}/run`), { batch: 8 });
+ * const times = scheduleTimes(generator.imm, { kind: "uniform", steps: 2 });
+ * const samples = await generator.generate({
+ *   seeds: [0, 1, 2, 3],
+ *   labels: [7, 7, 8, 8],
+ *   steps: pushforwardSteps(generator.imm, times),
+ * });
+ * const pixels = decodeRgb(samples); // bytes, [4, 8, 8, 1]
+ * assert.equal(pixels.length, 4 * 8 * 8);
+ * generator.free();
+ * device.close();
+ * await Deno.remove(folder, { recursive: true });
  * ```
  *
- * Build a graph, differentiate it, and run it:
+ * Below all of it lies an engine of its own: build a graph, differentiate it, and run it.
  *
  * ```ts
- * import { compile, grad, input, openDevice, square, sum } from "./mod.ts";
+ * import { compile, grad, input, openDevice, square, sum } from "@imm/imm";
+ * import assert from "node:assert/strict";
  *
- * export async function gradientOfSquares(): Promise<Float32Array | Int32Array> {
- *   const x = input("x", [3]);
- *   const [dx] = grad(sum(square(x)), [x]);
- *   const device = await openDevice();
- *   const plan = compile({ label: "example", inputs: [x], outputs: { dx }, updates: [] });
- *   const executable = await device.prepare(plan, new Map());
- *   executable.run({ x: Float32Array.of(1, 2, 3) });
- *   const result = await executable.read(["dx"]);
- *   device.close();
- *   return result.dx; // [2, 4, 6]
- * }
+ * const x = input("x", [3]);
+ * const [dx] = grad(sum(square(x)), [x]);
+ * const device = await openDevice();
+ * const plan = compile({ label: "example", inputs: [x], outputs: { dx }, updates: [] });
+ * const executable = await device.prepare(plan, new Map());
+ * executable.run({ x: Float32Array.of(1, 2, 3) });
+ * const result = await executable.read(["dx"]);
+ * assert.deepEqual([...result.dx], [2, 4, 6]);
+ * device.close();
  * ```
  *
  * @module
  */
 
-export * from "./lib/errors.ts";
-export * from "./lib/tensor/mod.ts";
-export * from "./lib/compile/mod.ts";
-export * from "./lib/device/mod.ts";
-export * from "./lib/nn/mod.ts";
-export * from "./lib/models/mod.ts";
-export * from "./lib/imm/mod.ts";
-export * from "./lib/sample/mod.ts";
-export * from "./lib/train/mod.ts";
-export * from "./lib/data/mod.ts";
-export * from "./lib/eval/mod.ts";
 export { VERSION } from "./lib/version.ts";
+
+// Errors: each is one sentence that says what was expected, what was found and what to do.
+export {
+  DeviceError,
+  FormatError,
+  GateError,
+  ImmError,
+  InternalError,
+  InterruptedError,
+  UsageError,
+} from "./lib/errors.ts";
+
+// Training: from a preset or a file to a run in a folder, or step by step with a Learner.
+export {
+  type ConfigSource,
+  type DataSettings,
+  type DataShape,
+  describeRun,
+  type EmaSettings,
+  Learner,
+  type LearnerConfig,
+  type LearnerState,
+  type OptimizerConfig,
+  type OptimizerName,
+  OPTIMIZERS,
+  type OptimizerSettings,
+  parseTrainConfig,
+  preset,
+  PRESET_NAMES,
+  type ReportSettings,
+  resolveConfig,
+  type ResolvedConfig,
+  type RunDescription,
+  type StatePart,
+  type StatsLine,
+  type StepBatch,
+  type StepRates,
+  type StepSettings,
+  type StepSums,
+  type TrainConfig,
+  type TrainConfigInput,
+  TrainingRun,
+  type TrainObserver,
+  type TrainResult,
+} from "./lib/train/mod.ts";
+
+// Data sets, and the stream of training images.
+export {
+  ArrayDataset,
+  BaseDataset,
+  type Batch,
+  type Dataset,
+  type FolderOptions,
+  Loader,
+  type LoaderOptions,
+  openDataset,
+  type OpenOptions,
+  type StreamItem,
+} from "./lib/data/mod.ts";
+
+// Sampling: from seeds to images.
+export {
+  type GeneratedBatch,
+  type GenerateOptions,
+  Generator,
+  type SharedModel,
+} from "./lib/sample/mod.ts";
+
+// Pictures: samples side by side, and PNG files.
+export { type GridOptions, imageGrid, splitImages } from "./lib/format/grid.ts";
+export { type Image, type ImageShape } from "./lib/format/pixels.ts";
+export { encodePng } from "./lib/format/png.ts";
+
+// Model files.
+export {
+  findModel,
+  loadModel,
+  type Model,
+  type ModelDescription,
+  saveModel,
+} from "./lib/models/model_file.ts";
+
+// Networks, and the tensors that they hold.
+export {
+  type Conditioning,
+  type ConditioningSpec,
+  type ConditioningValues,
+  createNetwork,
+  type DhariwalUNetConfig,
+  type DiTConfig,
+  type ForwardOptions,
+  fromOfficial,
+  type MlpConfig,
+  Network,
+  type NetworkConfig,
+  type NetworkConfigInput,
+  parseNetworkConfig,
+  type SongUNetConfig,
+  type TimeInputs,
+  type UNetConfig,
+} from "./lib/models/mod.ts";
+export {
+  type ArenaContents,
+  type BufferSpec,
+  type HostTensor,
+  type Initializer,
+  type ParameterSpec,
+  ParameterStore,
+  type StateDict,
+} from "./lib/nn/mod.ts";
+
+// The method, with the paper's names: lib/imm/mod.ts says in which order to read it.
+export * from "./lib/imm/mod.ts";
+
+// Evaluation: features of images, distances between sets of them, reports and thresholds.
+export {
+  checkReference,
+  checkThresholds,
+  computeReference,
+  datasetImages,
+  type DigitReport,
+  type DigitSamples,
+  type DigitScores,
+  evaluate,
+  evaluateDigits,
+  type EvaluateOptions,
+  type Evaluation,
+  type EvaluationProgress,
+  type Extracted,
+  type ExtractorDescription,
+  type ExtractorDescriptionInput,
+  type ExtractorInput,
+  type ExtractorOutput,
+  type FeatureExtractor,
+  type Features,
+  FeatureStatistics,
+  frechetDistance,
+  gateFailures,
+  type GateOutcome,
+  generatedImages,
+  type ImageBatch,
+  type ImageSource,
+  type InceptionScore,
+  inceptionScore,
+  type InceptionScoreOptions,
+  jsonReport,
+  type KernelDistance,
+  kernelDistance,
+  type KernelDistanceOptions,
+  type MadeReference,
+  type ManifoldMetrics,
+  manifoldMetrics,
+  memoryImages,
+  type Metric,
+  METRICS,
+  type Moments,
+  nearestLabelAccuracy,
+  nearestNeighbours,
+  type Neighbours,
+  OnnxExtractor,
+  type OnnxExtractorOptions,
+  openDigitClassifier,
+  parseThreshold,
+  PixelExtractor,
+  type Provenance,
+  readReference,
+  type Reference,
+  textReport,
+  type Threshold,
+  writeReference,
+} from "./lib/eval/mod.ts";
+
+// Devices: where plans run.
+export {
+  ArenaBuffer,
+  arenaMap,
+  type Device,
+  type DeviceBuffer,
+  type DeviceName,
+  type Executable,
+  type HostArray,
+  openDevice,
+} from "./lib/device/mod.ts";
+
+// Programs and their plans: kernels over buffers, with a memory that is known before they run.
+export {
+  compile,
+  type CompileOptions,
+  type PlanSummary,
+  printPlan,
+  type Program,
+  summarize,
+} from "./lib/compile/mod.ts";
+export type * from "./lib/compile/plan.ts";
+
+// Symbolic tensors: leaves, state, gradients.
+export {
+  Arena,
+  ARENA_ALIGNMENT,
+  type ArenaEntry,
+  constant,
+  type ConvGeometry,
+  customGradient,
+  type DType,
+  full,
+  grad,
+  type GradOptions,
+  input,
+  type MapFn,
+  Node,
+  type Op,
+  type Operand,
+  sameShape,
+  type Shape,
+  sizeOf,
+  stopGradient,
+  Tensor,
+  type Update,
+  type Vjp,
+  zeros,
+} from "./lib/tensor/mod.ts";
+
+// Operations, element by element, with numpy's broadcasting.
+export {
+  abs,
+  add,
+  clamp,
+  cos,
+  div,
+  equal,
+  exp,
+  expm1,
+  floor,
+  geluTanh,
+  greater,
+  greaterEqual,
+  less,
+  lessEqual,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  rsqrt,
+  sigmoid,
+  silu,
+  sin,
+  sqrt,
+  square,
+  sub,
+  tanh,
+  toF32,
+  toI32,
+  where,
+} from "./lib/tensor/mod.ts";
+
+// Operations on shapes.
+export {
+  chunk,
+  concat,
+  expand,
+  narrow,
+  pad,
+  permute,
+  reshape,
+  slice,
+  split,
+  squeeze,
+  transpose,
+  unsqueeze,
+  unstack,
+} from "./lib/tensor/mod.ts";
+
+// Operations that combine elements.
+export {
+  attention,
+  type AttentionOptions,
+  type Axes,
+  conv2d,
+  type ConvOptions,
+  embedding,
+  groupNorm,
+  layerNorm,
+  linear,
+  logSumExp,
+  matmul,
+  type MatmulOptions,
+  max,
+  mean,
+  moments,
+  pairwiseSquaredDistance,
+  resampleDown,
+  type ResampleOptions,
+  resampleUp,
+  rmsNorm,
+  scatterAdd,
+  softmax,
+  sum,
+  sumTo,
+} from "./lib/tensor/mod.ts";
+
+// Counter-based randomness: the same numbers on the host and on every device.
+export {
+  deriveKey,
+  dropout,
+  hostNormal,
+  hostUniform,
+  type Key,
+  randomNormal,
+  randomUniform,
+  threefry2x32,
+  type Words,
+} from "./lib/tensor/mod.ts";

@@ -25,9 +25,13 @@ import { input, sizeOf, type Tensor } from "../tensor/mod.ts";
 
 /** A network whose weights are on the device already: their memory is shared, never freed here. */
 export interface SharedModel {
+  /** The network. */
   readonly network: Network;
+  /** How it was trained, which is how it must be sampled. */
   readonly imm: ImmConfig;
+  /** Memory with the layout of its trainable parameters. */
   readonly parameters: ArenaBuffer;
+  /** Memory with the layout of its frozen parameters. */
   readonly frozen: ArenaBuffer;
 }
 
