@@ -21,13 +21,14 @@
  * {
  *   await using run = await TrainingRun.start(device, {
  *     preset: "digits-small",
- *     settings: ["train.images=64", "train.batch=32", "network.modelChannels=8"],
+ *     settings: ["network.modelChannels=8", "network.channelMult=[1]", "train.images=128"],
  *   }, `${folder}/run`);
  *   await run.train({
  *     observer: { report: ({ images, loss }) => console.log(images, loss) },
  *   });
  * }
- * const generator = await Generator.create(device, await loadModel(`${folder}/run`), { batch: 8 });
+ * const model = await loadModel(`${folder}/run/model.safetensors`);
+ * const generator = await Generator.create(device, model, { batch: 4 });
  * const times = scheduleTimes(generator.imm, { kind: "uniform", steps: 2 });
  * const samples = await generator.generate({
  *   seeds: [0, 1, 2, 3],

@@ -28,6 +28,27 @@ import { decideStorage } from "./storage.ts";
 /**
  * Compiles a program.
  *
+ * @example
+ * ```ts
+ * import { add, compile, input, mul, openDevice, summarize } from "@imm/imm";
+ * import assert from "node:assert/strict";
+ *
+ * const [x, y] = [input("x", [2]), input("y", [])];
+ * const plan = compile({
+ *   label: "line",
+ *   inputs: [x, y],
+ *   outputs: { z: add(mul(x, 3), y) },
+ *   updates: [],
+ * });
+ * assert.equal(summarize(plan).kernels, 1); // product and sum are fused
+ * const device = await openDevice();
+ * const line = await device.prepare(plan, new Map());
+ * line.run({ x: Float32Array.of(1, 2), y: Float32Array.of(10) });
+ * assert.deepEqual((await line.read(["z"])).z, Float32Array.of(13, 16));
+ * line.run({ x: Float32Array.of(0, 1) }); // y stays as it is
+ * assert.deepEqual((await line.read(["z"])).z, Float32Array.of(10, 13));
+ * device.close();
+ * ```
  * @throws {ImmError} when a needed input is not declared
  */
 export function compile(program: Program, options: CompileOptions = { fuse: true }): Plan {

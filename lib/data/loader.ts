@@ -39,7 +39,21 @@ export interface StreamItem {
   readonly mirrored: boolean;
 }
 
-/** The stream of one data set. It borrows the data set. */
+/**
+ * The stream of one data set. It borrows the data set.
+ *
+ * @example
+ * ```ts
+ * import { Loader, openDataset } from "@imm/imm";
+ * import assert from "node:assert/strict";
+ *
+ * using digits = await openDataset("digits");
+ * const loader = new Loader(digits, { seed: 0 });
+ * const { images, labels } = loader.batch(0, 64); // [64, 8, 8, 1] from -1 to 1, and [64]
+ * assert.equal(images.length, 64 * 8 * 8);
+ * assert.deepEqual(loader.batch(32, 32).labels, labels.slice(32)); // no matter in which portions
+ * ```
+ */
 export class Loader {
   /** Where the images come from; closing it is its owner's business. */
   readonly dataset: Dataset;

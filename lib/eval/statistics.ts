@@ -44,6 +44,20 @@ const BLOCK = 256;
  * The result depends on the vectors and their order but not on how they were cut into batches:
  * bit for bit, because rows are always added in the same blocks. Up to `dimension` vectors are
  * kept as they are (see {@link fewRows}); the outer products begin only after that.
+ *
+ * @example
+ * ```ts
+ * import { FeatureStatistics, frechetDistance } from "@imm/imm";
+ * import assert from "node:assert/strict";
+ *
+ * const real = new FeatureStatistics(2);
+ * real.add(Float32Array.of(0, 0, 2, 0)); // the points (0, 0) and (2, 0)
+ * real.add(Float32Array.of(0, 2, 2, 2));
+ * const fake = new FeatureStatistics(2);
+ * fake.add(Float32Array.of(3, 4, 5, 4, 3, 6, 5, 6)); // the same square, 3 and 4 away
+ * assert.deepEqual([...fake.mean()], [4, 5]);
+ * assert.ok(Math.abs(frechetDistance(real, fake) - (3 ** 2 + 4 ** 2)) < 1e-9);
+ * ```
  */
 export class FeatureStatistics {
   /** Length d of a feature vector. */

@@ -75,15 +75,33 @@ export interface GeneratedBatch {
  * A network ready to sample in batches of one size; the last batch of a run is filled up. An image
  * is the same, bit for bit on one device, in any batch of any size.
  *
- * @example
+ * @example Points from an untrained model in memory; `loadModel` reads a trained one.
  * ```ts
+ * import {
+ *   createNetwork,
+ *   Generator,
+ *   immConfig,
+ *   openDevice,
+ *   pushforwardSteps,
+ *   scheduleTimes,
+ * } from "@imm/imm";
+ * import assert from "node:assert/strict";
+ *
+ * const network = createNetwork({ type: "mlp", hidden: 16, depth: 1 });
+ * const model = {
+ *   network: network.config,
+ *   imm: immConfig(),
+ *   weights: network.parameters.initial(0),
+ * };
  * const device = await openDevice();
- * const generator = await Generator.create(device, await loadModel("model.safetensors"), {
- *   batch: 64,
- * });
+ * const generator = await Generator.create(device, model, { batch: 2 });
  * const times = scheduleTimes(generator.imm, { kind: "uniform", steps: 2 });
  * const steps = pushforwardSteps(generator.imm, times);
- * const samples = await generator.generate({ seeds: [0, 1, 2], steps });
+ * const samples = await generator.generate({ seeds: [5, 6, 7], steps }); // [3, 2]
+ * assert.equal(samples.length, 6);
+ * assert.deepEqual(await generator.generate({ seeds: [7], steps }), samples.slice(4));
+ * generator.free();
+ * device.close();
  * ```
  */
 export class Generator {

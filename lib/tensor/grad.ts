@@ -24,6 +24,20 @@ export interface GradOptions {
  * The graph is walked once from its newest to its oldest operation, so that contributions to one
  * tensor add up in an order that depends on the graph alone. Operations that do not lead to `wrt`
  * are not differentiated.
+ *
+ * @example Gradients are tensors: they can be computed with, and differentiated again.
+ * ```ts
+ * import { grad, input, mul, square, sum } from "@imm/imm";
+ * import assert from "node:assert/strict";
+ *
+ * const w = input("w", [4, 3]);
+ * const loss = sum(square(w));
+ * const [dw] = grad(loss, [w]);
+ * const stepped = mul(dw, -0.1);
+ * assert.deepEqual(stepped.shape, [4, 3]);
+ * const [curvature] = grad(sum(dw), [w]); // 2 everywhere, once it is run
+ * assert.deepEqual(curvature.shape, [4, 3]);
+ * ```
  */
 export function grad(
   loss: Tensor,
