@@ -3,13 +3,16 @@
  * defaults, error messages and the help text.
  *
  * ```ts
+ * import assert from "node:assert/strict";
+ *
  * const options = {
  *   steps: integer({ help: "sampling steps", default: 2, min: 1 }),
  *   out: text({ help: "folder to write to", value: "DIR", required: true }),
  *   set: text({ help: "override a configuration key", value: "KEY=VALUE", repeat: true }),
  * };
- * const args = parseOptions("imm sample", options, ["--out", "x"]);
- * args.steps; // 2, a number
+ * const args = parseOptions("imm sample", options, ["--out", "x", "--set", "imm.k=14"]);
+ * assert.equal(args.steps, 2); // a number
+ * assert.deepEqual(args.set, ["imm.k=14"]);
  * ```
  *
  * @module

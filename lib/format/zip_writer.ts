@@ -40,11 +40,15 @@ interface WrittenMember {
  *
  * @example
  * ```ts
- * await writeFileAtomic("a.zip", async (write) => {
+ * import { writeFileAtomic } from "./atomic.ts";
+ *
+ * const folder = await Deno.makeTempDir();
+ * await writeFileAtomic(`${folder}/a.zip`, async (write) => {
  *   const zip = new ZipWriter(write);
  *   await zip.add("hello.txt", [new TextEncoder().encode("hello")], { size: 5 });
  *   await zip.finish();
  * });
+ * await Deno.remove(folder, { recursive: true });
  * ```
  */
 export class ZipWriter {
