@@ -325,7 +325,10 @@ test("runs the tests in the project, with arguments for deno test", (world) => {
   });
   assert.equal(stdout.split("\n")[1], Deno.realPathSync(world.project));
   assert.match(stdout, /^\[test\]\n\[--config\]\n.*\n\[--import-map\]\n/m);
-  assert.match(stdout, /\[--allow-all\]\n\[--no-check\]\n\[tests\/cli\]\n\[--filter\]\n\[a b\]\n/);
+  assert.match(
+    stdout,
+    /\[--allow-all\]\n\[--doc\]\n\[--no-check\]\n\[tests\/cli\]\n\[--filter\]\n\[a b\]\n/,
+  );
 });
 
 test("runs other commands of Deno with the project's configuration", (world) => {
