@@ -140,13 +140,13 @@ function radamRectification(beta2: number, step: number): number | null {
 
 /** Throws when a setting is out of range. */
 export function checkOptimizer(config: OptimizerConfig): void {
-  const require = (holds: boolean, key: string, expected: string, found: unknown) => {
+  const expect = (holds: boolean, key: string, expected: string, found: unknown) => {
     if (!holds) throw new UsageError(`optimizer.${key} must be ${expected}, but it is ${found}`);
   };
-  require(config.lr > 0, "lr", "a positive number", config.lr);
-  require(config.eps > 0, "eps", "a positive number", config.eps);
-  require(config.weightDecay >= 0, "weightDecay", "a number from 0 up", config.weightDecay);
+  expect(config.lr > 0, "lr", "a positive number", config.lr);
+  expect(config.eps > 0, "eps", "a positive number", config.eps);
+  expect(config.weightDecay >= 0, "weightDecay", "a number from 0 up", config.weightDecay);
   for (const beta of config.betas) {
-    require(beta >= 0 && beta < 1, "betas", "two numbers from 0 to below 1", config.betas);
+    expect(beta >= 0 && beta < 1, "betas", "two numbers from 0 to below 1", config.betas);
   }
 }
