@@ -33,6 +33,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./sample.ts")).verb,
   },
   {
+    name: "eval",
+    summary: "compare generated with real images",
+    load: async () => (await import("./eval.ts")).verb,
+  },
+  {
     name: "doctor",
     summary: "show the devices, test them, and say what to do when none works",
     load: async () => (await import("./doctor.ts")).verb,

@@ -59,21 +59,26 @@ export type Metric = keyof typeof METRICS;
 /** Neighbour metrics cost time quadratic in the images; ADM and the papers use as many. */
 const MANIFOLD_IMAGES = 10_000;
 
-/** Neighbour metrics need more images than neighbours in either half. */
-const MIN_BASELINE = 12;
+/** Fewer images make halves that the metrics refuse: ten for the parts of an Inception Score. */
+const MIN_BASELINE = 20;
 
-/** Which of the two sets is being read, and how far. */
+/** How far the work is: images of one set, then of the other, then metrics. */
 export interface EvaluationProgress {
-  readonly set: "samples" | "reference";
+  /** What is being worked on. */
+  readonly part: "samples" | "reference" | "metrics";
+  /** Images or metrics so far. */
   readonly done: number;
+  /** All of them, where their number is known before. */
   readonly total?: number;
 }
 
 /** What to evaluate. */
 export interface EvaluateOptions {
+  /** The images to judge. */
   readonly samples: ImageSource;
   /** Real images, or statistics of them. Not needed by metrics of the samples alone. */
   readonly reference?: ImageSource | Reference;
+  /** What turns images into the vectors that are compared. */
   readonly extractor: FeatureExtractor;
   /** Default: `fd`. */
   readonly metrics?: readonly Metric[];
@@ -88,7 +93,7 @@ export interface EvaluateOptions {
   readonly force?: boolean;
   /** Is given the statistics of reference images, to be written with `writeReference`. */
   readonly onReference?: (reference: MadeReference) => void;
-  /** Is told after every batch. */
+  /** Is told after every batch and every metric. */
   readonly progress?: (progress: EvaluationProgress) => void;
   /** Ends the evaluation between two batches. */
   readonly signal?: AbortSignal;
@@ -96,26 +101,33 @@ export interface EvaluateOptions {
 
 /** The outcome, with all that is needed to compute it again. Plain data: JSON as it is. */
 export interface Evaluation {
+  /** Version of this record. */
   readonly version: 1;
   /** Metric values by name, in the order of {@link METRICS}. */
   readonly values: Record<string, number>;
   /** The same of one half of the reference images against the other, where that was asked for. */
   readonly baseline: Record<string, number> | null;
+  /** What was judged. */
   readonly samples: { readonly name: string; readonly count: number };
+  /** What it was compared with; null where the metrics are of the samples alone. */
   readonly reference: {
     readonly name: string;
     readonly count: number | null;
     readonly provenance: Provenance | null;
   } | null;
+  /** Name, SHA-256 and length of the vectors. */
   readonly extractor: {
     readonly id: string;
     readonly hash: string;
     readonly dimension: number;
   };
+  /** Of random subsets. */
   readonly seed: number;
+  /** Sentences that whoever quotes the values must know. */
   readonly warnings: readonly string[];
   /** Wall time in seconds. */
   readonly seconds: { readonly features: number; readonly metrics: number };
+  /** The programs that computed it. */
   readonly versions: { readonly imm: string; readonly deno: string };
 }
 
@@ -127,7 +139,7 @@ export interface Evaluation {
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const { samples, reference, extractor, force, seed = 2020 } = options;
-  const metrics = sortedMetrics(options.metrics ?? ["fd"]);
+  const metrics = checkedMetrics(options.metrics ?? ["fd"]);
   checkNeeds(metrics, options);
   const warnings = isReference(reference) ? checkReference(reference, extractor, { force }) : [];
 
@@ -151,10 +163,19 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     }
   }
   const statistics = isReference(reference) ? reference : real?.statistics;
-  const computeAll = (sets: Parameters<typeof compute>[1]) =>
-    Object.assign({}, ...metrics.map((metric) => compute(metric, sets)));
-  const values: Record<string, number> = computeAll({ fake, real, statistics, seed });
-  const baseline: Record<string, number> | null = halves &&
+  const total = metrics.length * (halves ? 2 : 1);
+  let done = 0;
+  const computeAll = (sets: Parameters<typeof compute>[1]): Record<string, number> =>
+    Object.assign(
+      {},
+      ...metrics.map((metric) => {
+        const found = compute(metric, sets);
+        options.progress?.({ part: "metrics", done: ++done, total });
+        return found;
+      }),
+    );
+  const values = computeAll({ fake, real, statistics, seed });
+  const baseline = halves &&
     computeAll({ fake: halves[0], real: halves[1], statistics: halves[1].statistics, seed });
   const finished = performance.now();
 
@@ -215,7 +236,7 @@ interface Collected {
 }
 
 async function collect(
-  set: EvaluationProgress["set"],
+  part: EvaluationProgress["part"],
   source: ImageSource,
   keep: boolean,
   { extractor, progress, signal }: Pick<EvaluateOptions, "extractor" | "progress" | "signal">,
@@ -231,7 +252,7 @@ async function collect(
     if (keep) features.push(extracted.features);
     if (extracted.logits) logits.push(extracted.logits);
     if (batch.labels) labels.push(batch.labels);
-    progress?.({ set, done: statistics.count, total: source.count });
+    progress?.({ part, done: statistics.count, total: source.count });
   }
   const rows = statistics.count;
   if (source.count !== undefined && rows !== source.count) {
@@ -328,8 +349,12 @@ function compute(metric: Metric, { fake, real, statistics, seed }: {
   }
 }
 
-/** Without doubles, in the order of the table. */
-function sortedMetrics(metrics: readonly Metric[]): Metric[] {
+/**
+ * Metrics without doubles, in the order of the table.
+ *
+ * @throws {UsageError} when there is none, or one that is not in the table
+ */
+export function checkedMetrics(metrics: readonly string[]): Metric[] {
   const unknown = metrics.find((metric) => !Object.hasOwn(METRICS, metric));
   if (unknown !== undefined || metrics.length === 0) {
     const names = Object.keys(METRICS);

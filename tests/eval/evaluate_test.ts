@@ -56,9 +56,16 @@ Deno.test("evaluate compares real digits with other real digits", async () => {
     reference,
     extractor,
     metrics: ["nn", "dc", "pr", "fd"],
-    progress: ({ set, done, total }) => seen.push(`${set} ${done}/${total}`),
+    progress: ({ part, done, total }) => seen.push(`${part} ${done}/${total}`),
   });
-  deepStrictEqual(seen, ["samples 898/898", "reference 899/899"]);
+  deepStrictEqual(seen, [
+    "samples 898/898",
+    "reference 899/899",
+    "metrics 1/4",
+    "metrics 2/4",
+    "metrics 3/4",
+    "metrics 4/4",
+  ]);
   deepStrictEqual(Object.keys(result.values), [
     "fd",
     "precision",
