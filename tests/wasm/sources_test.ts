@@ -18,13 +18,14 @@ async function* filesUnder(folder: string): AsyncGenerator<string> {
 
 for await (const { name } of Deno.readDir(FOLDER)) {
   if (!name.endsWith(".wasm")) continue;
-  const crate = name.slice(0, -".wasm".length);
+  const module = name.slice(0, -".wasm".length);
+  const crate = module.replace(/-plain$/, "");
   Deno.test(`wasm/${name} was built from the sources beside it`, async () => {
     const actual: Record<string, string> = {};
     for (const file of [...SHARED, ...await Array.fromAsync(filesUnder(`${crate}/`))]) {
       actual[file] = await sha256(file);
     }
-    const list = await Deno.readTextFile(new URL(`${crate}.sources.sha256`, FOLDER));
+    const list = await Deno.readTextFile(new URL(`${module}.sources.sha256`, FOLDER));
     const recorded: Record<string, string> = {};
     for (const line of list.trim().split("\n")) {
       const [hash, file] = line.split("  ");

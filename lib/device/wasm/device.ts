@@ -1,0 +1,180 @@
+/**
+ * The device of machines without a graphics processor: Rust in WebAssembly, with SIMD and threads.
+ *
+ * A run is synchronous: the calling thread takes part in it.
+ *
+ * @module
+ */
+
+import type { Plan } from "../../compile/plan.ts";
+import { DeviceError, InternalError, UsageError } from "../../errors.ts";
+import type { Arena } from "../../tensor/state.ts";
+import type { Device, DeviceBuffer, HostArray } from "../device.ts";
+import { WasmExecutable } from "./executable.ts";
+import { OutOfMemory } from "./heap.ts";
+import { ADDRESS_SPACE, bestSimd, type Simd } from "./module.ts";
+import { Team } from "./team.ts";
+
+/** Options of the device. */
+export interface WasmOptions {
+  /** Default: as many as there are cores. No result depends on it. */
+  readonly threads?: number;
+  /** Default: relaxed where the engine has it. It fuses multiply-adds, so last bits may differ. */
+  readonly simd?: Simd;
+}
+
+/** More threads than this are a mistake. */
+const MOST_THREADS = 256;
+
+/** Memory of the wasm device. */
+class WasmBuffer implements DeviceBuffer {
+  constructor(readonly address: number, readonly bytes: number, readonly label: string) {}
+}
+
+/** Threads on the processor. */
+export class WasmDevice implements Device {
+  readonly kind = "wasm";
+  readonly description: string;
+  readonly team: Team;
+  readonly #buffers = new Set<WasmBuffer>();
+  readonly #executables = new Set<WasmExecutable>();
+  #closed = false;
+
+  private constructor(team: Team, simd: Simd) {
+    this.team = team;
+    const threads = team.threads === 1 ? "1 thread" : `${team.threads} threads`;
+    const instructions = simd === "relaxed" ? "relaxed SIMD" : "SIMD without fused multiply-add";
+    this.description = `WebAssembly, ${threads}, ${instructions}`;
+  }
+
+  /**
+   * Starts the threads.
+   *
+   * @throws {UsageError} when `threads` is not a sensible number
+   * @throws {DeviceError} when a thread cannot be started
+   */
+  static async open(options: WasmOptions = {}): Promise<WasmDevice> {
+    const { threads = navigator.hardwareConcurrency, simd = bestSimd() } = options;
+    if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
+      throw new UsageError(
+        `--threads must be an integer from 1 to ${MOST_THREADS}, not ${threads}`,
+      );
+    }
+    return new WasmDevice(await Team.start(threads, simd), simd);
+  }
+
+  /** Bytes that buffers and executables have taken. */
+  get bytesInUse(): number {
+    return this.team.heap.used;
+  }
+
+  allocate(bytes: number, label: string): WasmBuffer {
+    this.#usable();
+    try {
+      const buffer = new WasmBuffer(this.team.heap.allocate(bytes), bytes, label);
+      this.#buffers.add(buffer);
+      return buffer;
+    } catch (error) {
+      if (!(error instanceof OutOfMemory)) throw error;
+      const mebibytes = (n: number) => `${Math.ceil(n / 2 ** 20)} MiB`;
+      throw new DeviceError(
+        `${label} needs ${mebibytes(bytes)} beside the ${mebibytes(this.bytesInUse)} in use, but ` +
+          `WebAssembly can address ${mebibytes(ADDRESS_SPACE)} or this machine has less memory; ` +
+          "use a smaller batch, a smaller network or --device webgpu",
+      );
+    }
+  }
+
+  write(buffer: DeviceBuffer, data: HostArray, byteOffset = 0): void {
+    const { address, bytes, label } = this.#own(buffer);
+    if (byteOffset % 4 !== 0 || byteOffset < 0 || byteOffset + data.byteLength > bytes) {
+      throw new InternalError(
+        `${data.byteLength} bytes do not fit at ${byteOffset} of ${label} (${bytes} bytes)`,
+      );
+    }
+    this.copyIn(address + byteOffset, data);
+  }
+
+  // deno-lint-ignore require-await -- the interface is asynchronous
+  async read(
+    buffer: DeviceBuffer,
+    byteOffset = 0,
+    byteLength = buffer.bytes - byteOffset,
+  ): Promise<ArrayBuffer> {
+    const { address, bytes, label } = this.#own(buffer);
+    if (byteOffset < 0 || byteLength < 0 || byteOffset + byteLength > bytes) {
+      throw new InternalError(
+        `cannot read ${byteLength} bytes at ${byteOffset} of ${label} (${bytes} bytes)`,
+      );
+    }
+    return this.copyOut(address + byteOffset, byteLength);
+  }
+
+  free(buffer: DeviceBuffer): void {
+    const own = this.#own(buffer);
+    this.#buffers.delete(own);
+    this.team.heap.free(own.address);
+  }
+
+  // deno-lint-ignore require-await -- the interface is asynchronous
+  async prepare(plan: Plan, arenas: ReadonlyMap<Arena, DeviceBuffer>): Promise<WasmExecutable> {
+    this.#usable();
+    for (const buffer of arenas.values()) this.#own(buffer);
+    const executable = new WasmExecutable(this, plan, arenas);
+    this.#executables.add(executable);
+    return executable;
+  }
+
+  // deno-lint-ignore require-await -- the interface is asynchronous
+  async finish(): Promise<void> {
+    this.#usable();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    for (const executable of [...this.#executables]) executable.destroy();
+    for (const buffer of this.#buffers) this.team.heap.free(buffer.address);
+    this.#buffers.clear();
+    this.#closed = true;
+    this.team.end();
+  }
+
+  /** Called by an executable that was destroyed. */
+  forget(executable: WasmExecutable): void {
+    this.#executables.delete(executable);
+  }
+
+  /** Copies an array to an address. */
+  copyIn(address: number, data: HostArray): void {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    new Uint8Array(this.team.heap.memory.buffer, address, data.byteLength).set(bytes);
+  }
+
+  /** A copy of what lies at an address. */
+  copyOut(address: number, bytes: number): ArrayBuffer {
+    const copy = new Uint8Array(bytes);
+    copy.set(new Uint8Array(this.team.heap.memory.buffer, address, bytes));
+    return copy.buffer;
+  }
+
+  #own(buffer: DeviceBuffer): WasmBuffer {
+    this.#usable();
+    const own = asWasmBuffer(buffer);
+    if (!this.#buffers.has(own)) {
+      throw new InternalError(`the buffer ${buffer.label} was freed before`);
+    }
+    return own;
+  }
+
+  #usable(): void {
+    if (this.#closed) throw new InternalError("the device was closed");
+  }
+}
+
+/** The memory behind the interface. */
+export function asWasmBuffer(buffer: DeviceBuffer): WasmBuffer {
+  if (!(buffer instanceof WasmBuffer)) {
+    throw new InternalError(`the buffer ${buffer.label} is not of the wasm device`);
+  }
+  return buffer;
+}

@@ -1,0 +1,37 @@
+/**
+ * Element-wise kernels, and the last step of others.
+ *
+ * @module
+ */
+
+import type { ElementwiseKernel, Epilogue } from "../../../compile/plan.ts";
+import { sizeOf } from "../../../tensor/tensor.ts";
+import { blocksOf } from "../blocks.ts";
+import type { Encoder } from "../encoder.ts";
+import { PHASE } from "../opcodes.ts";
+import { encodeTape, type Result } from "../tape.ts";
+
+/** Points per task: enough to be worth handing out, few enough to keep all threads busy. */
+const LEAST_SHARE = 8192;
+const MOST_TASKS = 256;
+
+/** Appends an element-wise kernel. */
+export function encodeElementwise(encoder: Encoder, kernel: ElementwiseKernel): void {
+  encodePass(encoder, kernel, []);
+}
+
+/** Appends a pass over all points of an epilogue whose results lie in the workspace. */
+export function encodePass(
+  encoder: Encoder,
+  { body, stores }: Epilogue,
+  results: readonly Result[],
+): void {
+  const points = sizeOf(body.shape);
+  if (points === 0) return;
+  const blocks = blocksOf(body.shape);
+  const block = blocks.inner * blocks.steps;
+  const wanted = Math.max(LEAST_SHARE, points / MOST_TASKS);
+  const share = Math.ceil(wanted / block) * block;
+  const tape = encodeTape(encoder, blocks, body, { stores, results });
+  encoder.phase(PHASE.elementwise, Math.ceil(points / share), [tape.pointer, points, share]);
+}

@@ -1,0 +1,232 @@
+/**
+ * Matrix products in the two forms of wasm/kernels/src/gemm.rs.
+ *
+ * @module
+ */
+
+import type { Epilogue } from "../../../compile/plan.ts";
+import { InternalError } from "../../../errors.ts";
+import { blocksOf } from "../blocks.ts";
+import type { Encoder } from "../encoder.ts";
+import { PHASE } from "../opcodes.ts";
+import { encodeTape } from "../tape.ts";
+import { type Field, NULL, type Pointer } from "../words.ts";
+import { encodePass } from "./elementwise.ts";
+
+/** Numbers in a tile of the result, at most (gemm.rs). */
+const TILE = 16 << 10;
+/** Columns of a tile, at most. */
+const TILE_COLUMNS = 256;
+/** Rows that a packed product handles together (micro.rs); a multiple of the rows of every shape. */
+const GROUP = 12;
+/** k in a stretch of a row product, at most: a panel of it stays in the L1 cache. */
+const STRETCH = 256;
+/** k in one task of packing. */
+const PACK_ROWS = 256;
+/** Tasks wanted of a product. */
+const WANTED_TASKS = 16;
+/** Numbers that a tile's table of addresses and its copied rows may take. */
+const TABLE = 256 << 10;
+
+/** The size of result[b, m, n] = sum over k. */
+export interface ProductSize {
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+/** A matrix in memory; strides in elements. */
+export interface Matrix {
+  readonly start: number;
+  readonly batchStride: number;
+  readonly rowStride: number;
+  readonly columnStride: number;
+}
+
+/** The right matrix of a row product: its k is cut into segments of equal length. */
+export interface SegmentedMatrix extends Matrix {
+  readonly segments: number;
+  readonly segmentStride: number;
+}
+
+/** Rows of the left matrix: a matrix with contiguous rows, or pixels of images. */
+export type Rows =
+  | { readonly kind: "matrix"; readonly matrix: Matrix }
+  | {
+    readonly kind: "image";
+    readonly image: Pointer;
+    readonly taps: number;
+    readonly channels: number;
+  };
+
+/** Rows with fewer contiguous numbers than this are put together before they are multiplied. */
+const SHORT_ROW = 8;
+
+/** Appends a product whose left matrix has contiguous k. */
+export function encodeRowProduct(
+  encoder: Encoder,
+  size: ProductSize,
+  rows: Rows,
+  right: SegmentedMatrix,
+  epilogue: Epilogue,
+): void {
+  const { batch, m, n, k } = size;
+  const width = panelWidth(n);
+  const panels = Math.ceil(n / width);
+  const shared = right.batchStride === 0;
+  const matrices = shared ? 1 : batch;
+  const packed = encoder.workspace(matrices * panels * width * k);
+  const perSegment = k / right.segments;
+  encoder.phase(PHASE.packPanels, matrices * panels * right.segments, [
+    right.start,
+    right.batchStride,
+    right.segments,
+    right.segmentStride,
+    perSegment,
+    right.rowStride,
+    n,
+    right.columnStride,
+    width,
+    packed,
+  ]);
+  const copied = rows.kind === "image" && rows.channels < SHORT_ROW;
+  const perRow = rows.kind === "image" ? rows.taps + (copied ? k : 0) : 1;
+  const tile = tileSize(size, width, 96, perRow);
+  const segments = rows.kind === "image" && !copied ? rows.taps : 1;
+  const list = stretches(segments, k / segments);
+  const matrix = rows.kind === "matrix" ? rows.matrix : null;
+  encoder.phase(PHASE.rowProduct, batch * tile.count, [
+    ...[batch, m, n, k, tile.rows, tile.columns, width],
+    matrix?.start ?? NULL,
+    matrix?.batchStride ?? 0,
+    matrix?.rowStride ?? 0,
+    rows.kind === "image" ? rows.image : NULL,
+    copied ? 1 : 0,
+    segments,
+    encoder.words.add(list.flat()),
+    list.length,
+    packed,
+    shared ? 0 : panels * width * k,
+    ...finishFields(encoder, size, tile.columns, epilogue),
+  ]);
+}
+
+/** The left matrix of a packed product, as [k][m]: a matrix, or what images look like to it. */
+export type Columns =
+  | { readonly kind: "matrix"; readonly matrix: Matrix }
+  | { readonly kind: "image"; readonly image: Pointer };
+
+/** Appends a product with any left matrix. `right` is [k][n]. */
+export function encodePackedProduct(
+  encoder: Encoder,
+  size: ProductSize,
+  left: Columns,
+  right: Matrix,
+  epilogue: Epilogue,
+): void {
+  const { batch, m, n, k } = size;
+  const width = panelWidth(n);
+  const tile = tileSize(size, width, 192, 0);
+  const tiles = batch * tile.count;
+  const wanted = encoder.batchInvariant ? 1 : Math.ceil(WANTED_TASKS / tiles);
+  const chunk = Math.ceil(k / Math.max(1, Math.min(wanted, Math.floor(k / STRETCH))));
+  const chunks = Math.ceil(k / chunk);
+  const points = batch * m * n;
+  const partials = chunks > 1 ? encoder.workspace(chunks * points) : null;
+  const matrix = left.kind === "matrix" ? left.matrix : null;
+  encoder.phase(PHASE.packedProduct, tiles * chunks, [
+    ...[batch, m, n, k, tile.rows, tile.columns, width],
+    matrix?.start ?? NULL,
+    matrix?.batchStride ?? 0,
+    matrix?.rowStride ?? 0,
+    matrix?.columnStride ?? 0,
+    left.kind === "image" ? left.image : NULL,
+    right.start,
+    right.batchStride,
+    right.rowStride,
+    right.columnStride,
+    chunk,
+    ...(partials ? [NULL, partials] : finishFields(encoder, size, tile.columns, epilogue)),
+  ]);
+  if (partials) {
+    const result = { kind: "partials", fn: "sum", start: partials, count: chunks } as const;
+    encodePass(encoder, epilogue, [{ ...result, stride: points }]);
+  }
+}
+
+/** What a tile is finished with: a tape over its part of the result. */
+function finishFields(
+  encoder: Encoder,
+  { n }: ProductSize,
+  columns: number,
+  { body, stores }: Epilogue,
+): Field[] {
+  if (body.shape.at(-1) !== n) {
+    throw new InternalError(
+      `an epilogue over [${body.shape}] does not fit a result of ${n} columns`,
+    );
+  }
+  // Tiles are whole rows, or parts of rows: blocks may not reach further.
+  const rank = body.shape.length;
+  const blocks = blocksOf(body.shape, columns < n ? rank - 1 : Math.max(0, rank - 2));
+  const tape = encodeTape(encoder, blocks, body, { stores, results: [{ kind: "tile" }] });
+  return [tape.pointer, NULL];
+}
+
+/** Columns of a panel: the shape of the innermost loop with the least work for n columns. */
+function panelWidth(n: number): number {
+  const cost = (width: number, speed: number) => Math.ceil(n / width) * width / speed;
+  // Speeds relative to each other, as measured.
+  const menu = [[16, 31], [8, 29], [4, 20]];
+  return menu.reduce((best, [width, speed]) =>
+    cost(width, speed) < cost(best[0], best[1]) ? [width, speed] : best
+  )[0];
+}
+
+/** Rows and columns of a tile, and how many tiles there are. No result depends on this choice. */
+function tileSize(
+  { batch, m, n }: ProductSize,
+  width: number,
+  mostRows: number,
+  perRow: number,
+): { rows: number; columns: number; count: number } {
+  const up = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple;
+  const across = Math.ceil(n / TILE_COLUMNS);
+  const columns = across === 1 ? n : up(n / across, 16);
+  const fitting = Math.min(TILE / up(columns, width), perRow === 0 ? Infinity : TABLE / perRow);
+  const wantedDown = Math.ceil(WANTED_TASKS / (batch * across));
+  const rows = Math.min(mostRows, Math.floor(fitting / GROUP) * GROUP, up(m / wantedDown, GROUP));
+  if (rows < GROUP) {
+    throw new InternalError(`a product with ${perRow} numbers per row does not fit the scratch`);
+  }
+  return { rows, columns, count: Math.ceil(m / rows) * Math.ceil(n / columns) };
+}
+
+/** Cuts k, `segments` times `length`, into the stretches that sums are made of. */
+function stretches(segments: number, length: number): number[][] {
+  const list: number[][] = [];
+  if (length <= STRETCH) {
+    const together = Math.floor(STRETCH / length);
+    for (let segment = 0; segment < segments; segment += together) {
+      const count = Math.min(together, segments - segment);
+      list.push([segment * length, segment, count, 0, length]);
+    }
+    return list;
+  }
+  const step = Math.ceil(length / Math.ceil(length / STRETCH));
+  for (let segment = 0; segment < segments; segment++) {
+    for (let offset = 0; offset < length; offset += step) {
+      const count = Math.min(step, length - offset);
+      list.push([segment * length + offset, segment, 1, offset, count]);
+    }
+  }
+  return list;
+}
+
+/** Cuts the k of a plain matrix into segments, so that packing it is several tasks. */
+export function segmented(matrix: Matrix, k: number): SegmentedMatrix {
+  let segments = Math.ceil(k / PACK_ROWS);
+  while (k % segments !== 0) segments--;
+  return { ...matrix, segments, segmentStride: k / segments * matrix.rowStride };
+}

@@ -1,0 +1,2 @@
+/** The compiled module of wasm/kernels. */
+export const kernels: WebAssembly.Module;

@@ -1,0 +1,267 @@
+//! Matrix products, and convolutions as such.
+//!
+//! Two forms. `RowProduct`: k is contiguous in the left matrix (or in each of the pixels that a row
+//! of a convolution is made of), which is read where it is; the right matrix is packed once for
+//! all. `PackedProduct`: any other left matrix, packed group by group on the way; k may be cut into
+//! chunks whose partial results the tape that follows adds up.
+//!
+//! Each task computes a tile of the result in its scratch, summing over k in stretches of fixed
+//! length, and finishes it while it is in the cache.
+
+use crate::convolution::Images;
+use crate::fill::copy;
+use crate::micro::{Columns, GROUP, Stretch, group_times_panel, rows_times_panel};
+use crate::pack::{self, Strided};
+use crate::program::Scratch;
+use crate::tape::{Machine, Tape};
+
+/// Numbers in a tile of the result, at most; the host sees to it.
+const TILE: usize = 16 << 10;
+/// k in a stretch of a packed product, at most.
+const PACKED_K: usize = 256;
+const GROUP_PACK: usize = PACKED_K * GROUP;
+
+/// What becomes of a tile.
+#[repr(C)]
+struct Finish {
+    /// Null: store as a partial result.
+    tape: *const Tape,
+    /// [chunk][batch][m][n].
+    partial: *mut f32,
+}
+
+/// The size of a product and how it is cut into tasks.
+#[repr(C)]
+struct Size {
+    batch: u32,
+    m: u32,
+    n: u32,
+    k: u32,
+    tile_m: u32,
+    tile_n: u32,
+    /// Columns of a panel: 16, 8 or 4.
+    width: u32,
+}
+
+/// A tile of the result.
+struct Tile {
+    batch: usize,
+    m: usize,
+    rows: usize,
+    n: usize,
+    columns: usize,
+    /// Elements between the rows of the tile in scratch.
+    pitch: usize,
+}
+
+impl Size {
+    /// Tile number `task`; columns vary fastest, then rows. Also gives what is left of the number.
+    fn tile(&self, task: usize) -> (Tile, usize) {
+        let (tile_m, tile_n) = (self.tile_m as usize, self.tile_n as usize);
+        let across = (self.n as usize).div_ceil(tile_n);
+        let down = (self.m as usize).div_ceil(tile_m);
+        let n = task % across * tile_n;
+        let m = task / across % down * tile_m;
+        let rest = task / (across * down);
+        let columns = tile_n.min(self.n as usize - n);
+        let tile = Tile {
+            batch: rest % self.batch as usize,
+            m,
+            rows: tile_m.min(self.m as usize - m),
+            n,
+            columns,
+            pitch: columns.next_multiple_of(self.width as usize),
+        };
+        (tile, rest / self.batch as usize)
+    }
+}
+
+impl Finish {
+    unsafe fn run(&self, size: &Size, tile: &Tile, chunk: usize, c: *mut f32, scratch: Scratch) {
+        let n = size.n as usize;
+        let first_row = tile.batch * size.m as usize + tile.m;
+        unsafe {
+            if self.tape.is_null() {
+                let row = chunk * (size.batch * size.m) as usize + first_row;
+                for i in 0..tile.rows {
+                    let to = self.partial.add((row + i) * n + tile.n);
+                    copy(to, c.add(i * tile.pitch), tile.columns);
+                }
+                return;
+            }
+            let mut machine = Machine::new(&*self.tape, scratch.tape);
+            if tile.columns < n {
+                for i in 0..tile.rows {
+                    let start = (first_row + i) * n + tile.n;
+                    machine.run(start, tile.columns, c.add(i * tile.pitch));
+                }
+                return;
+            }
+            if tile.pitch != n {
+                for i in 1..tile.rows {
+                    core::ptr::copy(c.add(i * tile.pitch), c.add(i * n), n);
+                }
+            }
+            machine.run(first_row * n, tile.rows * n, c);
+        }
+    }
+}
+
+#[repr(C)]
+pub struct RowProduct {
+    size: Size,
+    /// The left matrix; where it is an image, `image` says how to read it.
+    a: *const f32,
+    a_batch_stride: i32,
+    a_row_stride: i32,
+    image: *const Images,
+    /// Whether rows are to be copied together first, because their parts are short.
+    copied: u32,
+    /// Segments of a row: the taps of a convolution.
+    segments: u32,
+    stretches: *const Stretch,
+    stretch_count: u32,
+    /// The packed right matrix, and the elements between the matrices of its batch.
+    panels: *const f32,
+    panels_stride: u32,
+    finish: Finish,
+}
+
+pub unsafe fn run_rows(p: &RowProduct, task: usize, scratch: Scratch) {
+    let (tile, _) = p.size.tile(task);
+    let width = p.size.width as usize;
+    let columns = Columns::of(width);
+    let tile_rows = columns.rows();
+    let c = scratch.work;
+    unsafe {
+        let table = c.add(TILE).cast::<*const f32>();
+        p.addresses(&tile, tile_rows, table, scratch);
+        let segments = if p.copied != 0 { 1 } else { p.segments as usize };
+        let panels = p.panels.add(tile.batch * p.panels_stride as usize);
+        for i in 0..p.stretch_count as usize {
+            let stretch = &*p.stretches.add(i);
+            for j in (0..tile.columns).step_by(width) {
+                rows_times_panel(
+                    columns,
+                    table,
+                    segments,
+                    tile.rows.div_ceil(tile_rows),
+                    stretch,
+                    panels.add((tile.n + j) * p.size.k as usize),
+                    c.add(j),
+                    tile.pitch,
+                    i > 0,
+                );
+            }
+        }
+        p.finish.run(&p.size, &tile, 0, c, scratch);
+    }
+}
+
+impl RowProduct {
+    unsafe fn addresses(
+        &self,
+        tile: &Tile,
+        tile_rows: usize,
+        table: *mut *const f32,
+        scratch: Scratch,
+    ) {
+        unsafe {
+            if self.image.is_null() {
+                let start = self.a.offset(tile.batch as isize * self.a_batch_stride as isize);
+                for i in 0..tile.rows.next_multiple_of(tile_rows) {
+                    let row = tile.m + i.min(tile.rows - 1);
+                    *table.add(i) = start.offset(row as isize * self.a_row_stride as isize);
+                }
+                return;
+            }
+            let image = &*self.image;
+            image.addresses(tile.m, tile.rows, tile_rows, table);
+            if self.copied == 0 {
+                return;
+            }
+            let (taps, channels) = (image.taps(), image.channels as usize);
+            let rows = tile.rows.next_multiple_of(tile_rows);
+            let mut to = scratch.work.add(TILE + rows * taps);
+            for i in 0..rows {
+                let entry = table.add(i / tile_rows * taps * tile_rows + i % tile_rows);
+                for tap in 0..taps {
+                    copy(to.add(tap * channels), *entry.add(tap * tile_rows), channels);
+                }
+                // The entries of the rows that follow lie further back.
+                *table.add(i) = to;
+                to = to.add(taps * channels);
+            }
+        }
+    }
+}
+
+#[repr(C)]
+pub struct PackedProduct {
+    size: Size,
+    /// The left matrix as [k][m]; where it is an image, `image` says how to read it.
+    a: *const f32,
+    a_batch_stride: i32,
+    a_row_stride: i32,
+    a_column_stride: i32,
+    image: *const Images,
+    /// The right matrix, [k][n].
+    b: *const f32,
+    b_batch_stride: i32,
+    b_row_stride: i32,
+    b_column_stride: i32,
+    /// k in a chunk.
+    chunk: u32,
+    finish: Finish,
+}
+
+pub unsafe fn run_packed(p: &PackedProduct, task: usize, scratch: Scratch) {
+    let (tile, chunk) = p.size.tile(task);
+    let width = p.size.width as usize;
+    let columns = Columns::of(width);
+    let start = chunk * p.chunk as usize;
+    let end = (start + p.chunk as usize).min(p.size.k as usize);
+    let c = scratch.work;
+    unsafe {
+        let group = c.add(TILE);
+        let panels = group.add(GROUP_PACK);
+        let a = Strided {
+            start: p.a.offset(tile.batch as isize * p.a_batch_stride as isize),
+            row: p.a_row_stride as isize,
+            column: p.a_column_stride as isize,
+        };
+        let b = Strided {
+            start: p.b.offset(tile.batch as isize * p.b_batch_stride as isize),
+            row: p.b_row_stride as isize,
+            column: p.b_column_stride as isize,
+        };
+        for k in (start..end).step_by(PACKED_K) {
+            let length = PACKED_K.min(end - k);
+            for j in (0..tile.columns).step_by(width) {
+                let count = width.min(tile.columns - j);
+                let to = panels.add(j * length);
+                pack::panel(&b, k, length, tile.n + j, count, width, to);
+            }
+            for i in (0..tile.rows).step_by(GROUP) {
+                let count = GROUP.min(tile.rows - i);
+                if p.image.is_null() {
+                    pack::group(&a, k, length, tile.m + i, count, group);
+                } else {
+                    (*p.image).group(k, length, tile.m + i, count, group);
+                }
+                for j in (0..tile.columns).step_by(width) {
+                    group_times_panel(
+                        columns,
+                        group,
+                        length,
+                        panels.add(j * length),
+                        c.add(i * tile.pitch + j),
+                        tile.pitch,
+                        k > start,
+                    );
+                }
+            }
+        }
+        p.finish.run(&p.size, &tile, chunk, c, scratch);
+    }
+}
