@@ -1,11 +1,17 @@
 import { deepStrictEqual, notStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { openDigits } from "../../lib/data/digits.ts";
-import { computeReference, evaluate, type Metric } from "../../lib/eval/evaluate.ts";
+import {
+  computeReference,
+  evaluate,
+  type MadeReference,
+  type Metric,
+} from "../../lib/eval/evaluate.ts";
 import type { FeatureExtractor } from "../../lib/eval/extractor.ts";
 import {
   datasetImages,
   generatedImages,
   type ImageBatch,
+  type ImageSource,
   memoryImages,
 } from "../../lib/eval/images.ts";
 import { PixelExtractor } from "../../lib/eval/pixels.ts";
@@ -102,6 +108,41 @@ Deno.test("evaluate tells noise from digits", async () => {
   });
   ok(values.fd > 20, `Fréchet distance of noise: ${values.fd}`);
   strictEqual(values.precision, 0);
+});
+
+Deno.test("evaluate compares halves of the reference for a baseline", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const samples = memoryImages("odd digits", await halfOfTheDigits(1));
+  const run = async (reference: ImageSource, seed?: number) =>
+    await evaluate({ samples, reference, extractor, metrics: ["fd", "nn"], baseline: true, seed });
+  const digits = datasetImages(await openDigits());
+  const { values, baseline } = await run(digits);
+  deepStrictEqual(Object.keys(baseline!), Object.keys(values));
+  strictEqual(values.nn_accuracy, 1, "every sample is among the references");
+  ok(baseline!.nn_accuracy > 0.95 && baseline!.nn_accuracy < 1, "no image is in both halves");
+  ok(baseline!.fd > 0.2 && baseline!.fd < 0.35, `${baseline!.fd}`);
+  deepStrictEqual((await run(digits)).baseline, baseline);
+  notStrictEqual((await run(digits, 1)).baseline!.fd, baseline!.fd);
+  const few = await run(datasetImages(await openDigits(), 19));
+  strictEqual(few.baseline, null, "too few to be halved");
+  const statistics = await computeReference(digits, extractor);
+  strictEqual(
+    (await evaluate({ samples, reference: statistics, extractor, baseline: true })).baseline,
+    null,
+  );
+});
+
+Deno.test("evaluate hands out the statistics of the reference", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const images = datasetImages(await openDigits());
+  const found: MadeReference[] = [];
+  await evaluate({
+    samples: memoryImages("odd digits", await halfOfTheDigits(1)),
+    reference: images,
+    extractor,
+    onReference: (reference) => found.push(reference),
+  });
+  deepStrictEqual(found, [await computeReference(images, extractor)]);
 });
 
 Deno.test("evaluate draws the subsets of the kernel distance by its seed", async () => {

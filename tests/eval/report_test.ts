@@ -4,6 +4,8 @@ import {
   checkThresholds,
   gateFailures,
   jsonReport,
+  metricOf,
+  negated,
   parseThreshold,
   textReport,
 } from "../../lib/eval/report.ts";
@@ -33,6 +35,24 @@ reference  digits, 1797 images
 features   pixels-8x8x1, 64 (sha256 0123456789ab)
 time       1.3 s features, 0.5 s metrics
 warning: few images
+`,
+  );
+});
+
+Deno.test("textReport puts the baseline beside the values", () => {
+  const baseline = { fd: 0.25, kd: 0, kd_std: 0.001, nn_accuracy: 0.98 };
+  strictEqual(
+    textReport({ ...EVALUATION, baseline, warnings: [] }),
+    `             samples             real
+fd           2.77454             0.25       Fréchet distance (lower is better)
+kd           0.0044862 ± 0.0018  0 ± 0.001  Kernel distance (lower is better)
+nn_accuracy  0.92                0.98       Label of the nearest reference image is the condition (higher is better)
+
+samples    samples.npz, 1000 images
+reference  digits, 1797 images
+real       a random half of the reference images against the other half
+features   pixels-8x8x1, 64 (sha256 0123456789ab)
+time       1.3 s features, 0.5 s metrics
 `,
   );
 });
@@ -81,4 +101,22 @@ Deno.test("gateFailures has a sentence for each threshold that was not met", () 
     "fd is 2.77454, required <= 2.5",
     "nn_accuracy is 0.92, required >= 0.95",
   ]);
+});
+
+Deno.test("negated turns what must not be into what must be, for every value", () => {
+  const turned = ["fd>5", "fd>=5", "fd<5", "fd<=5"].map((text) => negated(parseThreshold(text)));
+  deepStrictEqual(turned.map(({ relation }) => relation), ["<=", "<", ">=", ">"]);
+  for (const value of [4, 5, 6]) {
+    const bound = parseThreshold("fd>5");
+    const met = (threshold: typeof bound) =>
+      checkThresholds({ values: { fd: value } }, [threshold]).passed;
+    strictEqual(met(bound), !met(negated(bound)));
+  }
+});
+
+Deno.test("metricOf knows which metric reports a value", () => {
+  strictEqual(metricOf("fd"), "fd");
+  strictEqual(metricOf("kd_std"), "kd");
+  strictEqual(metricOf("recall"), "pr");
+  strictEqual(metricOf("fid"), undefined);
 });

@@ -1,0 +1,252 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { join } from "jsr:@std/path@^1";
+import { main } from "../../cli/main.ts";
+import { openDigits } from "../../lib/data/digits.ts";
+import type { Evaluation } from "../../lib/eval/evaluate.ts";
+import type { GateOutcome } from "../../lib/eval/report.ts";
+import { encodePng } from "../../lib/format/png.ts";
+import { writeNpz } from "../../lib/format/npz.ts";
+import { saveModel } from "../../lib/models/model_file.ts";
+import { hostUniform } from "../../lib/tensor/threefry.ts";
+import { availableDevices } from "../support/devices.ts";
+import { withTempFolder } from "../support/files.ts";
+import { tinyModel } from "../support/models.ts";
+import { memorySink } from "../support/sink.ts";
+
+async function runEval(...args: string[]) {
+  const [stdout, stderr] = [memorySink(), memorySink()];
+  const code = await main(["eval", ...args], { stdout, stderr });
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+type Report = Evaluation & {
+  readonly inputs: Readonly<Record<"samples" | "reference", Record<string, unknown>>>;
+  readonly gate?: GateOutcome;
+};
+
+/** Runs with `--json` and returns the report. */
+async function report(...args: string[]): Promise<Report> {
+  const { code, stdout, stderr } = await runEval("--json", ...args);
+  strictEqual(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+/** Writes digits of a choice of numbers, labelled, as other programs' samples come. */
+async function writeDigits(path: string, chosen: (index: number) => boolean): Promise<void> {
+  using digits = await openDigits();
+  const indices = Array.from({ length: digits.length }, (_, i) => i).filter(chosen);
+  const data = Uint8Array.from(indices.flatMap((i) => [...digits.image(i)]));
+  await writeNpz(path, [
+    ["arr_0", { type: "u8", shape: [indices.length, 8, 8, 1], data }],
+    ["arr_1", {
+      type: "i64",
+      shape: [indices.length],
+      data: BigInt64Array.from(indices, (i) => BigInt(digits.label(i)!)),
+    }],
+  ]);
+}
+
+async function writeNoise(path: string, count: number, side: number): Promise<void> {
+  const shape = [count, side, side, 1];
+  const data = Uint8Array.from(hostUniform([1, 2], shape, 0), (x) => 256 * x);
+  await writeNpz(path, [["arr_0", { type: "u8", shape, data }]]);
+}
+
+Deno.test("imm eval: the digits are at no distance from themselves", async () => {
+  const { values, baseline, extractor, samples, inputs } = await report(
+    "digits",
+    "--reference",
+    "digits",
+  );
+  deepStrictEqual(Object.keys(values), ["fd", "nn_accuracy", "class_accuracy"]);
+  ok(Math.abs(values.fd) < 1e-9, `${values.fd}`);
+  strictEqual(values.nn_accuracy, 1);
+  ok(baseline!.fd > 0.1 && baseline!.fd < 0.4, `${baseline!.fd}`);
+  ok(baseline!.nn_accuracy > 0.95 && baseline!.nn_accuracy < 1);
+  strictEqual(extractor.id, "digit-classifier");
+  deepStrictEqual(samples, { name: "digits", count: 1797 });
+  using digits = await openDigits();
+  const origin = { kind: "images", sha256: digits.contentHash() };
+  deepStrictEqual(inputs, { samples: origin, reference: origin });
+});
+
+Deno.test("imm eval: unseen digits are near, noise is far", async () => {
+  await withTempFolder(async (folder) => {
+    const [odd, noise] = [join(folder, "odd.npz"), join(folder, "noise.npz")];
+    await writeDigits(odd, (i) => i % 2 === 1);
+    await writeNoise(noise, 300, 8);
+    const near = await report(odd, "--reference", "digits", "--extractor", "pixels");
+    ok(near.values.fd > 0 && near.values.fd < 0.3, `${near.values.fd}`);
+    strictEqual(near.extractor.id, "pixels-8x8x1");
+    strictEqual(near.values.nn_accuracy, 1);
+    const far = await report(noise, "--reference", "digits", "--extractor", "pixels");
+    ok(far.values.fd > 20, `${far.values.fd}`);
+    deepStrictEqual(Object.keys(far.values), ["fd"], "noise has no labels");
+    deepStrictEqual((await report(noise, "--reference", "digits", "--no-baseline")).baseline, null);
+  });
+});
+
+Deno.test("imm eval: a table on stdout, progress on stderr", async () => {
+  const { code, stdout, stderr } = await runEval("digits", "--reference", "digits");
+  strictEqual(code, 0);
+  const [head, distance] = stdout.split("\n");
+  match(head, /^ +samples +real$/);
+  match(distance, /^fd +-?\S+ +0\.\d+ +Fréchet distance \(lower is better\)$/);
+  match(stdout, /\nreference +digits, 1797 images\n/);
+  match(stderr, /^samples: done/);
+  match(stderr, /\nreference: done/);
+  strictEqual((await runEval("digits", "--reference", "digits", "--quiet")).stderr, "");
+});
+
+Deno.test("imm eval --fail-if: exit code 3, with the report all the same", async () => {
+  const gate = (...bounds: string[]) =>
+    runEval(
+      ...["digits", "--reference", "digits", "--metrics", "fd", "--json", "-q"],
+      ...bounds.flatMap((bound) => ["--fail-if", bound]),
+    );
+  const passed = await gate("fd>5", "nn_accuracy<0.9");
+  strictEqual(passed.code, 0, passed.stderr);
+  const { gate: outcome, values } = JSON.parse(passed.stdout) as Report;
+  ok(outcome!.passed);
+  deepStrictEqual(
+    outcome!.thresholds.map(({ metric, relation, limit }) => `${metric}${relation}${limit}`),
+    ["fd<=5", "nn_accuracy>=0.9"],
+  );
+  deepStrictEqual(Object.keys(values), ["fd", "nn_accuracy"], "bounds add their metrics");
+
+  const failed = await gate("fd>-1", "nn_accuracy<0.9");
+  strictEqual(failed.code, 3);
+  strictEqual((JSON.parse(failed.stdout) as Report).gate!.passed, false);
+  match(failed.stderr, /^error: fd is \S+, required <= -1\.\n$/);
+});
+
+Deno.test("imm eval --save-stats: statistics stand for their images, and know what made them", async () => {
+  await withTempFolder(async (folder) => {
+    const [odd, stats, again] = ["odd.npz", "stats.npz", "again.npz"].map((n) => join(folder, n));
+    await writeDigits(odd, (i) => i % 2 === 1);
+    const saved = await runEval("--reference", "digits", "--save-stats", stats);
+    strictEqual(saved.code, 0, saved.stderr);
+    match(saved.stdout, /^statistics of 1797 images in the 64 features of digit-classifier: /);
+    const images = await report(odd, "--reference", "digits", "--save-stats", again);
+    const statistics = await report(odd, "--reference", stats);
+    strictEqual(statistics.extractor.id, "digit-classifier", "chosen by the file");
+    ok(Math.abs(statistics.values.fd - images.values.fd) < 1e-9);
+    strictEqual(statistics.baseline, null);
+    deepStrictEqual(await Deno.readFile(again), await Deno.readFile(stats));
+
+    const other = await runEval(odd, "--reference", stats, "--extractor", "pixels");
+    strictEqual(other.code, 2);
+    match(other.stderr, /was made by the extractor digit-classifier/);
+    const forced = await report(odd, "--reference", stats, "--extractor", "pixels", "--force");
+    match(forced.warnings[0], /was forced/);
+    const needy = await runEval(odd, "--reference", stats, "--metrics", "kd");
+    strictEqual(needy.code, 2);
+    match(needy.stderr, /kd needs reference images/);
+    const circular = await runEval(odd, "--reference", stats, "--save-stats", again);
+    strictEqual(circular.code, 2);
+  });
+});
+
+Deno.test("imm eval: mistakes are told in one sentence, before any work", async () => {
+  await withTempFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    await Deno.mkdir(at("empty"));
+    await Deno.mkdir(at("large"));
+    await writeNoise(at("small.npz"), 4, 6);
+    const large = { width: 32, height: 32, channels: 3, data: new Uint8Array(32 * 32 * 3) };
+    for (const name of ["a.png", "b.png"]) {
+      await Deno.writeFile(join(at("large"), name), encodePng(large));
+    }
+    await Deno.writeTextFile(at("text.onnx"), "no model");
+    const reference = ["--reference", "digits"];
+    const cases: [string[], number, RegExp][] = [
+      [[], 2, /needs SAMPLES or --checkpoint/],
+      [["digits"], 2, /needs --reference/],
+      [["digits", "digits", ...reference], 2, /at most 1/],
+      [["digts", ...reference], 1, /did you mean "digits"/],
+      [[at("nothing"), ...reference], 1, /nothing/],
+      [[at("empty"), ...reference], 1, /no pictures/],
+      [[at("small.npz"), ...reference], 2, /images of 6x6 with 1 channel, but digits has .* 8x8/],
+      [["digits", "--reference", at("none.npz")], 1, /none\.npz does not exist/],
+      [[at("large"), "--reference", at("large")], 2, /32x32 pixels need .*--extractor FILE\.onnx/],
+      [["digits", ...reference, "--metrics", "df"], 2, /found df; did you mean "fd"/],
+      [["digits", ...reference, "--metrics", "fd,"], 2, /Metrics are/],
+      [["digits", ...reference, "--fail-if", "fdd>5"], 2, /did you mean "fd"/],
+      [["digits", ...reference, "--extractor", "pixel"], 2, /did you mean "pixels"/],
+      [["digits", ...reference, "--extractor", at("text.onnx")], 1, /text\.onnx/],
+      [["digits", ...reference, "--steps", "4"], 2, /give the model with --checkpoint/],
+      [["digits", ...reference, "--sampler", "restart"], 2, /give the model with --checkpoint/],
+      [["digits", "--checkpoint", "x", ...reference], 2, /either SAMPLES or --checkpoint/],
+      [["--checkpoint", at("none"), ...reference], 1, /none does not exist/],
+      [["--checkpoint", at("empty"), ...reference], 1, /has no model\.safetensors/],
+      [["digits", ...reference, "--save-stats", at("no/s.npz")], 2, /no of --save-stats/],
+      [
+        [at("large"), "--reference", at("large"), "--metrics", "nn", "--extractor", "pixels"],
+        2,
+        /label for every image, but .*large has none/,
+      ],
+    ];
+    for (const [args, code, pattern] of cases) {
+      const result = await runEval(...args);
+      strictEqual(result.code, code, `imm eval ${args.join(" ")}: ${result.stderr}`);
+      match(result.stderr, /^error: [^\n]+\n$/);
+      match(result.stderr, pattern);
+      strictEqual(result.stdout, "");
+    }
+    const names = Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
+    deepStrictEqual(names, ["empty", "large", "small.npz", "text.onnx"], "nothing was written");
+  });
+});
+
+const devices = await availableDevices();
+devices.forEach((device) => device.close());
+
+Deno.test({
+  name: "imm eval --checkpoint: as many samples of each class, as imm sample makes them",
+  ignore: devices.length === 0,
+  async fn() {
+    await withTempFolder(async (folder) => {
+      const file = join(folder, "model.safetensors");
+      await saveModel(file, tinyModel({ imgResolution: 8, labelDim: 10 }));
+      const sampling = ["--checkpoint", folder, "--schedule", "eta:1.4", "--guidance", "1.5"];
+      const made = await report(
+        ...sampling,
+        ...["--num", "40", "--batch", "16", "--reference", "digits"],
+        ...["--extractor", "pixels", "--metrics", "fd,nn"],
+      );
+      deepStrictEqual(made.samples, { name: folder, count: 40 });
+      ok(made.values.fd > 1 && Number.isFinite(made.values.fd), "random weights draw no digits");
+      ok(made.values.nn_accuracy >= 0 && made.values.nn_accuracy < 0.5);
+      match(made.warnings[0], /40 images for 64 features/);
+      const { sha256, device, times, ...origin } = made.inputs.samples;
+      match(sha256 as string, /^[0-9a-f]{64}$/);
+      strictEqual((device as { kind: string }).kind, devices[0].kind);
+      strictEqual((times as number[]).length, 3);
+      deepStrictEqual(origin, {
+        kind: "model",
+        file,
+        sampler: "pushforward",
+        schedule: "eta:1.4",
+        steps: 2,
+        guidance: 1.5,
+        classes: { kind: "cycle", classes: null },
+        seeds: "0-39",
+      });
+
+      // The same seeds through a file, whose bytes round the pixels.
+      const samples = join(folder, "samples.npz");
+      const args = ["sample", ...sampling, "--seeds", "0-39", "--out", samples, "-q"];
+      strictEqual(await main(args, { stdout: memorySink(), stderr: memorySink() }), 0);
+      const read = await report(samples, "--reference", "digits", "--extractor", "pixels");
+      ok(Math.abs(read.values.fd / made.values.fd - 1) < 0.01);
+      ok(Math.abs(read.values.nn_accuracy - made.values.nn_accuracy) <= 0.05);
+
+      const other = await report(
+        ...["--checkpoint", file, "--num", "20", "--seed", "7", "--classes", "none"],
+        ...["--reference", "digits"],
+      );
+      strictEqual(other.inputs.samples.seeds, "7-26");
+      deepStrictEqual(Object.keys(other.values), ["fd"], "without classes there is no accuracy");
+    });
+  },
+});
