@@ -110,15 +110,16 @@ export async function openGenerated(checkpoint: string, args: GenerationArgs): P
     const batch = Math.min(args.batch, seeds.length);
     const generator = await Generator.create(device, model, { batch, source: file });
     const { steps, times, guidance } = plan;
+    const name = `${checkpoint} in ${steps.length} ${steps.length === 1 ? "step" : "steps"}`;
     const images: ImageSource = {
-      name: checkpoint,
+      name,
       count: seeds.length,
       async *batches(size) {
         const made = generator.batches({ seeds, labels: plan.labels, steps, guidance, signal });
         for await (const { first, count, samples } of made) {
           const part = { count, height, width, channels, data: samples };
           const own = labels?.subarray(first, first + count);
-          yield* memoryImages(checkpoint, { ...part, labels: own }).batches(size);
+          yield* memoryImages(name, { ...part, labels: own }).batches(size);
         }
       },
     };

@@ -214,7 +214,7 @@ Deno.test({
         ...["--num", "40", "--batch", "16", "--reference", "digits"],
         ...["--extractor", "pixels", "--metrics", "fd,nn"],
       );
-      deepStrictEqual(made.samples, { name: folder, count: 40 });
+      deepStrictEqual(made.samples, { name: `${folder} in 2 steps`, count: 40 });
       ok(made.values.fd > 1 && Number.isFinite(made.values.fd), "random weights draw no digits");
       ok(made.values.nn_accuracy >= 0 && made.values.nn_accuracy < 0.5);
       match(made.warnings[0], /40 images for 64 features/);
