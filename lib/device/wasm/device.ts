@@ -54,7 +54,7 @@ export class WasmDevice implements Device {
    * @throws {DeviceError} when a thread cannot be started
    */
   static async open(options: WasmOptions = {}): Promise<WasmDevice> {
-    const { threads = navigator.hardwareConcurrency, simd = bestSimd() } = options;
+    const { threads = navigator.hardwareConcurrency || 1, simd = bestSimd() } = options;
     if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
       throw new UsageError(
         `--threads must be an integer from 1 to ${MOST_THREADS}, not ${threads}`,

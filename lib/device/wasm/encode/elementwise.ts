@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ElementwiseKernel, Epilogue } from "../../../compile/plan.ts";
+import type { Access, ElementwiseKernel, Epilogue } from "../../../compile/plan.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import { blocksOf } from "../blocks.ts";
 import type { Encoder } from "../encoder.ts";
@@ -23,9 +23,10 @@ export function encodeElementwise(encoder: Encoder, kernel: ElementwiseKernel): 
 /** Appends a pass over all points of an epilogue whose results lie in the workspace. */
 export function encodePass(
   encoder: Encoder,
-  { body, stores }: Epilogue,
+  epilogue: Epilogue,
   results: readonly Result[],
 ): void {
+  const { body, stores } = epilogue.body.shape.length > 0 ? epilogue : withAxis(epilogue);
   const points = sizeOf(body.shape);
   if (points === 0) return;
   const blocks = blocksOf(body.shape);
@@ -34,4 +35,19 @@ export function encodePass(
   const share = Math.ceil(wanted / block) * block;
   const tape = encodeTape(encoder, blocks, body, { stores, results });
   encoder.phase(PHASE.elementwise, Math.ceil(points / share), [tape.pointer, points, share]);
+}
+
+/** The same over one point of one axis instead of none. */
+function withAxis({ body, stores }: Epilogue): Epilogue {
+  const along = (access: Access): Access => ({ ...access, strides: [0] });
+  return {
+    body: {
+      shape: [1],
+      operands: body.operands.map(along),
+      instrs: body.instrs.map((instr) =>
+        instr.op === "random" ? { ...instr, within: [0], sample: [0] } : instr
+      ),
+    },
+    stores: stores.map(({ value, target }) => ({ value, target: along(target) })),
+  };
 }

@@ -1,18 +1,19 @@
 /** Reductions and moments: rows, columns, splits, fused bodies and epilogues. */
 
 import { equal } from "node:assert/strict";
-import type { Instr, ReduceKernel } from "../../../lib/compile/plan.ts";
-import type { Shape } from "../../../lib/tensor/tensor.ts";
-import { sizeOf } from "../../../lib/tensor/tensor.ts";
-import { hashedValues } from "../../support/hash.ts";
+import type { Instr, ReduceKernel } from "../../lib/compile/plan.ts";
+import type { Shape } from "../../lib/tensor/tensor.ts";
+import { sizeOf } from "../../lib/tensor/tensor.ts";
+import { hashedValues } from "../support/hash.ts";
 import {
   expression,
   PlanBuilder,
   rowMajor,
   storeResults,
   strided,
-} from "../../support/plan_builder.ts";
-import { assertLikeInterpreter, deviceTest, deviceTests, runPlan } from "./support.ts";
+} from "../support/plan_builder.ts";
+import { deviceTest, deviceTests } from "../support/devices.ts";
+import { assertLikeInterpreter, runPlan } from "../support/run_plan.ts";
 
 const load = (operand: number): Instr => ({ op: "load", operand });
 

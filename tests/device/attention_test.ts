@@ -1,10 +1,11 @@
 /** Attention, its gradient, and rows by index. */
 
 import assert from "node:assert/strict";
-import { Arena } from "../../../lib/tensor/state.ts";
-import { hashedValues } from "../../support/hash.ts";
-import { PlanBuilder, strided } from "../../support/plan_builder.ts";
-import { assertLikeInterpreter, deviceTest, deviceTests, fillInputs, runPlan } from "./support.ts";
+import { Arena } from "../../lib/tensor/state.ts";
+import { hashedValues } from "../support/hash.ts";
+import { PlanBuilder, strided } from "../support/plan_builder.ts";
+import { deviceTest, deviceTests } from "../support/devices.ts";
+import { assertLikeInterpreter, fillInputs, runPlan } from "../support/run_plan.ts";
 
 interface Sizes {
   readonly batch: number;

@@ -1,13 +1,14 @@
 /** The operators and layers of PyTorch, whole networks and the objective, compiled and on WebGPU. */
 
-import { compile } from "../../../lib/compile/compile.ts";
-import { assertClose } from "../../support/close.ts";
-import { evaluateOn } from "../../support/evaluators.ts";
-import { immCases } from "../../support/imm_cases.ts";
-import { LAYER_CASES } from "../../support/layer_cases.ts";
-import { NET_CASES } from "../../support/net_cases.ts";
-import { opCases } from "../../support/op_cases.ts";
-import { deviceTest, runPlan } from "./support.ts";
+import { compile } from "../../lib/compile/compile.ts";
+import { assertClose } from "../support/close.ts";
+import { evaluateOn } from "../support/evaluators.ts";
+import { immCases } from "../support/imm_cases.ts";
+import { LAYER_CASES } from "../support/layer_cases.ts";
+import { NET_CASES } from "../support/net_cases.ts";
+import { opCases } from "../support/op_cases.ts";
+import { deviceTest } from "../support/devices.ts";
+import { runPlan } from "../support/run_plan.ts";
 
 deviceTest("operators agree with PyTorch, forward and backward", async (device) => {
   for (const { name, build } of opCases) {
