@@ -174,6 +174,7 @@ export function immConfig(settings: Partial<ImmConfig> = {}): ImmConfig {
 
 function check(holds: boolean, key: string, expected: string, found: unknown): void {
   if (!holds) {
-    throw new UsageError(`imm.${key} must be ${expected}, but it is ${JSON.stringify(found)}`);
+    const text = typeof found === "number" ? String(found) : JSON.stringify(found);
+    throw new UsageError(`imm.${key} must be ${expected}, but it is ${text}`);
   }
 }

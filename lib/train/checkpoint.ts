@@ -33,6 +33,7 @@ export type Progress = z.infer<typeof progressSchema>;
 
 /** What is read from a checkpoint. */
 export interface Checkpoint {
+  readonly path: string;
   readonly progress: Progress;
   readonly state: LearnerState;
 }
@@ -74,7 +75,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     const own = part ? name.slice(`${TRAINING_PREFIX}${part}.`.length) : name;
     parts[part ?? "ema"].set(own, { shape, data });
   }
-  return { progress, state: { step: progress.step, parts, sums: progress.sums } };
+  return { path, progress, state: { step: progress.step, parts, sums: progress.sums } };
 }
 
 function parseProgress(path: string, text: string | undefined): Progress {

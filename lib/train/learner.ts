@@ -8,15 +8,16 @@
 import { compile } from "../compile/compile.ts";
 import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
 import type { Device, Executable } from "../device/device.ts";
+import { FormatError } from "../errors.ts";
 import { type GroupTimes, type ImmConfig, noiseLabels, packCoefficients } from "../imm/mod.ts";
 import type { Network } from "../models/network.ts";
-import { createNetwork } from "../models/registry.ts";
 import type { HostTensor, StateDict } from "../nn/parameters.ts";
 import { type Key, sizeOf } from "../tensor/mod.ts";
 import { type OptimizerConfig, updateNumbers } from "./optimizer.ts";
 import {
   gradientProgram,
   STEP_SUMS,
+  targetNetwork,
   type TrainingArenas,
   trainingArenas,
   updateProgram,
@@ -24,7 +25,9 @@ import {
 
 /** How a learner is set up. */
 export interface LearnerConfig {
+  /** The method. */
   readonly imm: ImmConfig;
+  /** The optimiser. */
   readonly optimizer: OptimizerConfig;
   /** Samples per step. */
   readonly batch: number;
@@ -42,6 +45,7 @@ export interface LearnerConfig {
 export interface StepBatch {
   /** [batch, ...sample], channels last. */
   readonly x: Float32Array;
+  /** Times of the groups, `batch` / M of them; see `sampleTimes`. */
   readonly times: GroupTimes;
   /** Labels of the two passes, null for none; left out where the network has no classes. */
   readonly labels?: {
@@ -50,7 +54,9 @@ export interface StepBatch {
   };
   /** [batch, augmentDim] */
   readonly augment?: Float32Array;
+  /** Key of the noise n; see `trainingKey`. */
   readonly noiseKey: Key;
+  /** Key of the dropout masks, which both passes share. */
   readonly dropoutKey: Key;
   /** [batch, ...sample], already times sigma_d; with `givenNoise`. */
   readonly noise?: Float32Array;
@@ -58,30 +64,79 @@ export interface StepBatch {
 
 /** Rates of one step. */
 export interface StepRates {
+  /** Learning rate. */
   readonly lr: number;
+  /** Decay of the average of the weights. */
   readonly emaDecay: number;
   /** Largest norm of the gradient, with `clip`. */
   readonly maxNorm?: number;
 }
 
 /** What is summed over the steps since the last reset. */
-export type StepSums = Record<typeof STEP_SUMS[number], number>;
+export interface StepSums {
+  /** Of the loss. */
+  readonly loss: number;
+  /** Of the global norm of the gradient, before clipping. */
+  readonly gradientNorm: number;
+}
+
+/** Parts of {@link LearnerState}: weights, their average, and the optimiser's moments. */
+export type StatePart = "parameters" | "ema" | "m" | "v";
 
 /** Arenas that hold one value per parameter and belong to the state of a run. */
-const STATE = ["parameters", "ema", "m", "v"] as const;
-
-/** Names of the parts of {@link LearnerState}. */
-export type StatePart = typeof STATE[number];
+const STATE: readonly StatePart[] = ["parameters", "ema", "m", "v"];
 
 /** Everything that a resumed run needs of a learner, by official names. */
 export interface LearnerState {
   /** Steps taken. */
   readonly step: number;
+  /** Weights, their average, and the optimiser's moments. */
   readonly parts: Readonly<Record<StatePart, StateDict>>;
+  /** Sums since the last reset. */
   readonly sums: StepSums;
 }
 
-/** A network on a device with all that its training needs. */
+/**
+ * A network on a device with all that its training needs. A `TrainingRun` adds data, reports and
+ * checkpoints.
+ *
+ * @example A few steps of a small network that learns one point.
+ * ```ts
+ * import {
+ *   createNetwork,
+ *   immConfig,
+ *   Learner,
+ *   openDevice,
+ *   sampleTimes,
+ *   trainingKey,
+ * } from "@imm/imm";
+ * import assert from "node:assert/strict";
+ *
+ * const device = await openDevice();
+ * const network = createNetwork({ type: "mlp", hidden: 16, depth: 1 });
+ * const imm = immConfig({ M: 4 });
+ * const learner = await Learner.create(device, network, {
+ *   imm,
+ *   optimizer: { name: "adam", lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 },
+ *   batch: 16,
+ *   microBatch: 16,
+ *   clip: false,
+ * });
+ * learner.initialize(network.parameters.initial(0));
+ * for (let step = 0; step < 3; step++) {
+ *   learner.run({
+ *     x: new Float32Array(16 * 2).fill(0.5),
+ *     times: sampleTimes(imm, trainingKey(0, "times", step), 16 / imm.M),
+ *     noiseKey: trainingKey(0, "noise", step),
+ *     dropoutKey: trainingKey(0, "dropout", step),
+ *   }, { lr: 1e-3, emaDecay: 0.99 });
+ * }
+ * const { loss } = await learner.sums(); // over the three steps
+ * assert.ok(Number.isFinite(loss));
+ * learner.free();
+ * device.close();
+ * ```
+ */
 export class Learner {
   /** Steps taken. */
   step = 0;
@@ -102,7 +157,7 @@ export class Learner {
   static async create(device: Device, network: Network, config: LearnerConfig): Promise<Learner> {
     const { imm, optimizer, clip } = config;
     const arenas = trainingArenas(network);
-    const target = imm.target === "ema" ? createNetwork(network.config) : network;
+    const target = targetNetwork(network, imm);
     const gradientPlan = compile(
       gradientProgram({ student: network, target }, imm, arenas, config),
     );
@@ -166,11 +221,11 @@ export class Learner {
   async sums(): Promise<StepSums> {
     const { arena } = this.#buffers.sums;
     const values = await this.#buffers.sums.readAll();
-    return Object.fromEntries(
-      STEP_SUMS.map((name) => [name, values[arena.entries.get(name)!.offset]]),
-    ) as StepSums;
+    const sum = (name: keyof StepSums) => values[arena.entries.get(name)!.offset];
+    return { loss: sum("loss"), gradientNorm: sum("gradientNorm") };
   }
 
+  /** Starts the sums again, from zero or from those of a saved state. */
   resetSums(sums: StepSums = { loss: 0, gradientNorm: 0 }): void {
     for (const name of STEP_SUMS) this.#buffers.sums.write(name, Float32Array.of(sums[name]));
   }
@@ -208,6 +263,10 @@ export class Learner {
     const { frozen } = parameters.adopt(state.parts.ema, source);
     this.#buffers.frozen.writeAll(frozen);
     for (const part of STATE) {
+      const missing = [...parameters.arena.entries.keys()].find((n) => !state.parts[part].has(n));
+      if (missing) {
+        throw new FormatError(`${source}: the part ${part} of the state lacks ${missing}`);
+      }
       // Moments have no frozen parameters and no buffers: the average lends them its own.
       const complete = new Map([...state.parts.ema, ...state.parts[part]]);
       this.#buffers[part].writeAll(parameters.adopt(complete, source).trainable);
@@ -221,6 +280,7 @@ export class Learner {
     return this.device.finish();
   }
 
+  /** Gives back what it holds on the device. */
   free(): void {
     this.gradients.destroy();
     this.update.destroy();

@@ -9,6 +9,7 @@ import type { Program } from "../compile/program.ts";
 import { type ImmConfig, type Objective, objective, type Pass } from "../imm/mod.ts";
 import { COEFFICIENTS } from "../imm/times.ts";
 import type { Conditioning, Network } from "../models/network.ts";
+import { createNetwork } from "../models/registry.ts";
 import {
   add,
   Arena,
@@ -81,6 +82,14 @@ export interface GradientOptions {
 
 /** The network of each pass: the same, unless the target is an average of the weights. */
 export type PassNetworks = Readonly<Record<Pass, Network>>;
+
+/**
+ * The network of the target pass: the student itself or, for `target: "ema"`, another of the same
+ * configuration, whose parameters are to be given the average's memory.
+ */
+export function targetNetwork(student: Network, { target }: ImmConfig): Network {
+  return target === "ema" ? createNetwork(student.config) : student;
+}
 
 /**
  * Gradients of one micro-batch.

@@ -13,10 +13,10 @@ import { openDataset } from "../data/open.ts";
 import type { Device } from "../device/device.ts";
 import { FormatError, UsageError } from "../errors.ts";
 import { createNetwork } from "../models/registry.ts";
-import { parseTrainConfig, type TrainConfig } from "./config.ts";
+import { type DataShape, parseTrainConfig, type TrainConfig } from "./config.ts";
 import { GridPainter } from "./grids.ts";
 import { preset } from "./presets.ts";
-import { gradientProgram, trainingArenas, updateProgram } from "./programs.ts";
+import { gradientProgram, targetNetwork, trainingArenas, updateProgram } from "./programs.ts";
 import { readConfig, RunFolder } from "./run_folder.ts";
 import { applySettings } from "./settings.ts";
 import { train, type TrainObserver, type TrainResult } from "./trainer.ts";
@@ -35,7 +35,9 @@ export interface ConfigSource {
 
 /** A configuration with its data set, which the owner closes. */
 export interface ResolvedConfig {
+  /** Everything has a value. */
   readonly config: TrainConfig;
+  /** The images of `config.data`. */
   readonly dataset: Dataset;
 }
 
@@ -57,6 +59,22 @@ export async function resolveConfig(source: ConfigSource): Promise<ResolvedConfi
   return await withDataset(applySettings(base, all));
 }
 
+/**
+ * The configuration of the run in a folder, with its data set.
+ *
+ * @throws {ImmError} when there is no run
+ * @throws {FormatError} when the configuration, or the data set, is not what it was
+ */
+export async function resolveResumed(path: string): Promise<ResolvedConfig> {
+  const value = await readConfig(path);
+  try {
+    return await withDataset(value);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new FormatError(`${path}/config.json: ${error.message}`, { cause: error });
+  }
+}
+
 /** Opens the data set of a configuration and resolves what follows from it. */
 async function withDataset(value: unknown): Promise<ResolvedConfig> {
   // What is wrong without knowing the data is said before the data are opened.
@@ -71,7 +89,9 @@ async function withDataset(value: unknown): Promise<ResolvedConfig> {
       );
     }
     const shape = { resolution: height, channels, classes: dataset.labelCount };
-    return { config: parseTrainConfig(value, shape), dataset };
+    const config = parseTrainConfig(value, shape);
+    checkNetwork(config, shape, dataset.name);
+    return { config, dataset };
   } catch (error) {
     dataset.close();
     throw error;
@@ -79,7 +99,25 @@ async function withDataset(value: unknown): Promise<ResolvedConfig> {
 }
 
 /** Sizes that any network accepts, for a first check. */
-const UNKNOWN_DATA = { resolution: 1024, channels: 3, classes: 0 };
+const UNKNOWN_DATA: DataShape = { resolution: 2 ** 12 * 3 * 5 * 7, channels: 3, classes: 0 };
+
+/** Whether the sizes of a network, where they were given, are those of the data. */
+function checkNetwork({ network, data }: TrainConfig, shape: DataShape, dataset: string): void {
+  if (network.type === "mlp") {
+    throw new UsageError(
+      "network.type=mlp is for points, but the data are pictures; choose one of song_unet, " +
+        "dhariwal_unet, dit",
+    );
+  }
+  const expect = (key: "imgResolution" | "imgChannels" | "labelDim", found: number) => {
+    if (network[key] === found) return;
+    throw new UsageError(`network.${key} is ${network[key]}, but ${dataset} has ${found}`);
+  };
+  expect("imgResolution", shape.resolution);
+  expect("imgChannels", shape.channels);
+  // A network without classes ignores them.
+  if (data.labels && network.labelDim > 0) expect("labelDim", shape.classes);
+}
 
 /** A run with everything it needs, ready to train. Dispose of it at the end. */
 export class TrainingRun implements AsyncDisposable {
@@ -91,24 +129,39 @@ export class TrainingRun implements AsyncDisposable {
     private readonly resumed: boolean,
   ) {}
 
-  /** A new run in the folder `out`. Nothing is written when anything is wrong. */
-  static async start(device: Device, source: ConfigSource, out: string): Promise<TrainingRun> {
-    const { config, dataset } = await resolveConfig(source);
-    try {
-      const folder = await RunFolder.create(out, config);
-      return new TrainingRun(config, dataset, device, folder, false);
-    } catch (error) {
-      dataset.close();
-      throw error;
-    }
+  /**
+   * A new run in the folder `out`. Nothing is written when anything is wrong.
+   *
+   * @param source Of the configuration; one that has been resolved already is taken over, its data
+   * set included.
+   */
+  static async start(
+    device: Device,
+    source: ConfigSource | ResolvedConfig,
+    out: string,
+  ): Promise<TrainingRun> {
+    const resolved = "dataset" in source ? source : await resolveConfig(source);
+    return await TrainingRun.#open(device, resolved, () => RunFolder.create(out, resolved.config));
   }
 
-  /** Continues the run in `path` with its own configuration. */
-  static async resume(device: Device, path: string): Promise<TrainingRun> {
-    const { config, dataset } = await withDataset(await readConfig(path));
+  /** Continues the run in `path` with its own configuration, which may have been resolved already. */
+  static async resume(
+    device: Device,
+    path: string,
+    resolved?: ResolvedConfig,
+  ): Promise<TrainingRun> {
+    const known = resolved ?? await resolveResumed(path);
+    return await TrainingRun.#open(device, known, () => RunFolder.open(path), true);
+  }
+
+  static async #open(
+    device: Device,
+    { config, dataset }: ResolvedConfig,
+    open: () => Promise<RunFolder>,
+    resumed = false,
+  ): Promise<TrainingRun> {
     try {
-      const folder = await RunFolder.open(path);
-      return new TrainingRun(config, dataset, device, folder, true);
+      return new TrainingRun(config, dataset, device, await open(), resumed);
     } catch (error) {
       dataset.close();
       throw error;
@@ -142,6 +195,7 @@ export class TrainingRun implements AsyncDisposable {
     }
   }
 
+  /** Closes the data set and gives up the lock of the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dataset.close();
     await this.folder[Symbol.asyncDispose]();
@@ -162,7 +216,7 @@ export interface RunDescription {
 export function describeRun({ train, imm, optimizer, network }: TrainConfig): RunDescription {
   const built = createNetwork(network);
   const arenas = trainingArenas(built);
-  const networks = { student: built, target: built };
+  const networks = { student: built, target: targetNetwork(built, imm) };
   const plans = [
     compile(
       gradientProgram(networks, imm, arenas, {

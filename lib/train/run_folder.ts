@@ -6,10 +6,10 @@
  *     checkpoint-000076800.safetensors   state after that many images, the newest few
  *     model.safetensors               averaged weights of the newest checkpoint
  *     samples/000076800-2-steps.png   sample grids
- *     lock                            while a run is writing here
+ *     .lock                           locked while a process writes here
  *
  * Everything is written under a temporary name first. A run killed at any moment leaves a folder
- * that can be resumed.
+ * that can be resumed. A run that fails before it has anything to keep leaves nothing.
  *
  * @module
  */
@@ -17,19 +17,24 @@
 import { join } from "jsr:@std/path@^1";
 import { FormatError, ImmError, UsageError } from "../errors.ts";
 import { writeFileAtomic } from "../format/atomic.ts";
-import { type Model, saveModel } from "../models/model_file.ts";
+import { saveModel } from "../models/model_file.ts";
 import { type Checkpoint, loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
 import type { LearnerState } from "./learner.ts";
 
 /** One line of stats.jsonl. */
 export interface StatsLine {
+  /** Images so far. */
   readonly images: number;
+  /** Optimiser steps so far. */
   readonly step: number;
   /** Mean over the steps since the line before. */
   readonly loss: number;
+  /** Mean of the global norm before clipping, over the same steps. */
   readonly gradientNorm: number;
+  /** Learning rate of the newest step. */
   readonly lr: number;
+  /** Speed since the line before. */
   readonly imagesPerSecond: number;
   /** Seconds of training so far, over all resumed parts. */
   readonly seconds: number;
@@ -37,38 +42,74 @@ export interface StatsLine {
 
 const CHECKPOINT = /^checkpoint-(\d{9,})\.safetensors$/;
 
+/** What a killed process may leave of a file that it was writing; see writeFileAtomic. */
+const TEMPORARY = /^\..+\.[0-9a-f]{8}\.tmp$/;
+
 /** A training run on disk. Close it to give up the lock. */
 export class RunFolder implements AsyncDisposable {
-  private constructor(readonly path: string, private readonly lock: Deno.FsFile) {}
+  /** Whether nothing but the configuration has been written. */
+  #bare: boolean;
 
-  /** Makes the folder for a new run. @throws {UsageError} when it holds a run already */
+  private constructor(
+    readonly path: string,
+    private readonly lock: Deno.FsFile,
+    { bare }: { bare: boolean },
+  ) {
+    this.#bare = bare;
+  }
+
+  /**
+   * Makes the folder for a new run.
+   *
+   * @throws {UsageError} when it holds a run already, or is a file; nothing is written then
+   */
   static async create(path: string, config: TrainConfig): Promise<RunFolder> {
-    const before = await namesIn(path);
-    if (before.some((name) => name === "config.json" || CHECKPOINT.test(name))) {
-      throw new UsageError(
-        `${path} holds a training run; add --resume to continue it, or choose another --out`,
-      );
-    }
+    await refuseUsed(path);
     await Deno.mkdir(join(path, "samples"), { recursive: true });
-    const folder = new RunFolder(path, await takeLock(path));
-    await writeFileAtomic(join(path, "config.json"), JSON.stringify(config, null, 2) + "\n");
+    const lock = await takeLock(path);
+    const file = join(path, "config.json");
+    try {
+      await refuseUsed(path); // another process may have been faster
+      await writeFileAtomic(file, JSON.stringify(config, null, 2) + "\n");
+    } catch (error) {
+      lock.close();
+      throw describeWriteError(error, file);
+    }
+    return new RunFolder(path, lock, { bare: true });
+  }
+
+  /** Opens the folder of a run that is to be continued, and tidies up after a killed process. */
+  static async open(path: string): Promise<RunFolder> {
+    await Deno.mkdir(join(path, "samples"), { recursive: true });
+    const folder = new RunFolder(path, await takeLock(path), { bare: false });
+    for (const inside of [path, join(path, "samples")]) {
+      for (const name of await namesIn(inside)) {
+        if (TEMPORARY.test(name)) await Deno.remove(join(inside, name));
+      }
+    }
     return folder;
   }
 
-  /** Opens the folder of a run that is to be continued. */
-  static async open(path: string): Promise<RunFolder> {
-    await Deno.mkdir(join(path, "samples"), { recursive: true });
-    return new RunFolder(path, await takeLock(path));
-  }
-
-  /** The newest checkpoint that can be read, or null. `warn` is told of those that cannot. */
+  /**
+   * The newest checkpoint that can be read, or null where none has been written yet. `warn` is told
+   * of those that cannot be read.
+   *
+   * @throws {FormatError} when there are checkpoints but none can be read
+   */
   async latestCheckpoint(warn: (message: string) => void): Promise<Checkpoint | null> {
-    for (const { name } of (await this.#checkpoints()).toReversed()) {
+    const all = (await this.#checkpoints()).toReversed();
+    for (const [i, { name }] of all.entries()) {
       try {
         return await loadCheckpoint(join(this.path, name));
       } catch (error) {
         if (!(error instanceof FormatError)) throw error;
-        warn(`${error.message}; trying the checkpoint before it`);
+        if (i === all.length - 1) {
+          throw new FormatError(
+            `no checkpoint of ${this.path} can be read: ${error.message} ` +
+              `Remove the checkpoints to train from the beginning`,
+          );
+        }
+        warn(`${error.message} Continuing from the checkpoint before it.`);
       }
     }
     return null;
@@ -81,35 +122,30 @@ export class RunFolder implements AsyncDisposable {
     state: LearnerState,
   ): Promise<string> {
     const name = `checkpoint-${padded(progress.images)}.safetensors`;
-    await saveCheckpoint(join(this.path, name), config, progress, state);
-    await this.saveModel({
-      network: config.network,
-      imm: config.imm,
-      notes: { images: String(progress.images) },
-      weights: state.parts.ema,
-    });
+    // The model goes first: a run killed in between resumes from before and writes both again.
+    await this.#write("model.safetensors", (path) =>
+      saveModel(path, {
+        network: config.network,
+        imm: config.imm,
+        notes: { images: String(progress.images) },
+        weights: state.parts.ema,
+      }));
+    await this.#write(name, (path) => saveCheckpoint(path, config, progress, state));
     for (const old of (await this.#checkpoints()).slice(0, -config.report.keep)) {
       await Deno.remove(join(this.path, old.name));
     }
     return join(this.path, name);
   }
 
-  /** Writes model.safetensors. */
-  async saveModel(model: Model): Promise<void> {
-    await saveModel(join(this.path, "model.safetensors"), model);
-  }
-
   /** Appends a line to the log. */
   async log(line: StatsLine): Promise<void> {
-    await Deno.writeTextFile(join(this.path, "stats.jsonl"), JSON.stringify(line) + "\n", {
-      append: true,
-    });
+    const text = JSON.stringify(line) + "\n";
+    await this.#write("stats.jsonl", (path) => Deno.writeTextFile(path, text, { append: true }));
   }
 
   /** Drops lines of the log that lie after `images`: a resumed run writes them again. */
   async truncateLog(images: number): Promise<void> {
-    const path = join(this.path, "stats.jsonl");
-    const text = await Deno.readTextFile(path).catch((error) => {
+    const text = await Deno.readTextFile(join(this.path, "stats.jsonl")).catch((error) => {
       if (error instanceof Deno.errors.NotFound) return "";
       throw error;
     });
@@ -120,20 +156,38 @@ export class RunFolder implements AsyncDisposable {
         return false; // a line that was being written when the run was killed
       }
     });
-    await writeFileAtomic(path, kept.map((line) => line + "\n").join(""));
+    const shorter = kept.map((line) => line + "\n").join("");
+    await this.#write("stats.jsonl", (path) => writeFileAtomic(path, shorter));
   }
 
   /** Writes a picture of samples after `images` images. */
   async picture(images: number, steps: number, png: Uint8Array): Promise<string> {
     const name = `${padded(images)}-${steps}-step${steps === 1 ? "" : "s"}.png`;
-    const path = join(this.path, "samples", name);
-    await writeFileAtomic(path, png);
-    return path;
+    return await this.#write(join("samples", name), (path) => writeFileAtomic(path, png));
   }
 
+  /** Gives up the lock; of a new run without anything to keep nothing stays. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#bare) await Deno.remove(join(this.path, "config.json"));
     this.lock.close();
-    await Deno.remove(join(this.path, "lock")).catch(() => {});
+    if (!this.#bare) return;
+    // Only what is empty: whatever else is in these folders belongs to someone.
+    for (const left of [".lock", "samples", "."]) {
+      await Deno.remove(join(this.path, left)).catch(() => {});
+    }
+  }
+
+  /** Writes a file of the run and returns its path. */
+  async #write(name: string, write: (path: string) => Promise<void>): Promise<string> {
+    const path = join(this.path, name);
+    this.#bare = false;
+    try {
+      await write(path);
+    } catch (error) {
+      const next = `when that is mended, continue with: imm train --resume ${this.path}`;
+      throw describeWriteError(error, path, `; ${next}`);
+    }
+    return path;
   }
 
   async #checkpoints(): Promise<{ name: string; images: number }[]> {
@@ -146,25 +200,54 @@ export class RunFolder implements AsyncDisposable {
 }
 
 /** Configuration of the run in a folder. @throws {ImmError} when there is none */
-export async function readConfig(path: string): Promise<unknown> {
+export async function readConfig(path: string): Promise<object> {
   const file = join(path, "config.json");
   try {
-    return JSON.parse(await Deno.readTextFile(file));
+    const value = JSON.parse(await Deno.readTextFile(file));
+    if (typeof value === "object" && value !== null) return value;
+    throw new FormatError(`${file}: expected the keys of a configuration, found ${value}`);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
       throw new ImmError(`there is no training run in ${path}: ${file} does not exist`);
     }
-    if (error instanceof SyntaxError) throw new FormatError(`${file}: ${error.message}`);
+    if (error instanceof SyntaxError) {
+      throw new FormatError(
+        `${file} is damaged (${error.message}); the metadata of every checkpoint holds a copy of ` +
+          `the configuration under training.config`,
+      );
+    }
     throw error;
   }
 }
 
-/** An exclusive lock of the folder, given up by the system when the process ends. */
+/** @throws {UsageError} when a new run cannot be put there */
+async function refuseUsed(path: string): Promise<void> {
+  const before = await namesIn(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotADirectory)) throw error;
+    throw new UsageError(`${path} is a file; --out expects a folder`);
+  });
+  if (before.some((name) => name === "config.json" || CHECKPOINT.test(name))) {
+    throw new UsageError(
+      `${path} holds a training run; continue it with --resume ${path}, or choose another --out`,
+    );
+  }
+}
+
+/**
+ * An exclusive lock of the folder, given up by the system when the process ends. The file stays:
+ * to remove it would let two processes lock two files of the same name.
+ */
 async function takeLock(path: string): Promise<Deno.FsFile> {
-  const file = await Deno.open(join(path, "lock"), { create: true, write: true });
+  const file = await Deno.open(join(path, ".lock"), { create: true, write: true });
   if (await file.tryLock(true)) return file;
   file.close();
   throw new ImmError(`another process is training in ${path}; wait for it or choose another --out`);
+}
+
+/** What the system says about a full disk and the like, with the file's name. */
+function describeWriteError(error: unknown, path: string, advice = ""): unknown {
+  if (error instanceof ImmError || !(error instanceof Error)) return error;
+  return new ImmError(`${path} could not be written: ${error.message}${advice}`, { cause: error });
 }
 
 async function namesIn(path: string): Promise<string[]> {

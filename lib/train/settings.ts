@@ -28,6 +28,7 @@ export function applySettings<T extends object>(config: T, settings: readonly st
     const last = path.pop()!;
     let target = result as Json;
     for (const key of path) {
+      if (key === "__proto__") throw new UsageError(`${setting}: ${key} is not a setting`);
       target[key] ??= {};
       if (typeof target[key] !== "object" || Array.isArray(target[key])) {
         throw new UsageError(`${setting}: ${key} has no keys of its own`);

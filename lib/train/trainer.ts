@@ -12,7 +12,7 @@ import { ImmError, InterruptedError } from "../errors.ts";
 import { dropLabels, sampleTimes, trainingKey } from "../imm/mod.ts";
 import { createNetwork } from "../models/registry.ts";
 import type { TrainConfig } from "./config.ts";
-import { Learner, type StepBatch } from "./learner.ts";
+import { Learner, type LearnerState, type StepBatch, type StepSums } from "./learner.ts";
 import type { RunFolder, StatsLine } from "./run_folder.ts";
 
 /** Class number that stands for no label while labels are an array of integers. */
@@ -39,6 +39,7 @@ export interface TrainObserver {
   report?(line: StatsLine): void;
   /** After a file was written. */
   wrote?(path: string): void;
+  /** When something is odd but training goes on: an unreadable checkpoint, for example. */
   warn?(message: string): void;
 }
 
@@ -62,7 +63,9 @@ export type Draw = (learner: Learner) => Promise<readonly { steps: number; png: 
 
 /** How a run ended. */
 export interface TrainResult {
+  /** Images seen, over all resumed parts. */
   readonly images: number;
+  /** Seconds of training, over all resumed parts. */
   readonly seconds: number;
   /** The last line of the log. */
   readonly last: StatsLine | null;
@@ -116,14 +119,19 @@ class Run {
       microBatch: microBatch ?? batch,
       clip: config.optimizer.clip !== null,
     });
-    const checkpoint = resume
-      ? await folder.latestCheckpoint((message) => observer?.warn?.(message))
-      : null;
-    if (checkpoint) learner.restore(checkpoint.state, folder.path);
-    else learner.initialize(network.parameters.initial(seed));
-    const progress = checkpoint?.progress ?? null;
-    if (resume) await folder.truncateLog(progress?.images ?? 0);
-    return new Run(options, learner, progress);
+    try {
+      const checkpoint = resume
+        ? await folder.latestCheckpoint((message) => observer?.warn?.(message))
+        : null;
+      if (checkpoint) learner.restore(checkpoint.state, checkpoint.path);
+      else learner.initialize(network.parameters.initial(seed));
+      const progress = checkpoint?.progress ?? null;
+      if (resume) await folder.truncateLog(progress?.images ?? 0);
+      return new Run(options, learner, progress);
+    } catch (error) {
+      learner.free();
+      throw error;
+    }
   }
 
   async toTheEnd(): Promise<TrainResult> {
@@ -153,15 +161,21 @@ class Run {
   #step(): void {
     const { config } = this.options;
     const { batch, ema } = config.train;
-    const { lr, warmup, clip } = config.optimizer;
+    const { clip } = config.optimizer;
     const after = this.#images + batch;
     const count = this.learner.step + 1;
     this.learner.run(this.#batch(), {
-      lr: warmup > 0 ? lr * Math.min(1, after / warmup) : lr,
+      lr: this.#learningRate(after),
       emaDecay: ema.ramp ? Math.min(ema.decay, (1 + count) / (10 + count)) : ema.decay,
       ...(clip === null ? {} : { maxNorm: clip }),
     });
     this.#images = after;
+  }
+
+  /** Learning rate of the step after which `images` images have been seen. */
+  #learningRate(images: number): number {
+    const { lr, warmup } = this.options.config.optimizer;
+    return warmup > 0 ? lr * Math.min(1, images / warmup) : lr;
   }
 
   #batch(): StepBatch {
@@ -197,7 +211,7 @@ class Run {
       step: this.learner.step,
       loss: sums.loss / steps,
       gradientNorm: sums.gradientNorm / steps,
-      lr: config.optimizer.lr,
+      lr: this.#learningRate(this.#images),
       imagesPerSecond: (this.#images - this.#lastReport.images) /
         (seconds - this.#lastReport.seconds),
       seconds,
@@ -211,14 +225,18 @@ class Run {
   }
 
   /** The sums, after making sure that training has not broken down since the last checkpoint. */
-  async #finiteSums(): Promise<{ loss: number; gradientNorm: number }> {
+  async #finiteSums(): Promise<StepSums> {
     const sums = await this.learner.sums();
-    if (Number.isFinite(sums.loss) && Number.isFinite(sums.gradientNorm)) return sums;
-    const what = Number.isFinite(sums.loss) ? "a gradient" : "the loss";
+    if (!Number.isFinite(sums.loss)) throw this.#brokeDown("the loss");
+    if (!Number.isFinite(sums.gradientNorm)) throw this.#brokeDown("a gradient");
+    return sums;
+  }
+
+  #brokeDown(what: string): ImmError {
     const good = this.#savedAt === null
       ? "no checkpoint had been written yet"
       : `the checkpoint of image ${this.#savedAt} is good`;
-    throw new ImmError(
+    return new ImmError(
       `${what} stopped being finite between image ${this.#sumsSince} and ${this.#images}; ${good}. ` +
         `Try a lower optimizer.lr, a longer optimizer.warmup, or optimizer.clip=1`,
     );
@@ -236,12 +254,15 @@ class Run {
     const { config, folder, observer } = this.options;
     if (this.#savedAt === this.#images) return;
     await this.#finiteSums();
+    const state = await this.learner.save();
+    // The last update can be what breaks: its loss and gradient were still finite.
+    if (!allFinite(state)) throw this.#brokeDown("a weight");
     const progress = {
       images: this.#images,
       sumsSince: this.#sumsSince,
       seconds: this.#seconds(),
     };
-    const path = await folder.checkpoint(config, progress, await this.learner.save());
+    const path = await folder.checkpoint(config, progress, state);
     this.#savedAt = this.#images;
     observer?.wrote?.(path);
   }
@@ -257,6 +278,13 @@ class Run {
   #seconds(): number {
     return this.#secondsBefore + (performance.now() - this.#start) / 1000;
   }
+}
+
+/** Whether every number of a state is finite. */
+function allFinite({ parts }: LearnerState): boolean {
+  return Object.values(parts).every((part) =>
+    [...part.values()].every(({ data }) => data.every(Number.isFinite))
+  );
 }
 
 function passLabels(

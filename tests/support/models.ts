@@ -1,7 +1,7 @@
 /** Models for tests: those of the fixtures, and small ones with random weights. */
 
 import { type ImmConfig, immConfig } from "../../lib/imm/config.ts";
-import type { NetworkConfigInput } from "../../lib/models/config.ts";
+import type { NetworkConfigInput, SongUNetConfig } from "../../lib/models/config.ts";
 import type { Model } from "../../lib/models/model_file.ts";
 import { fromOfficial } from "../../lib/models/official.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
@@ -21,23 +21,26 @@ export function goldenModel(name: string, imm: Partial<ImmConfig> = {}): Model {
   return { network: fromOfficial(config), imm: immConfig(imm), weights, notes: {} };
 }
 
-/** A network small enough for any test, with random weights and images that differ. */
+/** A U-Net small enough for any test, with random weights and images that differ. */
 export function tinyModel(
-  network: Partial<NetworkConfigInput> = {},
+  network: Partial<SongUNetConfig> = {},
   imm: Partial<ImmConfig> = {},
 ): Model {
-  const built = createNetwork(
-    {
-      type: "song_unet",
-      imgResolution: 4,
-      imgChannels: 1,
-      modelChannels: 8,
-      channelMult: [1],
-      numBlocks: 1,
-      attnResolutions: [],
-      ...network,
-    } as NetworkConfigInput,
-  );
+  return randomModel({
+    type: "song_unet",
+    imgResolution: 4,
+    imgChannels: 1,
+    modelChannels: 8,
+    channelMult: [1],
+    numBlocks: 1,
+    attnResolutions: [],
+    ...network,
+  }, imm);
+}
+
+/** A model with random weights. */
+export function randomModel(network: NetworkConfigInput, imm: Partial<ImmConfig> = {}): Model {
+  const built = createNetwork(network);
   const weights = built.parameters.initial(0);
   // Last layers begin tiny (1e-5 of their usual size): all samples would be the same grey.
   for (const { data } of weights.values()) {
