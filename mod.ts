@@ -10,6 +10,7 @@
  *   Generator,
  *   loadModel,
  *   openDevice,
+  type OpenDeviceOptions,
  *   pushforwardSteps,
  *   scheduleTimes,
  *   TrainingRun,
@@ -245,6 +246,7 @@ export {
   type Executable,
   type HostArray,
   openDevice,
+  type OpenDeviceOptions,
 } from "./lib/device/mod.ts";
 
 // Programs and their plans: kernels over buffers, with a memory that is known before they run.

@@ -77,9 +77,8 @@ export const verb = defineVerb({
       does: "50,000 images in one step, one file each",
     },
     {
-      command: "imm sample --checkpoint model.safetensors --schedule eta:1.4 --classes 3 " +
-        "--guidance 1.5 --out threes.npz",
-      does: "images of one class, guided, with the paper's two-step schedule",
+      command: "imm sample --checkpoint RUN --schedule eta:1.4 --classes 3 --out threes.npz",
+      does: "images of one class with the paper's two-step schedule",
     },
   ],
   options,
@@ -115,6 +114,8 @@ interface Job {
   readonly generate: Omit<GenerateOptions, "signal">;
   readonly batch: number;
   readonly sampler: string;
+  /** The rule, in the words of the option. */
+  readonly classes: string;
   readonly times: readonly number[];
   readonly out: { readonly path: string; readonly format: OutputFormat } | undefined;
   readonly show: boolean;
@@ -160,6 +161,7 @@ async function prepareJob(args: Args, terminal: Terminal): Promise<Job> {
     },
     batch: Math.min(args.batch, seeds.length),
     sampler: args.sampler,
+    classes: args.classes ?? (classes > 0 ? "all" : "none"),
     times: plan.times,
     out,
     show: args.show,
@@ -217,7 +219,7 @@ async function generateAndWrite(
     times: job.times,
     guidance: generate.guidance,
     seeds: formatRanges(set.seeds),
-    classes: set.labels.some((label) => label !== null) ? set.labels : null,
+    classes: job.classes,
     batch: job.batch,
     seconds,
     compileSeconds: (ready - started) / 1000,

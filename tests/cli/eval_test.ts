@@ -8,6 +8,7 @@ import { encodePng } from "../../lib/format/png.ts";
 import { writeNpz } from "../../lib/format/npz.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
 import { hostUniform } from "../../lib/tensor/threefry.ts";
+import { openDevice } from "../../lib/device/open.ts";
 import { availableDevices } from "../support/devices.ts";
 import { withTempFolder } from "../support/files.ts";
 import { tinyModel } from "../support/models.ts";
@@ -220,7 +221,9 @@ Deno.test({
       match(made.warnings[0], /40 images for 64 features/);
       const { sha256, device, times, ...origin } = made.inputs.samples;
       match(sha256 as string, /^[0-9a-f]{64}$/);
-      strictEqual((device as { kind: string }).kind, devices[0].kind);
+      const automatic = await openDevice();
+      automatic.close();
+      strictEqual((device as { kind: string }).kind, automatic.kind);
       strictEqual((times as number[]).length, 3);
       deepStrictEqual(origin, {
         kind: "model",
