@@ -101,7 +101,7 @@ export const verb = defineVerb({
     },
     {
       command:
-        "imm eval samples/ --reference photos.zip --extractor inception.onnx --metrics fd,kd",
+        "imm eval out/ --reference photos.zip --extractor net.onnx --metrics fd,kd",
       does: "a folder of samples against a data set, in the features of a network",
     },
     {
