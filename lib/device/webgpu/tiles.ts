@@ -20,7 +20,8 @@ export interface Tile {
 
 /**
  * Graphics processors have many threads to keep busy and few registers for each, and the checks
- * that come with loops cost as much as the arithmetic: small blocks, everything written out.
+ * that come with loops cost as much as the arithmetic: small blocks, everything written out. They
+ * run 32 or 64 threads in step, so no workgroup has fewer.
  */
 const HARDWARE_TILES: readonly Tile[] = [
   hardware(64, 64, 8, 4),
@@ -29,7 +30,7 @@ const HARDWARE_TILES: readonly Tile[] = [
   hardware(32, 32, 4, 4),
   hardware(64, 16, 4, 4),
   hardware(16, 64, 4, 4),
-  hardware(16, 16, 4, 4),
+  hardware(32, 16, 4, 4),
 ];
 
 /**

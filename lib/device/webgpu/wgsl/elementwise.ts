@@ -5,11 +5,12 @@
  * @module
  */
 
-import type { ElementwiseKernel, Expression, Store } from "../../../compile/plan.ts";
+import type { ElementwiseKernel } from "../../../compile/plan.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import { type Dispatch, foldWorkgroups, type Target, workgroupNumber } from "../dispatch.ts";
 import { BoundExpression, Library, prefersVectors } from "./expression.ts";
 import { BindingTooLarge, Memory } from "./memory.ts";
+import { halve, pieceOfAccess, pieceOfExpression } from "./pieces.ts";
 
 const THREADS = 64;
 
@@ -19,9 +20,18 @@ export function generateElementwise(kernel: ElementwiseKernel, target: Target): 
   try {
     return [single(kernel, target)];
   } catch (error) {
-    const halves = error instanceof BindingTooLarge ? halve(kernel) : null;
+    const halves = error instanceof BindingTooLarge ? halve(kernel.body) : null;
     if (!halves) throw error;
-    return halves.flatMap((half) => generateElementwise(half, target));
+    return halves.flatMap((piece) =>
+      generateElementwise({
+        ...kernel,
+        body: pieceOfExpression(kernel.body, piece),
+        stores: kernel.stores.map(({ value, target }) => ({
+          value,
+          target: pieceOfAccess(target, piece),
+        })),
+      }, target)
+    );
   }
 }
 
@@ -54,31 +64,4 @@ ${code}
 }
 `;
   return { label, wgsl, bindings: memory.bindings, params: memory.params, workgroups };
-}
-
-/**
- * The kernel as two kernels over halves of the first axis that can be cut, or null where there is
- * none. Cuts are at multiples of 64 elements, so that vectors and bindings stay aligned.
- */
-function halve(kernel: ElementwiseKernel): [ElementwiseKernel, ElementwiseKernel] | null {
-  const { shape, instrs } = kernel.body;
-  const axis = shape.findIndex((n) => n > 1);
-  if (axis < 0 || instrs.some((i) => i.op === "random")) return null;
-  let cut = Math.floor(shape[axis] / 2);
-  if (axis === shape.length - 1) cut = Math.floor(cut / 64) * 64;
-  if (cut === 0) return null;
-  const part = (start: number, size: number): ElementwiseKernel => {
-    const move = <T extends { offset: number; strides: readonly number[] }>(access: T): T => ({
-      ...access,
-      offset: access.offset + start * access.strides[axis],
-    });
-    const body: Expression = {
-      shape: shape.with(axis, size),
-      operands: kernel.body.operands.map(move),
-      instrs,
-    };
-    const stores: Store[] = kernel.stores.map((s) => ({ ...s, target: move(s.target) }));
-    return { ...kernel, body, stores };
-  };
-  return [part(0, cut), part(cut, shape[axis] - cut)];
 }

@@ -280,7 +280,8 @@ class IndexWriter {
   }
 }
 
-function times(text: string, factor: number): string {
+/** `text * factor` without a needless factor. */
+export function times(text: string, factor: number): string {
   return factor === 1 ? text : `${text} * ${factor}u`;
 }
 

@@ -7,7 +7,7 @@
 
 import type { Access, MatmulKernel } from "../../../compile/plan.ts";
 import type { Dispatch, Target } from "../dispatch.ts";
-import { extent } from "./expression.ts";
+import { extent, times } from "./expression.ts";
 import { type GemmOperand, generateGemm } from "./gemm.ts";
 import type { LoadLanes } from "./gemm_tile.ts";
 import type { Memory, View } from "./memory.ts";
@@ -49,7 +49,9 @@ export function matrixOperand(
   return {
     lanes,
     declare(name, exact) {
-      const at = `batch * ${stride(0)}u + line * ${stride(line)}u + k * ${stride(k)}u`;
+      const terms = [["batch", stride(0)], ["line", stride(line)], ["k", stride(k)]] as const;
+      const at = terms.filter(([, s]) => s !== 0).map(([name, s]) => times(name, s)).join(" + ") ||
+        "0u";
       return loadFunction(name, view, lanes, `let at = ${at};`, exact ? "" : `k < ${shape[k]}u`);
     },
   };

@@ -11,14 +11,19 @@ import type { Access, Expression, ReduceKernel } from "../../../compile/plan.ts"
 import { sizeOf } from "../../../tensor/tensor.ts";
 import {
   type Dispatch,
+  ELEMENT_BYTES,
   foldWorkgroups,
   SCRATCH,
   type Target,
   workgroupNumber,
 } from "../dispatch.ts";
-import { BoundExpression, isVectorAccess, Library, prefersVectors } from "./expression.ts";
+import { BoundExpression, extent, isVectorAccess, Library, prefersVectors } from "./expression.ts";
 import { combine, reductionIdentity } from "./functions.ts";
-import { Memory, typeName, type View } from "./memory.ts";
+import { Memory, typeName } from "./memory.ts";
+import { halve, pieceOfExpression } from "./pieces.ts";
+
+/** The most parts that a reduction is cut into: they are combined by few threads. */
+const MOST_SPLITS = 128;
 
 /** How a reduction is laid out on threads. */
 export interface ReducePlan {
@@ -36,24 +41,41 @@ export interface ReducePlan {
   readonly keptUnits: number;
 }
 
-/** Code for a reduction: one dispatch, or two with partial results in between. */
+/** Which of all parts of a reduction a pass makes: `all` of them lie in scratch memory. */
+interface Partials {
+  readonly first: number;
+  readonly all: number;
+}
+
+/** Code for a reduction: one dispatch, or several with partial results in between. */
 export function generateReduce(kernel: ReduceKernel, target: Target): Dispatch[] {
-  const { body, keptRank, label } = kernel;
+  const { body, keptRank, reductions, epilogue, label } = kernel;
   const keptPoints = sizeOf(body.shape.slice(0, keptRank));
   if (keptPoints === 0) return [];
-  const plan = planReduction(kernel, target);
-  if (plan.splits === 1) return [reducePass(kernel, plan, target)];
-  return [
-    reducePass(kernel, plan, target),
-    ...combinePartials(
-      kernel.reductions.map((r) => r.fn),
-      keptPoints,
-      plan.splits,
-      kernel.epilogue,
-      label,
-      target,
-    ),
-  ];
+  const pieces = piecesThatFit(kernel, target);
+  const plans = pieces.map((piece) => planReduction(piece, target));
+  const all = plans.reduce((sum, plan) => sum + plan.splits, 0);
+  if (all === 1) return [reducePass(kernel, plans[0], target, null)];
+  let first = 0;
+  const passes = pieces.map((piece, i) => {
+    const pass = reducePass(piece, plans[i], target, { first, all });
+    first += plans[i].splits;
+    return pass;
+  });
+  const functions = reductions.map((r) => r.fn);
+  return [...passes, ...combinePartials(functions, keptPoints, all, epilogue, label, target)];
+}
+
+/** The kernel, cut along the reduced axes where it reads more than a binding holds. */
+function piecesThatFit(kernel: ReduceKernel, target: Target): ReduceKernel[] {
+  const { body, keptRank } = kernel;
+  const most = target.maxBindingBytes / ELEMENT_BYTES;
+  const fits = body.operands.every((access) => extent(body.shape, access) <= most);
+  const halves = fits ? null : halve(body, keptRank);
+  if (!halves) return [kernel];
+  return halves.flatMap((piece) =>
+    piecesThatFit({ ...kernel, body: pieceOfExpression(body, piece) }, target)
+  );
 }
 
 /**
@@ -87,7 +109,7 @@ export function combinePartials(
     epilogue,
     label: `${label} (combine)`,
   };
-  return [reducePass(kernel, { ...planReduction(kernel, target), splits: 1 }, target)];
+  return [reducePass(kernel, { ...planReduction(kernel, target), splits: 1 }, target, null)];
 }
 
 function planReduction(kernel: ReduceKernel, target: Target): ReducePlan {
@@ -131,7 +153,7 @@ function planReduction(kernel: ReduceKernel, target: Target): ReducePlan {
   const splits = target.batchInvariant ? 1 : Math.max(
     1,
     Math.min(
-      64,
+      MOST_SPLITS,
       Math.floor(target.wantedWorkgroups / groups),
       Math.floor(steps / (along * 8)),
     ),
@@ -139,7 +161,13 @@ function planReduction(kernel: ReduceKernel, target: Target): ReducePlan {
   return { column, vectorAxis, kept, along, splits, steps, keptUnits };
 }
 
-function reducePass(kernel: ReduceKernel, plan: ReducePlan, target: Target): Dispatch {
+/** One dispatch; with `partials` its results go to scratch memory. */
+function reducePass(
+  kernel: ReduceKernel,
+  plan: ReducePlan,
+  target: Target,
+  partials: Partials | null,
+): Dispatch {
   const { body, keptRank, reductions, epilogue, label } = kernel;
   const { column, vectorAxis, kept, along, splits, steps, keptUnits } = plan;
   const memory = new Memory(target, label);
@@ -148,18 +176,16 @@ function reducePass(kernel: ReduceKernel, plan: ReducePlan, target: Target): Dis
   // Values of a column keep their four lanes to the end; those of a row are added up.
   const resultWidth = column ? bound.width : 1;
   const points = keptUnits * resultWidth;
-  const finish = splits === 1
-    ? new BoundExpression(
-      memory,
-      epilogue.body,
-      epilogue.stores,
-      resultWidth === 4 ? epilogue.body.shape.length - 1 : null,
-      library,
-    )
-    : null;
-  const partials: View[] = finish ? [] : reductions.map((_, i) =>
+  const finish = partials ? null : new BoundExpression(
+    memory,
+    epilogue.body,
+    epilogue.stores,
+    resultWidth === 4 ? epilogue.body.shape.length - 1 : null,
+    library,
+  );
+  const scratch = partials && reductions.map((_, i) =>
     memory.view(
-      { buffer: SCRATCH, offset: i * splits * points, dtype: "f32" },
+      { buffer: SCRATCH, offset: (i * partials.all + partials.first) * points, dtype: "f32" },
       splits * points,
       { write: true, vector: resultWidth === 4 },
     )
@@ -208,7 +234,7 @@ function reducePass(kernel: ReduceKernel, plan: ReducePlan, target: Target): Dis
       reductions.map((_, i) => `r${i}`),
       "f",
     )
-    : partials.map((view, i) => {
+    : scratch!.map((view, i) => {
       const at = `part * ${points}u + point`;
       return resultWidth === 4 ? view.store4(at, `r${i}`) : view.store(at, `r${i}`);
     }).join("\n");
