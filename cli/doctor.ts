@@ -12,7 +12,7 @@ import { ImmError } from "../lib/errors.ts";
 import { formatBytes } from "../lib/units.ts";
 import { VERSION } from "../lib/version.ts";
 import { wrap } from "./help.ts";
-import { type SelfTest, selfTest } from "./self_test.ts";
+import { type SelfTest, selfTest } from "./device_check.ts";
 import { defineVerb, type Verb } from "./verb.ts";
 
 /** What `imm doctor --json` prints. */

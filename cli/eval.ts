@@ -100,8 +100,7 @@ export const verb = defineVerb({
       does: "1,000 samples of a model, 100 of each digit, against the real digits",
     },
     {
-      command:
-        "imm eval out/ --reference photos.zip --extractor net.onnx --metrics fd,kd",
+      command: "imm eval out/ --reference photos.zip --extractor net.onnx --metrics fd,kd",
       does: "a folder of samples against a data set, in the features of a network",
     },
     {

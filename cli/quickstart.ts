@@ -11,7 +11,7 @@ import { renderImage } from "../lib/format/terminal.ts";
 import { pushforwardSteps, type Schedule, scheduleTimes } from "../lib/imm/mod.ts";
 import { loadModel } from "../lib/models/model_file.ts";
 import { Generator } from "../lib/sample/generator.ts";
-import { samplesGrid } from "../lib/train/grids.ts";
+import { sampleGrid, toPictures } from "../lib/sample/output.ts";
 import { TrainingRun } from "../lib/train/run.ts";
 import { formatDuration } from "../lib/units.ts";
 import { choice, flag, text } from "./options.ts";
@@ -31,6 +31,8 @@ const BATCH = 250;
 /** Rows and columns of the pictures: one column per digit. */
 const ROWS = 6;
 const CLASSES = 10;
+/** Shape of a digit. */
+const SHAPE = [8, 8, 1];
 
 /** The verb. */
 export const verb = defineVerb({
@@ -102,7 +104,8 @@ async function sampleAndScore(device: Device, out: string, terminal: Terminal) {
         progress.update(i * SAMPLES + first + count);
       }
       sets.push({ images, labels });
-      const grid = samplesGrid(images.subarray(0, ROWS * CLASSES * 64), [8, 8, 1], CLASSES);
+      const first = toPictures(images.subarray(0, ROWS * CLASSES * 64), SHAPE);
+      const grid = sampleGrid(first, { shape: SHAPE, columns: CLASSES });
       const path = join(out, `digits-${steps.length}-step${steps.length > 1 ? "s" : ""}.png`);
       await writeFileAtomic(path, encodePng(grid));
       pictures.push(path);

@@ -3,7 +3,13 @@
 import { openDevice } from "../lib/device/open.ts";
 import { UsageError } from "../lib/errors.ts";
 import { PRESET_NAMES } from "../lib/train/presets.ts";
-import { type ConfigSource, describeRun, resolveConfig, TrainingRun } from "../lib/train/run.ts";
+import {
+  describeRun,
+  resolveConfig,
+  type ResolvedConfig,
+  resolveResumed,
+  TrainingRun,
+} from "../lib/train/run.ts";
 import { formatBytes } from "../lib/units.ts";
 import { interruptible } from "./interrupt.ts";
 import { choice, flag, text } from "./options.ts";
@@ -48,16 +54,23 @@ export const verb = defineVerb({
       data: args.data,
       settings: args.set,
     };
-    if (args.dryRun) return await dryRun(source, terminal);
+    const resolve = () =>
+      args.resume !== undefined ? resolveResumed(args.resume) : resolveConfig(source);
+    if (args.dryRun) return dryRun(await resolve(), terminal);
     if (args.resume === undefined && args.out === undefined) {
       throw new UsageError("imm train needs --out DIR, the folder for the run (or --resume DIR)");
     }
-    const device = await openDevice({ device: args.device });
+    // What is wrong with the configuration is said before a device is looked for.
+    const resolved = await resolve();
+    const device = await openDevice({ device: args.device }).catch((error) => {
+      resolved.dataset.close();
+      throw error;
+    });
     try {
       terminal.detail(`device: ${device.description}`);
       await using run = args.resume !== undefined
-        ? await TrainingRun.resume(device, args.resume)
-        : await TrainingRun.start(device, source, args.out!);
+        ? await TrainingRun.resume(device, args.resume, resolved)
+        : await TrainingRun.start(device, resolved, args.out!);
       const result = await trainVisibly(run, terminal);
       const loss = result.last ? `, loss ${result.last.loss.toPrecision(4)}` : "";
       terminal.result(
@@ -90,8 +103,7 @@ export async function trainVisibly(run: TrainingRun, terminal: Terminal) {
   }
 }
 
-async function dryRun(source: ConfigSource, terminal: Terminal): Promise<void> {
-  const { config, dataset } = await resolveConfig(source);
+function dryRun({ config, dataset }: ResolvedConfig, terminal: Terminal): void {
   dataset.close();
   const description = describeRun(config);
   terminal.result({ config, ...description }, () =>

@@ -6,12 +6,11 @@
  */
 
 import type { Device } from "../device/device.ts";
-import { enlargement, imageGrid } from "../format/grid.ts";
 import type { Image } from "../format/pixels.ts";
 import { encodePng } from "../format/png.ts";
-import { decodeRgb, pushforwardSteps, scheduleTimes } from "../imm/mod.ts";
+import { pushforwardSteps, scheduleTimes } from "../imm/mod.ts";
 import { Generator } from "../sample/generator.ts";
-import { sizeOf } from "../tensor/mod.ts";
+import { sampleGrid, toPictures } from "../sample/output.ts";
 import type { TrainConfig } from "./config.ts";
 import type { Learner } from "./learner.ts";
 import type { Draw } from "./trainer.ts";
@@ -39,6 +38,7 @@ export class GridPainter {
   /** A grid of `count` samples of the averaged weights in `steps` steps. */
   async grid(learner: Learner, steps: number, count: number): Promise<Image> {
     const { network } = learner;
+    const shape = network.sampleShape;
     this.#generator ??= await Generator.create(this.device, {
       network,
       imm: this.config.imm,
@@ -55,29 +55,11 @@ export class GridPainter {
         scheduleTimes(this.config.imm, { kind: "uniform", steps }),
       ),
     });
-    return samplesGrid(samples, network.sampleShape, columns);
+    return sampleGrid(toPictures(samples, shape), { shape, columns });
   }
 
   free(): void {
     this.#generator?.free();
     this.#generator = null;
   }
-}
-
-/** Samples [count, H, W, C] as one picture; tiny images are enlarged. */
-export function samplesGrid(
-  samples: Float32Array,
-  [height, width, channels]: readonly number[],
-  columns: number,
-): Image {
-  const size = sizeOf([height, width, channels]);
-  const pixels = decodeRgb(samples);
-  const images = Array.from({ length: samples.length / size }, (_, i): Image => ({
-    width,
-    height,
-    channels,
-    data: pixels.subarray(i * size, (i + 1) * size),
-  }));
-  const scale = enlargement(Math.max(height, width), 32);
-  return imageGrid(images, { columns, padding: 1, scale });
 }
