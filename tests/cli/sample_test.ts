@@ -10,6 +10,7 @@ import { latents } from "../../lib/imm/mod.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
 import { availableDevices } from "../support/devices.ts";
 import { withTempFolder } from "../support/files.ts";
+import { imm } from "../support/imm.ts";
 import { randomModel } from "../support/models.ts";
 import { memorySink } from "../support/sink.ts";
 
@@ -222,6 +223,18 @@ Deno.test("wrong arguments are one sentence, and nothing is written", () =>
       assert.equal(found.stdout, "");
       assert.deepEqual(await names(folder), before, args.join(" "));
     }
+  }));
+
+Deno.test("without an adapter --device webgpu says what to install, and nothing is written", () =>
+  withRun(async (folder, model) => {
+    const env = { DENO_WEBGPU_BACKEND: "none", VK_DRIVER_FILES: "/no/such.json" };
+    const out = join(folder, "a.npz");
+    const args = ["sample", "--checkpoint", model, "--device", "webgpu", "--out", out];
+    const { code, stdout, stderr } = await imm(args, { env });
+    assert.equal(code, 1);
+    assert.equal(stdout, "");
+    assert.match(stderr, /error: expected a WebGPU adapter but found none; install/);
+    assert.deepEqual(await names(folder), ["run"]);
   }));
 
 Deno.test(
