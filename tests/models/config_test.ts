@@ -20,7 +20,11 @@ const MISTAKES: readonly [string, unknown, RegExp][] = [
   ["an unknown type", { type: "gan" }, /network\.type/],
   ["an unknown key", { ...unet, chanels: 3 }, /chanels/],
   ["a missing key", { type: "song_unet", imgResolution: 16 }, /network\.imgChannels: expected/],
-  ["a wrong type", { ...unet, numBlocks: "4" }, /network\.numBlocks: expected a number, but it is "4"/],
+  [
+    "a wrong type",
+    { ...unet, numBlocks: "4" },
+    /network\.numBlocks: expected a number, but it is "4"/,
+  ],
   ["a level too many", { ...unet, channelMult: [1, 1, 1, 1, 1, 1] }, /a multiple of 32.*found 16/],
   [
     "an odd Fourier embedding",
