@@ -96,7 +96,8 @@ abstract class VisibleProgress implements Progress {
   /** `done in 20 s, 512 images/s`. */
   protected summary(): string {
     const seconds = this.rate.elapsed(this.clock());
-    const average = seconds > 0 ? `, ${formatRate(this.done / seconds, this.unit)}` : "";
+    const known = seconds > 0 && this.done > 0;
+    const average = known ? `, ${formatRate(this.done / seconds, this.unit)}` : "";
     const ending = this.done >= this.total ? "done" : `stopped at ${this.done} ${this.unit}`;
     return `${ending} in ${formatDuration(seconds)}${average}`;
   }

@@ -88,7 +88,7 @@ export async function trainVisibly(run: TrainingRun, terminal: Terminal) {
   const progress = terminal.progress("training", run.config.train.images, "images");
   let note = "";
   try {
-    return await interruptible(terminal, (signal) =>
+    const result = await interruptible(terminal, (signal) =>
       run.train({
         signal,
         observer: {
@@ -98,6 +98,8 @@ export async function trainVisibly(run: TrainingRun, terminal: Terminal) {
           warn: (message) => terminal.warn(message),
         },
       }));
+    progress.update(result.images, note);
+    return result;
   } finally {
     progress.finish();
   }
