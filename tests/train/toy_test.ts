@@ -1,0 +1,91 @@
+/** The whole method on a distribution in the plane that is known exactly. */
+
+import assert from "node:assert/strict";
+import { openDevice } from "../../lib/device/open.ts";
+import {
+  immConfig,
+  pushforwardSteps,
+  sampleTimes,
+  scheduleTimes,
+  trainingKey,
+} from "../../lib/imm/mod.ts";
+import { createNetwork } from "../../lib/models/registry.ts";
+import { Generator } from "../../lib/sample/generator.ts";
+import { deriveKey, hostNormal, hostUniform } from "../../lib/tensor/threefry.ts";
+import { Learner } from "../../lib/train/learner.ts";
+
+/** Points that are compared, and steps of training. */
+const [POINTS, STEPS, BATCH] = [1000, 1500, 256];
+
+/** [count, 2]: eight Gaussians of width 0.05 on a ring; each coordinate has a deviation of 0.5. */
+function ring(seed: number, count: number): Float32Array {
+  const noise = hostNormal(deriveKey(seed, "points"), [count, 2], 0);
+  const modes = hostUniform(deriveKey(seed, "modes"), [count], 0);
+  return Float32Array.from(noise, (value, i) => {
+    const angle = Math.floor(8 * modes[i >> 1]) * Math.PI / 4;
+    return 0.7 * (i % 2 === 0 ? Math.cos(angle) : Math.sin(angle)) + 0.05 * value;
+  });
+}
+
+/** Squared maximum mean discrepancy with a Gaussian kernel, diagonals left out: 0 in the mean. */
+function mmd2(a: Float32Array, b: Float32Array, width = 0.2): number {
+  const mean = (a: Float32Array, b: Float32Array) => {
+    let [sum, count] = [0, 0];
+    for (let i = 0; i < a.length; i += 2) {
+      for (let j = 0; j < b.length; j += 2) {
+        if (a === b && i === j) continue;
+        const distance2 = (a[i] - b[j]) ** 2 + (a[i + 1] - b[j + 1]) ** 2;
+        sum += Math.exp(-distance2 / (2 * width ** 2));
+        count++;
+      }
+    }
+    return sum / count;
+  };
+  return mean(a, a) + mean(b, b) - 2 * mean(a, b);
+}
+
+Deno.test("two steps of a small trained network draw eight Gaussians on a ring", async () => {
+  const device = await openDevice({ device: "wasm", threads: 1 });
+  try {
+    const imm = immConfig({ k: 8, M: 4, a: 1, b: 4, eps: 0.006, parameterization: "euler_fm" });
+    const network = createNetwork({ type: "mlp", hidden: 64, depth: 2, dropout: 0 });
+    const learner = await Learner.create(device, network, {
+      imm,
+      optimizer: { name: "adam", lr: 3e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 },
+      batch: BATCH,
+      microBatch: BATCH,
+      clip: false,
+    });
+    learner.initialize(network.parameters.initial(0));
+    const generator = await Generator.create(device, { network, imm, ...learner.averaged }, {
+      batch: POINTS,
+    });
+    const draw = () =>
+      generator.generate({
+        seeds: Array.from({ length: POINTS }, (_, i) => i),
+        steps: pushforwardSteps(imm, scheduleTimes(imm, { kind: "uniform", steps: 2 })),
+      });
+    const untrained = await draw();
+    for (let step = 0; step < STEPS; step++) {
+      learner.run({
+        x: ring(step, BATCH),
+        times: sampleTimes(imm, trainingKey(0, "times", step), BATCH / imm.M),
+        noiseKey: trainingKey(0, "noise", step),
+        dropoutKey: trainingKey(0, "dropout", step),
+      }, { lr: 3e-3 * (1 - step / STEPS), emaDecay: Math.min(0.99, (1 + step) / (10 + step)) });
+      if (step % 100 === 0) await learner.finish();
+    }
+    const trained = await draw();
+    generator.free();
+    learner.free();
+
+    const target = ring(STEPS, POINTS);
+    const real = Math.abs(mmd2(ring(STEPS + 1, POINTS), target));
+    const [before, after] = [mmd2(untrained, target), mmd2(trained, target)];
+    const found = `real ${real}, untrained ${before}, trained ${after}`;
+    assert(real < 0.02 * before, found);
+    assert(after < 0.2 * before, found);
+  } finally {
+    device.close();
+  }
+});
