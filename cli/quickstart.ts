@@ -65,7 +65,7 @@ export const verb = defineVerb({
           "from nothing; one network learns to draw a given digit in one or a few steps.",
       );
       const out = args.out ?? await freeFolder("runs/quickstart");
-      const settings = args.fast ? ["train.images=6400", "report.status=640"] : [];
+      const settings = args.fast ? ["train.images=19200"] : [];
       {
         await using run = await TrainingRun.start(device, { preset, settings }, out);
         await trainVisibly(run, terminal);
