@@ -269,6 +269,8 @@ function findPartner(
     const other = jobs[i];
     if (!other || i === j || !fits(other, job, direct.has(i))) continue;
     if (reaches(j, i, reads, closure, producers)) continue;
+    // A part of a concatenation is known to the kernel that makes it, the whole is not.
+    if (wholesWrittenBy(other, locations).some((whole) => reads[j].has(whole))) continue;
     const buffers = new Set(
       [...reads[i], ...reads[j], ...writtenBy(other, locations), ...writtenBy(job, locations)]
         .map((tensor) => locations.bufferKey(tensor)),
@@ -316,16 +318,25 @@ function sameReduction(a: Job, b: Job): boolean {
 
 /** Stored tensors that the job writes. */
 function writtenBy(job: Job, locations: Locations): Tensor[] {
-  const written: Tensor[] = [...job.finals];
-  if (job.kind === "other") written.push(...job.results);
+  return [...computedBy(job), ...wholesWrittenBy(job, locations)];
+}
+
+/** Stored tensors that the job computes at every point. */
+function computedBy(job: Job): Tensor[] {
+  const computed: Tensor[] = [...job.finals];
+  if (job.kind === "other") computed.push(...job.results);
   for (const { source, location, whole } of job.writes) {
-    if (whole) written.push(whole);
-    else if (source && !location) written.push(source);
+    if (source && !location && !whole) computed.push(source);
   }
-  return written.flatMap((tensor) => {
-    const whole = locations.wholeOf(tensor);
-    return whole ? [tensor, whole] : [tensor];
-  });
+  return computed;
+}
+
+/** Concatenations and paddings of which the job writes a part. */
+function wholesWrittenBy(job: Job, locations: Locations): Tensor[] {
+  return [
+    ...job.writes.flatMap(({ whole }) => whole ?? []),
+    ...computedBy(job).flatMap((tensor) => locations.wholeOf(tensor) ?? []),
+  ];
 }
 
 /** Stored tensors that the job reads. */

@@ -59,7 +59,11 @@ impl View {
 
 /// The same matrix with rows and columns exchanged.
 fn transposed(matrix: &Strided) -> Strided {
-    Strided { start: matrix.start, row: matrix.column, column: matrix.row }
+    Strided {
+        start: matrix.start,
+        row: matrix.column,
+        column: matrix.row,
+    }
 }
 
 /// Hands out a thread's scratch.
@@ -75,7 +79,14 @@ impl Arena {
 }
 
 /// Copies `count` rows, times `factor`, to [row][width].
-unsafe fn copy_rows(from: &Strided, first: usize, count: usize, width: usize, factor: f32, to: *mut f32) {
+unsafe fn copy_rows(
+    from: &Strided,
+    first: usize,
+    count: usize,
+    width: usize,
+    factor: f32,
+    to: *mut f32,
+) {
     for i in 0..count {
         for j in 0..width {
             unsafe { *to.add(i * width + j) = *from.at(first + i, j) * factor };
@@ -106,7 +117,13 @@ unsafe fn multiply(
     for (i, row) in table.iter_mut().enumerate() {
         *row = unsafe { a.add(i.min(rows - 1) * pitch) };
     }
-    let stretch = Stretch { start: 0, segment: 0, segments: 1, offset: 0, length: k as u32 };
+    let stretch = Stretch {
+        start: 0,
+        segment: 0,
+        segments: 1,
+        offset: 0,
+        length: k as u32,
+    };
     let ldc = columns.next_multiple_of(WIDTH);
     for j in (0..columns).step_by(WIDTH) {
         unsafe {
@@ -137,7 +154,14 @@ impl Attention {
     }
 
     /// Where token `token` of a contiguous result lies.
-    unsafe fn result(&self, number: usize, tokens: u32, b: usize, h: usize, token: usize) -> *mut f32 {
+    unsafe fn result(
+        &self,
+        number: usize,
+        tokens: u32,
+        b: usize,
+        h: usize,
+        token: usize,
+    ) -> *mut f32 {
         let row = (b * tokens as usize + token) * self.heads as usize + h;
         unsafe { self.results[number].add(row * self.width as usize) }
     }
@@ -171,7 +195,11 @@ pub unsafe fn forward(p: &Attention, task: usize, scratch: Scratch) {
     let (block, pitch) = (p.block_columns as usize, width.next_multiple_of(WIDTH));
     let mut arena = Arena(scratch.work);
     unsafe {
-        let (q, k, v) = (p.q.head(batch, head), p.k.head(batch, head), p.v.head(batch, head));
+        let (q, k, v) = (
+            p.q.head(batch, head),
+            p.k.head(batch, head),
+            p.v.head(batch, head),
+        );
         let queries = arena.take(ROWS * width);
         copy_rows(&q, first, rows, width, p.scale, queries);
         let scores = arena.take(ROWS * block);
@@ -182,7 +210,10 @@ pub unsafe fn forward(p: &Attention, task: usize, scratch: Scratch) {
         for start in (0..keys).step_by(block) {
             let count = block.min(keys - start);
             let columns = count.next_multiple_of(WIDTH);
-            let shifted = Strided { start: k.at(start, 0), ..k };
+            let shifted = Strided {
+                start: k.at(start, 0),
+                ..k
+            };
             pack_all(&transposed(&shifted), 0, width, count, panels);
             multiply(queries, width, rows, width, panels, count, scores, false);
             for i in 0..rows {
@@ -200,7 +231,9 @@ pub unsafe fn forward(p: &Attention, task: usize, scratch: Scratch) {
         }
         p.write(0, p.queries, place, sums, |i| 1.0 / total[i]);
         if !p.lse.is_null() {
-            let lse = p.lse.add((batch * p.heads as usize + head) * p.queries as usize + first);
+            let lse = p
+                .lse
+                .add((batch * p.heads as usize + head) * p.queries as usize + first);
             for i in 0..rows {
                 let log = f32x4_extract_lane::<0>(math::log(splat(total[i])));
                 *lse.add(i) = largest[i] + log;
@@ -261,7 +294,11 @@ pub unsafe fn grad_queries(p: &Attention, task: usize, scratch: Scratch) {
     let (block, pitch) = (p.block_columns as usize, width.next_multiple_of(WIDTH));
     let mut arena = Arena(scratch.work);
     unsafe {
-        let (q, k, v) = (p.q.head(batch, head), p.k.head(batch, head), p.v.head(batch, head));
+        let (q, k, v) = (
+            p.q.head(batch, head),
+            p.k.head(batch, head),
+            p.v.head(batch, head),
+        );
         let dout = p.dout.head(batch, head);
         let queries = arena.take(ROWS * width);
         copy_rows(&q, first, rows, width, p.scale, queries);
@@ -275,10 +312,16 @@ pub unsafe fn grad_queries(p: &Attention, task: usize, scratch: Scratch) {
         for start in (0..keys).step_by(block) {
             let count = block.min(keys - start);
             let columns = count.next_multiple_of(WIDTH);
-            let shifted = Strided { start: k.at(start, 0), ..k };
+            let shifted = Strided {
+                start: k.at(start, 0),
+                ..k
+            };
             pack_all(&transposed(&shifted), 0, width, count, panels);
             multiply(queries, width, rows, width, panels, count, scores, false);
-            let shifted = Strided { start: v.at(start, 0), ..v };
+            let shifted = Strided {
+                start: v.at(start, 0),
+                ..v
+            };
             pack_all(&transposed(&shifted), 0, width, count, panels);
             multiply(douts, width, rows, width, panels, count, slopes, false);
             for i in 0..rows {
@@ -306,7 +349,11 @@ pub unsafe fn grad_keys(p: &Attention, task: usize, scratch: Scratch) {
     let (block, pitch) = (p.block_columns as usize, width.next_multiple_of(WIDTH));
     let mut arena = Arena(scratch.work);
     unsafe {
-        let (q, k, v) = (p.q.head(batch, head), p.k.head(batch, head), p.v.head(batch, head));
+        let (q, k, v) = (
+            p.q.head(batch, head),
+            p.k.head(batch, head),
+            p.v.head(batch, head),
+        );
         let dout = p.dout.head(batch, head);
         let keys = arena.take(ROWS * width);
         copy_rows(&k, first, rows, width, p.scale, keys);
@@ -321,10 +368,16 @@ pub unsafe fn grad_keys(p: &Attention, task: usize, scratch: Scratch) {
         for start in (0..queries).step_by(block) {
             let count = block.min(queries - start);
             let columns = count.next_multiple_of(WIDTH);
-            let shifted = Strided { start: q.at(start, 0), ..q };
+            let shifted = Strided {
+                start: q.at(start, 0),
+                ..q
+            };
             pack_all(&transposed(&shifted), 0, width, count, panels);
             multiply(keys, width, rows, width, panels, count, weights, false);
-            let shifted = Strided { start: dout.at(start, 0), ..dout };
+            let shifted = Strided {
+                start: dout.at(start, 0),
+                ..dout
+            };
             pack_all(&transposed(&shifted), 0, width, count, panels);
             multiply(values, width, rows, width, panels, count, slopes, false);
             for i in 0..rows {
@@ -339,9 +392,27 @@ pub unsafe fn grad_keys(p: &Attention, task: usize, scratch: Scratch) {
                 }
             }
             pack_all(&dout, start, count, width, panels);
-            multiply(weights, columns, rows, count, panels, width, value_sums, start > 0);
+            multiply(
+                weights,
+                columns,
+                rows,
+                count,
+                panels,
+                width,
+                value_sums,
+                start > 0,
+            );
             pack_all(&q, start, count, width, panels);
-            multiply(slopes, columns, rows, count, panels, width, key_sums, start > 0);
+            multiply(
+                slopes,
+                columns,
+                rows,
+                count,
+                panels,
+                width,
+                key_sums,
+                start > 0,
+            );
         }
         p.write(1, p.keys, place, key_sums, |_| p.scale);
         p.write(2, p.keys, place, value_sums, |_| 1.0);

@@ -92,58 +92,98 @@ impl Images {
         to: *mut f32,
     ) {
         let channels = self.channels as usize;
-        let (out_w, out_h) = (self.out_width as usize, self.out_height as usize);
         let mut done = 0;
         // One tap's channels after another.
         while done < columns {
             let tap = ((column + done) / channels) as u32;
             let channel = (column + done) % channels;
             let count = (channels - channel).min(columns - done);
-            let (ky, kx) = (tap / self.kernel_width, tap % self.kernel_width);
-            let mut x = row % out_w;
-            let mut y = row / out_w % out_h;
-            let mut image = row / (out_w * out_h);
-            let mut from_y = self.read_at(y as u32, ky, self.height);
-            for i in 0..rows {
-                let address = match (from_y, self.read_at(x as u32, kx, self.width)) {
-                    (Some(y), Some(x)) => {
-                        let pixel = (image as u32 * self.height + y) * self.width + x;
-                        unsafe { self.source.add(pixel as usize * channels + channel) }
-                    }
-                    _ => self.zeros,
-                };
-                unsafe { copy_columns(to.add(i * GROUP + done), address, count) };
-                x += 1;
-                if x == out_w {
-                    x = 0;
-                    y += 1;
-                    if y == out_h {
-                        y = 0;
-                        image += 1;
-                    }
-                    from_y = self.read_at(y as u32, ky, self.height);
+            unsafe { self.tap_columns(tap, channel, row, rows, to.add(done), count) };
+            done += count;
+        }
+    }
+
+    /// `count` columns of a group that belong to one tap.
+    unsafe fn tap_columns(
+        &self,
+        tap: u32,
+        channel: usize,
+        row: usize,
+        rows: usize,
+        to: *mut f32,
+        count: usize,
+    ) {
+        let (out_w, out_h) = (self.out_width as usize, self.out_height as usize);
+        let (ky, kx) = (tap / self.kernel_width, tap % self.kernel_width);
+        let channels = self.channels as usize;
+        let mut done = 0;
+        // One row of pixels after another: zeros on both sides of what lies inside the image.
+        while done < rows {
+            let pixel = row + done;
+            let (x, y, image) = (
+                pixel % out_w,
+                pixel / out_w % out_h,
+                pixel / (out_w * out_h),
+            );
+            let length = (out_w - x).min(rows - done);
+            let inside = |i: usize| self.read_at((x + i) as u32, kx, self.width);
+            let mut first = length;
+            let mut last = length;
+            let mut from = self.zeros;
+            if let Some(y) = self.read_at(y as u32, ky, self.height) {
+                first = (0..length).find(|i| inside(*i).is_some()).unwrap_or(length);
+                while last > first && inside(last - 1).is_none() {
+                    last -= 1;
+                }
+                if let Some(x) = inside(first) {
+                    let pixel = (image as u32 * self.height + y) * self.width + x;
+                    from = unsafe { self.source.add(pixel as usize * channels + channel) };
                 }
             }
-            done += count;
+            let step = self.stride as usize * channels;
+            unsafe {
+                copy_rows(to.add(done * GROUP), self.zeros, 0, first, count);
+                copy_rows(
+                    to.add((done + first) * GROUP),
+                    from,
+                    step,
+                    last - first,
+                    count,
+                );
+                copy_rows(
+                    to.add((done + last) * GROUP),
+                    self.zeros,
+                    0,
+                    length - last,
+                    count,
+                );
+            }
+            done += length;
         }
     }
 }
 
-#[inline(always)]
-unsafe fn copy_columns(to: *mut f32, from: *const f32, count: usize) {
-    unsafe {
-        if count == GROUP {
-            for j in (0..GROUP).step_by(LANES) {
-                store(to.add(j), load(from.add(j)));
+/// Copies `rows` rows of `count` numbers, `step` apart, to rows that are GROUP apart.
+unsafe fn copy_rows(to: *mut f32, from: *const f32, step: usize, rows: usize, count: usize) {
+    macro_rules! vectors {
+        ($count:literal) => {
+            for i in 0..rows {
+                for j in 0..$count {
+                    let at = j * LANES;
+                    unsafe { store(to.add(i * GROUP + at), load(from.add(i * step + at))) };
+                }
             }
-        } else if count == 2 * LANES {
-            store(to, load(from));
-            store(to.add(LANES), load(from.add(LANES)));
-        } else if count == LANES {
-            store(to, load(from));
-        } else {
-            for j in 0..count {
-                *to.add(j) = *from.add(j);
+        };
+    }
+    match count {
+        GROUP => vectors!(3),
+        8 => vectors!(2),
+        4 => vectors!(1),
+        _ => {
+            for i in 0..rows {
+                for j in 0..count {
+                    unsafe { *to.add(i * GROUP + j) = *from.add(i * step + j) };
+                }
             }
         }
     }

@@ -38,7 +38,11 @@ impl Access {
     fn for_each_run(&self, steps: usize, mut run: impl FnMut(usize, i32)) {
         let last = self.dims as usize - 1;
         let size = |dim: usize| {
-            if dim == 0 { self.sizes[0] as usize * steps } else { self.sizes[dim] as usize }
+            if dim == 0 {
+                self.sizes[0] as usize * steps
+            } else {
+                self.sizes[dim] as usize
+            }
         };
         let length = size(last);
         if last == 0 {
@@ -108,16 +112,18 @@ impl Access {
         }
     }
 
-    /// Writes first + offset of every element, as int32.
+    /// Writes first + offset of every element, as int32. May write up to three elements more.
     pub unsafe fn indices(&self, register: *mut f32, first: u32, steps: usize) {
         let length = self.run_length(steps);
         let step = self.steps[self.dims as usize - 1];
-        self.for_each_run(steps, |position, offset| unsafe {
-            let to = register.add(position).cast::<u32>();
-            let mut value = first.wrapping_add(offset as u32);
-            for i in 0..length {
-                *to.add(i) = value;
-                value = value.wrapping_add(step as u32);
+        let first = splat_i32(first as i32);
+        let ramp = i32x4_mul(i32x4(0, 1, 2, 3), splat_i32(step));
+        let advance = splat_i32(step.wrapping_mul(LANES as i32));
+        self.for_each_run(steps, |position, offset| {
+            let mut value = i32x4_add(i32x4_add(first, splat_i32(offset)), ramp);
+            for i in (0..length).step_by(LANES) {
+                unsafe { store(register.add(position + i), value) };
+                value = i32x4_add(value, advance);
             }
         });
     }
@@ -128,7 +134,11 @@ impl Access {
         let step = self.steps[self.dims as usize - 1];
         if step == 1 {
             self.for_each_run(steps, |position, offset| unsafe {
-                copy(target.offset(offset as isize), register.add(position), length);
+                copy(
+                    target.offset(offset as isize),
+                    register.add(position),
+                    length,
+                );
             });
         } else {
             self.for_each_run(steps, |position, offset| unsafe {

@@ -33,7 +33,11 @@ pub unsafe fn gather(p: &Gather, task: usize) {
         unsafe {
             let row = *p.index.add(i);
             if row >= 0 && (row as u32) < p.vocabulary {
-                copy(p.target.add(i * width), p.source.add(row as usize * width), width);
+                copy(
+                    p.target.add(i * width),
+                    p.source.add(row as usize * width),
+                    width,
+                );
             } else {
                 p.zero(i);
             }

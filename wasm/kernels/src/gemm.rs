@@ -18,7 +18,7 @@ use crate::tape::{Machine, Tape};
 /// Numbers in a tile of the result, at most; the host sees to it.
 const TILE: usize = 16 << 10;
 /// k in a stretch of a packed product, at most.
-const PACKED_K: usize = 256;
+const PACKED_K: usize = 128;
 const GROUP_PACK: usize = PACKED_K * GROUP;
 
 /// What becomes of a tile.
@@ -136,7 +136,11 @@ pub unsafe fn run_rows(p: &RowProduct, task: usize, scratch: Scratch) {
     unsafe {
         let table = c.add(TILE).cast::<*const f32>();
         p.addresses(&tile, tile_rows, table, scratch);
-        let segments = if p.copied != 0 { 1 } else { p.segments as usize };
+        let segments = if p.copied != 0 {
+            1
+        } else {
+            p.segments as usize
+        };
         let panels = p.panels.add(tile.batch * p.panels_stride as usize);
         for i in 0..p.stretch_count as usize {
             let stretch = &*p.stretches.add(i);
@@ -168,7 +172,9 @@ impl RowProduct {
     ) {
         unsafe {
             if self.image.is_null() {
-                let start = self.a.offset(tile.batch as isize * self.a_batch_stride as isize);
+                let start = self
+                    .a
+                    .offset(tile.batch as isize * self.a_batch_stride as isize);
                 for i in 0..tile.rows.next_multiple_of(tile_rows) {
                     let row = tile.m + i.min(tile.rows - 1);
                     *table.add(i) = start.offset(row as isize * self.a_row_stride as isize);
@@ -186,7 +192,11 @@ impl RowProduct {
             for i in 0..rows {
                 let entry = table.add(i / tile_rows * taps * tile_rows + i % tile_rows);
                 for tap in 0..taps {
-                    copy(to.add(tap * channels), *entry.add(tap * tile_rows), channels);
+                    copy(
+                        to.add(tap * channels),
+                        *entry.add(tap * tile_rows),
+                        channels,
+                    );
                 }
                 // The entries of the rows that follow lie further back.
                 *table.add(i) = to;

@@ -3,142 +3,250 @@
 //! of the device measure them.
 
 use crate::simd::*;
-use core::f32::consts::LOG2_E;
 
-/// ln 2 in two parts; products of the first with integers up to 2^9 are exact.
-const LN2_HIGH: f32 = 0.693_145_75;
-const LN2_LOW: f32 = 1.428_606_8e-6;
+/// The constants of the functions. They are read from memory on purpose: V8 takes three
+/// instructions to put a constant into a vector register, in every round of a loop, and only one to
+/// load it from an address that it knows.
+struct Constants {
+    log2_e: f32,
+    /// ln 2 in two parts, negative; products of the first with integers up to 2^9 are exact.
+    ln2_high: f32,
+    ln2_low: f32,
+    expm1: [f32; 6],
+    exp_range: [f32; 2],
+    expm1_range: [f32; 2],
+    rounder: f32,
+    half_exponent: i32,
+    half: f32,
+    one: f32,
+    two: f32,
+    minus_one: f32,
+    minus_two: f32,
+    four: f32,
+    smallest_normal: f32,
+    two_to_25: f32,
+    denormal_exponent: i32,
+    sqrt_half: i32,
+    mantissa: i32,
+    log: [f32; 4],
+    infinity: f32,
+    sign: f32,
+    sin: [f32; 4],
+    cos: [f32; 5],
+    two_over_pi: f64,
+    half_pi: f64,
+    half_pi_single: f32,
+    integer_one: i32,
+    integer_two: i32,
+}
 
-/// Horner's scheme, highest power first.
+/// Mutable and visible from outside only so that the compiler cannot put the values into the code.
+#[unsafe(no_mangle)]
+static mut CONSTANTS: Constants = Constants {
+    log2_e: core::f32::consts::LOG2_E,
+    ln2_high: -0.693_145_75,
+    ln2_low: -1.428_606_8e-6,
+    expm1: [
+        1.0 / 5040.0,
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+    ],
+    exp_range: [-87.336_54, 88.722_83],
+    expm1_range: [-30.0, 88.722_83],
+    rounder: 12_582_912.0,
+    half_exponent: 126,
+    half: 0.5,
+    one: 1.0,
+    two: 2.0,
+    minus_one: -1.0,
+    minus_two: -2.0,
+    four: 4.0,
+    smallest_normal: f32::MIN_POSITIVE,
+    two_to_25: 33_554_432.0,
+    denormal_exponent: 25,
+    sqrt_half: 0x3f35_04f3,
+    mantissa: 0x007f_ffff,
+    log: [0.242_790_79, 0.284_987_87, 0.400_009_72, 0.666_666_6],
+    infinity: f32::INFINITY,
+    sign: -0.0,
+    sin: [
+        2.718_311_6e-6,
+        -1.983_934_8e-4,
+        8.333_329_3e-3,
+        -0.166_666_66,
+    ],
+    cos: [2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2, -0.5, 1.0],
+    two_over_pi: core::f64::consts::FRAC_2_PI,
+    half_pi: core::f64::consts::FRAC_PI_2,
+    half_pi_single: core::f32::consts::FRAC_PI_2,
+    integer_one: 1,
+    integer_two: 2,
+};
+
+/// A constant in all lanes.
+macro_rules! all {
+    ($field:ident $($index:tt)*) => {
+        unsafe { load_splat((&raw const CONSTANTS.$field $($index)*).cast()) }
+    };
+}
+
+/// Where the coefficients of a polynomial are.
+macro_rules! coefficients {
+    ($field:ident) => {
+        unsafe { &raw const CONSTANTS.$field }
+    };
+}
+
+/// A polynomial, highest power first: pairs of terms by Horner's scheme in x^2, because waiting for
+/// each multiplication before the next costs more than one more of them.
 #[inline(always)]
-fn polynomial<const N: usize>(x: V, coefficients: [f32; N]) -> V {
-    let mut sum = splat(coefficients[0]);
-    for coefficient in &coefficients[1..] {
-        sum = madd(sum, x, splat(*coefficient));
+fn polynomial<const N: usize>(x: V, coefficients: *const [f32; N]) -> V {
+    let first: *const f32 = coefficients.cast();
+    let square = f32x4_mul(x, x);
+    unsafe {
+        let pair = |i: usize| madd(load_splat(first.add(i)), x, load_splat(first.add(i + 1)));
+        let mut sum = if N % 2 == 0 {
+            pair(0)
+        } else {
+            load_splat(first)
+        };
+        for i in ((2 - N % 2)..N).step_by(2) {
+            sum = madd(sum, square, pair(i));
+        }
+        sum
     }
-    sum
 }
 
-/// x = n ln 2 + r with |r| <= ln(2) / 2; n as a float and as an integer.
+/// The nearest integer, as a float and, in the lowest bits of the second
+/// vector, as an integer: adding 1.5 * 2^23 leaves no room for a fraction. For |x| < 2^22.
 #[inline(always)]
-fn reduce_by_ln2(x: V) -> (V, V, V) {
-    let n = f32x4_nearest(f32x4_mul(x, splat(LOG2_E)));
-    let r = madd(n, splat(-LN2_HIGH), x);
-    let r = madd(n, splat(-LN2_LOW), r);
-    (n, i32x4_trunc_sat_f32x4(n), r)
+fn round(x: V) -> (V, V) {
+    let t = f32x4_add(x, all!(rounder));
+    (f32x4_sub(t, all!(rounder)), t)
 }
 
-/// 2^n for -126 <= n <= 127.
+/// x = n ln 2 + r with |r| <= ln(2) / 2; n as [`round`] gives it, so that only
+/// shifts by 23 and comparisons with the rounder itself make sense.
 #[inline(always)]
-fn power_of_two(n: V) -> V {
-    i32x4_shl(i32x4_add(n, splat_i32(127)), 23)
+fn reduce_by_ln2(x: V) -> (V, V) {
+    let (n, bits) = round(f32x4_mul(x, all!(log2_e)));
+    let r = madd(n, all!(ln2_high), x);
+    let r = madd(n, all!(ln2_low), r);
+    (bits, r)
 }
 
 /// e^r - 1 for |r| <= ln(2) / 2.
 #[inline(always)]
 fn expm1_reduced(r: V) -> V {
-    let p = polynomial(
-        r,
-        [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5],
-    );
-    madd(f32x4_mul(r, r), p, r)
+    madd(f32x4_mul(r, r), polynomial(r, coefficients!(expm1)), r)
 }
 
-/// e^x, at most 2 ulp. Overflows to infinity and underflows through the denormals to zero.
+/// e^x, at most 2 ulp; infinity where that overflows, zero where it is no normal number any more.
 #[inline(always)]
 pub fn exp(x: V) -> V {
-    // Outside this range the result is infinite or zero; NaN stays.
-    let x = f32x4_min(f32x4_max(x, splat(-104.0)), splat(89.0));
-    let (_, n, r) = reduce_by_ln2(x);
-    let y = f32x4_add(expm1_reduced(r), splat(1.0));
-    // In two steps, because 2^n itself may be out of range.
-    let half = i32x4_shr(n, 1);
-    let rest = i32x4_sub(n, half);
-    f32x4_mul(f32x4_mul(y, power_of_two(half)), power_of_two(rest))
+    let (n, r) = reduce_by_ln2(x);
+    let y = f32x4_add(expm1_reduced(r), all!(one));
+    // Within the range, adding n to the exponent cannot leave it. Beyond, this is nonsense, which
+    // is replaced; NaN stays NaN.
+    let y = i32x4_add(y, i32x4_shl(n, 23));
+    let y = v128_andnot(y, f32x4_lt(x, all!(exp_range[0])));
+    select(f32x4_gt(x, all!(exp_range[1])), all!(infinity), y)
 }
 
 /// e^x - 1, at most 3 ulp, without cancellation around zero.
 #[inline(always)]
 pub fn expm1(x: V) -> V {
-    let x = f32x4_min(f32x4_max(x, splat(-30.0)), splat(89.0));
-    let (_, n, r) = reduce_by_ln2(x);
+    let (n, r) = reduce_by_ln2(x);
     // (2^(n-1) p + (2^(n-1) - 1/2)) * 2: 2^n itself may overflow where the result does not.
-    let scale = power_of_two(i32x4_sub(n, splat_i32(1)));
-    let y = madd(scale, expm1_reduced(r), f32x4_sub(scale, splat(0.5)));
-    let y = f32x4_add(y, y);
-    // For n = 0 the sum above is p + 0, but tiny numbers would lose their sign and last bits.
-    select(i32x4_eq(n, splat_i32(0)), expm1_reduced(r), y)
+    let p = expm1_reduced(r);
+    let scale = i32x4_shl(i32x4_add(n, all!(half_exponent)), 23);
+    let y = madd(scale, p, f32x4_sub(scale, all!(half)));
+    // For n = 0 that is p, but tiny numbers would lose their last bits.
+    let y = select(i32x4_eq(n, all!(rounder)), p, f32x4_add(y, y));
+    let y = select(f32x4_lt(x, all!(expm1_range[0])), all!(minus_one), y);
+    select(f32x4_gt(x, all!(expm1_range[1])), all!(infinity), y)
 }
 
 /// ln x, at most 2 ulp; -infinity at zero, NaN below.
 #[inline(always)]
 pub fn log(x: V) -> V {
-    let denormal = f32x4_lt(x, splat(f32::MIN_POSITIVE));
-    let scaled = select(denormal, f32x4_mul(x, splat(33_554_432.0)), x); // 2^25
+    let zero = i32x4_splat(0);
+    let denormal = f32x4_lt(x, all!(smallest_normal));
+    let scaled = select(denormal, f32x4_mul(x, all!(two_to_25)), x);
     // 2^e m with sqrt(1/2) <= m < sqrt(2).
-    const SQRT_HALF: i32 = 0x3f35_04f3;
-    let bits = i32x4_sub(scaled, splat_i32(SQRT_HALF));
-    let e = i32x4_shr(bits, 23);
-    let m = i32x4_add(v128_and(bits, splat_i32(0x007f_ffff)), splat_i32(SQRT_HALF));
-    let e = i32x4_sub(e, v128_and(denormal, splat_i32(25)));
+    let bits = i32x4_sub(scaled, all!(sqrt_half));
+    let m = i32x4_add(v128_and(bits, all!(mantissa)), all!(sqrt_half));
+    let e = i32x4_sub(
+        i32x4_shr(bits, 23),
+        v128_and(denormal, all!(denormal_exponent)),
+    );
     let e = f32x4_convert_i32x4(e);
     // ln(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)) with s = f / (2 + f).
-    let f = f32x4_sub(m, splat(1.0));
-    let s = f32x4_div(f, f32x4_add(f, splat(2.0)));
+    let f = f32x4_sub(m, all!(one));
+    let s = f32x4_div(f, f32x4_add(f, all!(two)));
     let z = f32x4_mul(s, s);
-    let r = f32x4_mul(z, polynomial(z, [0.242_790_79, 0.284_987_87, 0.400_009_72, 0.666_666_6]));
-    let half_square = f32x4_mul(f32x4_mul(f, f), splat(0.5));
-    let tail = madd(s, f32x4_add(half_square, r), f32x4_mul(e, splat(LN2_LOW)));
+    let r = f32x4_mul(z, polynomial(z, coefficients!(log)));
+    let half_square = f32x4_mul(f32x4_mul(f, f), all!(half));
+    // The parts of ln 2 are stored negative.
+    let tail = f32x4_sub(
+        f32x4_mul(s, f32x4_add(half_square, r)),
+        f32x4_mul(e, all!(ln2_low)),
+    );
     let y = f32x4_add(f32x4_sub(tail, half_square), f);
-    let y = madd(e, splat(LN2_HIGH), y);
-    let y = select(f32x4_eq(x, splat(0.0)), splat(f32::NEG_INFINITY), y);
-    let y = select(f32x4_lt(x, splat(0.0)), splat(f32::NAN), y);
+    let y = f32x4_sub(y, f32x4_mul(e, all!(ln2_high)));
+    // All bits set are a NaN.
+    let y = v128_or(y, f32x4_lt(x, zero));
+    let y = select(f32x4_eq(x, zero), f32x4_neg(all!(infinity)), y);
     // Infinity and NaN are their own logarithms.
-    select(f32x4_lt(x, splat(f32::INFINITY)), y, f32x4_max(x, y))
+    select(f32x4_lt(x, all!(infinity)), y, x)
 }
 
 /// At most 4 ulp.
 #[inline(always)]
 pub fn tanh(x: V) -> V {
     // tanh |x| = -e / (2 + e) with e = exp(-2|x|) - 1: no overflow, no cancellation.
-    let e = expm1(f32x4_mul(f32x4_abs(x), splat(-2.0)));
-    let y = f32x4_div(f32x4_neg(e), f32x4_add(e, splat(2.0)));
-    let sign = splat(-0.0);
-    v128_or(v128_and(x, sign), v128_andnot(y, sign))
+    let e = expm1(f32x4_mul(f32x4_abs(x), all!(minus_two)));
+    let y = f32x4_div(f32x4_neg(e), f32x4_add(e, all!(two)));
+    select(all!(sign), x, y)
 }
 
 /// 1 / (1 + e^-x), at most 4 ulp.
 #[inline(always)]
 pub fn sigmoid(x: V) -> V {
-    f32x4_div(splat(1.0), f32x4_add(exp(f32x4_neg(x)), splat(1.0)))
+    f32x4_div(all!(one), f32x4_add(exp(f32x4_neg(x)), all!(one)))
 }
 
 /// cos of (quadrant * pi/2 + a), |a| <= pi/4 (or a little more).
 #[inline(always)]
 fn cosine_in_quadrant(a: V, quadrant: V) -> V {
     let z = f32x4_mul(a, a);
-    let s = polynomial(z, [2.718_311_6e-6, -1.983_934_8e-4, 8.333_329_3e-3, -0.166_666_66]);
-    let s = madd(f32x4_mul(a, z), s, a);
-    let c = polynomial(z, [2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2]);
-    let c = madd(f32x4_mul(z, z), c, madd(z, splat(-0.5), splat(1.0)));
-    let odd = i32x4_eq(v128_and(quadrant, splat_i32(1)), splat_i32(1));
+    let s = madd(f32x4_mul(a, z), polynomial(z, coefficients!(sin)), a);
+    let c = polynomial(z, coefficients!(cos));
+    let odd = i32x4_shr(i32x4_shl(quadrant, 31), 31);
     // cos(a + pi/2) = -sin a: quadrants 1 and 2 are negative.
-    let sign = i32x4_shl(v128_and(i32x4_add(quadrant, splat_i32(1)), splat_i32(2)), 30);
+    let second = i32x4_add(quadrant, all!(integer_one));
+    let sign = i32x4_shl(v128_and(second, all!(integer_two)), 30);
     v128_xor(select(odd, s, c), sign)
 }
 
 /// x = quadrant * pi/2 + a, in float64: exact enough up to |x| = 2^20.
 #[inline(always)]
 fn reduce_by_quadrant(x: V) -> (V, V) {
-    let half = |x: V| {
+    let half = |x: V| unsafe {
         let wide = f64x2_promote_low_f32x4(x);
-        let k = f64x2_nearest(f64x2_mul(wide, f64x2_splat(core::f64::consts::FRAC_2_PI)));
-        let a = f64x2_sub(wide, f64x2_mul(k, f64x2_splat(core::f64::consts::FRAC_PI_2)));
-        (f32x4_demote_f64x2_zero(a), i32x4_trunc_sat_f64x2_zero(k))
+        let n = f64x2_nearest(f64x2_mul(wide, f64x2_splat(CONSTANTS.two_over_pi)));
+        let a = f64x2_sub(wide, f64x2_mul(n, f64x2_splat(CONSTANTS.half_pi)));
+        (f32x4_demote_f64x2_zero(a), i32x4_trunc_sat_f64x2_zero(n))
     };
     let (a0, k0) = half(x);
     let (a1, k1) = half(i32x4_shuffle::<2, 3, 2, 3>(x, x));
-    (i32x4_shuffle::<0, 1, 4, 5>(a0, a1), i32x4_shuffle::<0, 1, 4, 5>(k0, k1))
+    (
+        i32x4_shuffle::<0, 1, 4, 5>(a0, a1),
+        i32x4_shuffle::<0, 1, 4, 5>(k0, k1),
+    )
 }
 
 /// At most 2 ulp for |x| <= 2^20.
@@ -152,14 +260,14 @@ pub fn cos(x: V) -> V {
 #[inline(always)]
 pub fn sin(x: V) -> V {
     let (a, quadrant) = reduce_by_quadrant(x);
-    cosine_in_quadrant(a, i32x4_sub(quadrant, splat_i32(1)))
+    cosine_in_quadrant(a, i32x4_sub(quadrant, all!(integer_one)))
 }
 
 /// cos(2 pi turns) for 0 <= turns < 1; the reduction is exact.
 #[inline(always)]
 pub fn cos_of_turns(turns: V) -> V {
-    let quarters = f32x4_mul(turns, splat(4.0));
-    let k = f32x4_nearest(quarters);
-    let a = f32x4_mul(f32x4_sub(quarters, k), splat(core::f32::consts::FRAC_PI_2));
-    cosine_in_quadrant(a, i32x4_trunc_sat_f32x4(k))
+    let quarters = f32x4_mul(turns, all!(four));
+    let (n, quadrant) = round(quarters);
+    let a = f32x4_mul(f32x4_sub(quarters, n), all!(half_pi_single));
+    cosine_in_quadrant(a, quadrant)
 }

@@ -126,7 +126,13 @@ pub unsafe fn rows_times_panel(
     ldc: usize,
     add: bool,
 ) {
-    let Stretch { start, segment, segments, offset, length } = *stretch;
+    let Stretch {
+        start,
+        segment,
+        segments,
+        offset,
+        length,
+    } = *stretch;
     let (segments, offset, length) = (segments as usize, offset as usize, length as usize);
     macro_rules! tiles {
         ($rows:literal, $vectors:literal) => {

@@ -122,9 +122,20 @@ pub unsafe fn run(p: &PackPanels, task: usize) {
             .source
             .offset(batch as isize * p.batch_stride as isize)
             .offset(segment as isize * p.segment_stride as isize);
-        let source =
-            Strided { start, row: p.row_stride as isize, column: p.column_stride as isize };
+        let source = Strided {
+            start,
+            row: p.row_stride as isize,
+            column: p.column_stride as isize,
+        };
         let to = p.target.add((number * segments + segment) * rows * width);
-        panel(&source, 0, rows, column, (columns - column).min(width), width, to);
+        panel(
+            &source,
+            0,
+            rows,
+            column,
+            (columns - column).min(width),
+            width,
+            to,
+        );
     }
 }

@@ -55,7 +55,10 @@ impl Program {
     pub unsafe fn walk(&self, control: &Control, thread: u32) -> Result<(), Failure> {
         unsafe {
             let tape = self.scratch.add(thread as usize * SCRATCH_BYTES);
-            let scratch = Scratch { tape: tape.cast(), work: tape.add(TAPE_BYTES).cast() };
+            let scratch = Scratch {
+                tape: tape.cast(),
+                work: tape.add(TAPE_BYTES).cast(),
+            };
             for i in 0..self.count as usize {
                 let phase = &*self.phases.add(i);
                 if phase.tasks == 1 {
@@ -93,7 +96,9 @@ impl Phase {
                 4 => gemm::run_packed(&*(self.parameters as *const PackedProduct), task, scratch),
                 5 => attention::forward(&*(self.parameters as *const Attention), task, scratch),
                 6 => attention::delta(&*(self.parameters as *const Attention), task),
-                7 => attention::grad_queries(&*(self.parameters as *const Attention), task, scratch),
+                7 => {
+                    attention::grad_queries(&*(self.parameters as *const Attention), task, scratch)
+                }
                 8 => attention::grad_keys(&*(self.parameters as *const Attention), task, scratch),
                 9 => gather::gather(&*(self.parameters as *const Gather), task),
                 10 => gather::scatter_add(&*(self.parameters as *const Gather), task),

@@ -75,7 +75,11 @@ impl Axes {
         let mut rest = number as u32;
         for i in (0..self.count as usize).rev() {
             let axis = self.axes[i] as usize;
-            let scale = if axis + 1 == tape.rank as usize { tape.steps } else { 1 };
+            let scale = if axis + 1 == tape.rank as usize {
+                tape.steps
+            } else {
+                1
+            };
             index[axis] = rest % self.sizes[i] * scale;
             rest /= self.sizes[i];
         }
@@ -84,7 +88,11 @@ impl Axes {
 
 #[inline(always)]
 fn combine(function: u32, a: V, b: V) -> V {
-    if function == 0 { f32x4_add(a, b) } else { f32x4_max(a, b) }
+    if function == 0 {
+        f32x4_add(a, b)
+    } else {
+        f32x4_max(a, b)
+    }
 }
 
 pub unsafe fn run(p: &Reduce, task: usize, scratch: Scratch) {
@@ -93,7 +101,12 @@ pub unsafe fn run(p: &Reduce, task: usize, scratch: Scratch) {
         let first = task * p.pairs_per_task as usize;
         let last = (first + p.pairs_per_task as usize).min(p.pairs as usize);
         for pair in first..last {
-            run_pair(p, pair / p.chunks as usize, pair % p.chunks as usize, &mut machine);
+            run_pair(
+                p,
+                pair / p.chunks as usize,
+                pair % p.chunks as usize,
+                &mut machine,
+            );
         }
     }
 }
@@ -114,7 +127,11 @@ unsafe fn run_pair(p: &Reduce, place: usize, chunk: usize, machine: &mut Machine
     let end = (start + p.blocks_per_chunk as usize).min(p.blocks as usize);
     let mut steps = 0;
     for reduction in reductions {
-        let identity = if reduction.function == 0 { 0.0 } else { f32::NEG_INFINITY };
+        let identity = if reduction.function == 0 {
+            0.0
+        } else {
+            f32::NEG_INFINITY
+        };
         let accumulator = machine.registers[reduction.accumulator as usize];
         for at in (0..lanes).step_by(LANES) {
             unsafe { store(accumulator.add(at), splat(identity)) };
@@ -133,7 +150,9 @@ unsafe fn run_pair(p: &Reduce, place: usize, chunk: usize, machine: &mut Machine
     }
     for reduction in reductions {
         let target = unsafe {
-            reduction.partial.add(chunk * p.points as usize + kept_base as usize)
+            reduction
+                .partial
+                .add(chunk * p.points as usize + kept_base as usize)
         };
         let accumulator = machine.registers[reduction.accumulator as usize];
         unsafe { p.fold.run(reduction.function, accumulator, target, steps) };
@@ -165,7 +184,11 @@ fn scalar(function: u32, a: f32, b: f32) -> f32 {
 
 impl Fold {
     unsafe fn run(&self, function: u32, values: *const f32, target: *mut f32, steps: usize) {
-        let kept = if self.per_step == 0 { self.count } else { self.per_step * steps as u32 };
+        let kept = if self.per_step == 0 {
+            self.count
+        } else {
+            self.per_step * steps as u32
+        };
         let kept = kept as usize;
         let lanes = self.lane_count as usize;
         unsafe {
@@ -218,7 +241,11 @@ unsafe fn contiguous(function: u32, first: *const f32, count: usize) -> f32 {
         for i in (LANES..whole).step_by(LANES) {
             sum = combine(function, sum, load(first.add(i)));
         }
-        let mut total = if function == 0 { horizontal_sum(sum) } else { horizontal_max(sum) };
+        let mut total = if function == 0 {
+            horizontal_sum(sum)
+        } else {
+            horizontal_max(sum)
+        };
         for i in whole..count {
             total = scalar(function, total, *first.add(i));
         }

@@ -72,7 +72,9 @@ pub unsafe fn run(control: &Control, program: &Program) -> u32 {
     unsafe {
         program.reset();
         if control.threads > 1 {
-            control.program.store(program as *const Program as u32, Relaxed);
+            control
+                .program
+                .store(program as *const Program as u32, Relaxed);
             bump(&control.epoch);
         }
         match program.walk(control, 0) {
@@ -86,7 +88,9 @@ pub unsafe fn work(control: &Control, thread: u32) {
     let mut epoch = 0;
     loop {
         // Between programs there is no reason to give up, however long it takes.
-        let Ok(now) = (unsafe { control.wait(&control.epoch, epoch) }) else { return };
+        let Ok(now) = (unsafe { control.wait(&control.epoch, epoch) }) else {
+            return;
+        };
         epoch = now;
         let program = control.program.load(Relaxed) as *const Program;
         if program == null() || unsafe { (*program).walk(control, thread) }.is_err() {

@@ -129,7 +129,11 @@ impl<'a> Machine<'a> {
                 self.load(&*tape.operands.add(i), i, index, steps, point, result);
             }
             for i in 0..tape.instr_count as usize {
-                functions::apply(&*tape.instrs.add(i), &self.registers, points.div_ceil(LANES));
+                functions::apply(
+                    &*tape.instrs.add(i),
+                    &self.registers,
+                    points.div_ceil(LANES),
+                );
             }
         }
     }
@@ -149,7 +153,9 @@ impl<'a> Machine<'a> {
         let access = &operand.access;
         unsafe {
             match operand.kind {
-                operand::ALIAS => self.registers[register] = access.address(index, rank) as *mut f32,
+                operand::ALIAS => {
+                    self.registers[register] = access.address(index, rank) as *mut f32
+                }
                 operand::GATHER => {
                     let address = access.address(index, rank);
                     let held = (address, steps as u32);
@@ -181,7 +187,9 @@ impl<'a> Machine<'a> {
             for i in 0..tape.store_count as usize {
                 let store = &*tape.stores.add(i);
                 let target = store.access.address(index, tape.rank as usize) as *mut f32;
-                store.access.scatter(target, self.registers[store.register as usize], steps);
+                store
+                    .access
+                    .scatter(target, self.registers[store.register as usize], steps);
             }
         }
     }
@@ -226,7 +234,11 @@ unsafe fn combine_partials(
             let mut total = load(first.add(at));
             for i in 1..operand.count as usize {
                 let part = load(first.add(at + i * operand.stride as usize));
-                total = if sum { f32x4_add(total, part) } else { f32x4_max(total, part) };
+                total = if sum {
+                    f32x4_add(total, part)
+                } else {
+                    f32x4_max(total, part)
+                };
             }
             store(register.add(at), total);
         }

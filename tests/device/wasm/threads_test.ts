@@ -1,0 +1,66 @@
+/** Threads and SIMD variants: what they may and may not change. */
+
+import assert from "node:assert/strict";
+import type { HostArray } from "../../../lib/device/device.ts";
+import { assertClose } from "../../support/close.ts";
+import { fillInputs, runPlan } from "../../support/run_plan.ts";
+import { NETWORK_INTEGERS, networkPlan, withDevice } from "./support.ts";
+
+const plan = networkPlan();
+const inputs = fillInputs(plan, NETWORK_INTEGERS);
+const run = (threads: number, simd: "relaxed" | "plain" = "relaxed") =>
+  withDevice({ threads, simd }, (device) => runPlan(device, plan, inputs));
+
+let one: Promise<Record<string, HostArray>> | null = null;
+
+for (const threads of [2, 3, 5]) {
+  Deno.test(`${threads} threads compute the same bits as one`, async () => {
+    assert.deepEqual(await run(threads), await (one ??= run(1)));
+  });
+}
+
+Deno.test("every run of a program computes the same bits", async () => {
+  await withDevice({ threads: 3 }, async (device) => {
+    const executable = await device.prepare(plan, new Map());
+    const names = [...plan.outputs.keys()];
+    executable.run(inputs);
+    const first = await executable.read(names);
+    for (let i = 0; i < 20; i++) executable.run({});
+    assert.deepEqual(await executable.read(names), first);
+  });
+});
+
+Deno.test("plain SIMD differs from relaxed SIMD by rounding only", async () => {
+  const [relaxed, plain] = [await (one ??= run(1)), await run(2, "plain")];
+  for (const name of plan.outputs.keys()) {
+    assertClose(plain[name], relaxed[name], { rel: 1e-4 }, name);
+  }
+});
+
+Deno.test("a batch-invariant plan gives a sample the same bits in every batch", async () => {
+  await withDevice({ threads: 2 }, async (device) => {
+    const { compile } = await import("../../../lib/compile/compile.ts");
+    const t = await import("../../../lib/tensor/mod.ts");
+    const outputs = async (batch: number) => {
+      const x = t.input("x", [batch, 40, 200]);
+      const w = t.input("w", [200, 7]);
+      const normed = t.groupNorm(x, 4, t.full([200], 1), t.full([200], 0), 1e-5);
+      const columns = t.sum(t.exp(normed), 1);
+      const product = t.matmul(t.transpose(normed), t.reshape(t.mul(x, 2), [batch, 40, 200]));
+      const y = t.matmul(normed, w);
+      const plan = compile({
+        label: `batch of ${batch}`,
+        inputs: [x, w],
+        outputs: { columns, product, y },
+        updates: [],
+        batchInvariant: true,
+      });
+      const all = fillInputs(plan);
+      return await runPlan(device, plan, all);
+    };
+    const [small, large] = [await outputs(1), await outputs(9)];
+    for (const name of ["columns", "product", "y"]) {
+      assert.deepEqual(small[name], large[name].slice(0, small[name].length), name);
+    }
+  });
+});
