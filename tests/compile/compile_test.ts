@@ -250,3 +250,11 @@ Deno.test("a sum of many products is added up in their kernels, within the limit
     assert(buffers.size <= 8, `${kernel.label} needs ${buffers.size} buffers`);
   }
 });
+
+Deno.test("a job that reads a whole concatenation is not joined with one that writes a part", () => {
+  const x = t.input("x", [4, 3]);
+  const y = t.concat([t.exp(x), t.neg(t.mul(x, 3))], 0);
+  // As large as a part, and reading both parts.
+  const z = t.add(t.slice(y, [0, 0], [4, 3]), t.slice(y, [4, 0], [4, 3]));
+  check({ inputs: [x], outputs: { z, y }, updates: [] }, { x: values("x", 4, 3) });
+});

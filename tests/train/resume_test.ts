@@ -93,14 +93,14 @@ Deno.test("a run killed at any moment, again and again, ends as if it had not be
     const [whole, killed] = [join(folder, "whole"), join(folder, "killed")];
     // A checkpoint every step: many chances to be killed while one is written.
     const settings = [
-      `train.images=${300 * BATCH}`,
+      `train.images=${150 * BATCH}`,
       `report.status=${7 * BATCH}`,
       `report.checkpoint=${BATCH}`,
     ];
     assert.equal((await imm(...startArguments(whole, settings))).code, 0);
     const images = async () => Number(/\d+/.exec((await checkpointsIn(killed)).at(-1) ?? "0")![0]);
     let kills = 0;
-    for (const from of [1, 60, 120]) {
+    for (const from of [1, 30, 60]) {
       const resumed = await images() > 0;
       const child = resumed
         ? spawnImm("train", "--resume", killed, "--device", "wasm")
