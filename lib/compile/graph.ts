@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Arena } from "../tensor/state.ts";
 import { Node, type Op, type Tensor } from "../tensor/tensor.ts";
 import type { Program } from "./program.ts";
 
@@ -151,7 +152,17 @@ function reachable(roots: readonly Tensor[]): Node[] {
 
 /** Equal for nodes that compute the same values. */
 function signature(node: Node, inputs: readonly Tensor[]): string {
-  const op = node.op.kind === "state" ? [node.op.arena.name, node.op.name] : node.op;
+  const op = node.op.kind === "state" ? [arenaNumber(node.op.arena), node.op.name] : node.op;
   const outputs = node.outputs.map((output) => [output.shape, output.dtype]);
   return JSON.stringify([op, inputs.map((t) => [t.node.id, t.index]), outputs]);
+}
+
+const arenaNumbers = new WeakMap<Arena, number>();
+let arenas = 0;
+
+/** Tells arenas apart; their names do not, for two networks of one kind have arenas of one name. */
+function arenaNumber(arena: Arena): number {
+  let number = arenaNumbers.get(arena);
+  if (number === undefined) arenaNumbers.set(arena, number = arenas++);
+  return number;
 }

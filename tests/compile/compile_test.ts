@@ -163,6 +163,14 @@ Deno.test("every read of state sees the value from before the run", () => {
   check({ inputs: [], outputs: {}, updates: [{ target: a, value: mixed }] }, {}, state);
 });
 
+Deno.test("arenas of one name are still two, such as those of a network and of its average", () => {
+  const arenas = [1, 2].map(() => new t.Arena("parameters"));
+  for (const arena of arenas) arena.add("w", [4]);
+  const [a, b] = arenas.map((arena) => t.square(arena.tensor("w")));
+  const state = new Map(arenas.map((arena, i) => [arena, [...values(`w${i}`, arena.length)]]));
+  check({ inputs: [], outputs: { difference: t.sub(a, b) }, updates: [] }, {}, state);
+});
+
 Deno.test("gradients accumulate in place in the kernel that makes them", () => {
   const arena = new t.Arena("gradients");
   arena.add("w", [3, 2]);
