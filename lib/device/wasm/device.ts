@@ -7,13 +7,13 @@
  */
 
 import type { Plan } from "../../compile/plan.ts";
-import { DeviceError, InternalError, UsageError } from "../../errors.ts";
+import { InternalError, UsageError } from "../../errors.ts";
 import type { Arena } from "../../tensor/state.ts";
 import type { Device, DeviceBuffer, HostArray } from "../device.ts";
 import { WasmExecutable } from "./executable.ts";
 import { OutOfMemory } from "./heap.ts";
-import { ADDRESS_SPACE, bestSimd, type Simd } from "./module.ts";
-import { Team } from "./team.ts";
+import { bestSimd, type Simd } from "./module.ts";
+import { Team, ThreadError } from "./team.ts";
 
 /** Options of the device. */
 export interface WasmOptions {
@@ -40,27 +40,37 @@ export class WasmDevice implements Device {
   readonly #executables = new Set<WasmExecutable>();
   #closed = false;
 
-  private constructor(team: Team, simd: Simd) {
+  private constructor(team: Team, simd: Simd, note = "") {
     this.team = team;
     const threads = team.threads === 1 ? "1 thread" : `${team.threads} threads`;
     const instructions = simd === "relaxed" ? "relaxed SIMD" : "SIMD without fused multiply-add";
-    this.description = `WebAssembly, ${threads}, ${instructions}`;
+    this.description = `WebAssembly, ${threads}${note}, ${instructions}`;
   }
 
   /**
-   * Starts the threads.
+   * Starts the threads. Where Workers cannot be started, and nobody asked for them, the calling
+   * thread does everything; the description says so.
    *
    * @throws {UsageError} when `threads` is not a sensible number
-   * @throws {DeviceError} when a thread cannot be started
+   * @throws {DeviceError} when a thread that was asked for cannot be started
    */
   static async open(options: WasmOptions = {}): Promise<WasmDevice> {
-    const { threads = navigator.hardwareConcurrency || 1, simd = bestSimd() } = options;
-    if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
-      throw new UsageError(
-        `--threads must be an integer from 1 to ${MOST_THREADS}, not ${threads}`,
-      );
+    const { threads, simd = bestSimd() } = options;
+    if (threads !== undefined) {
+      if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
+        throw new UsageError(
+          `--threads must be an integer from 1 to ${MOST_THREADS}, not ${threads}`,
+        );
+      }
+      return new WasmDevice(await Team.start(threads, simd), simd);
     }
-    return new WasmDevice(await Team.start(threads, simd), simd);
+    const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
+    try {
+      return new WasmDevice(await Team.start(cores, simd), simd);
+    } catch (error) {
+      if (!(error instanceof ThreadError)) throw error;
+      return new WasmDevice(await Team.start(1, simd), simd, ` (no more: ${error.message})`);
+    }
   }
 
   /** Bytes that buffers and executables have taken. */
@@ -76,12 +86,7 @@ export class WasmDevice implements Device {
       return buffer;
     } catch (error) {
       if (!(error instanceof OutOfMemory)) throw error;
-      const mebibytes = (n: number) => `${Math.ceil(n / 2 ** 20)} MiB`;
-      throw new DeviceError(
-        `${label} needs ${mebibytes(bytes)} beside the ${mebibytes(this.bytesInUse)} in use, but ` +
-          `WebAssembly can address ${mebibytes(ADDRESS_SPACE)} or this machine has less memory; ` +
-          "use a smaller batch, a smaller network or --device webgpu",
-      );
+      throw this.team.heap.refusal(label, bytes);
     }
   }
 

@@ -6,15 +6,14 @@
 
 import { debugLevel, summarize } from "../../compile/print.ts";
 import type { Plan, PlanBuffer } from "../../compile/plan.ts";
-import { DeviceError, InternalError } from "../../errors.ts";
+import { type DeviceError, InternalError } from "../../errors.ts";
 import type { Arena } from "../../tensor/state.ts";
 import { sizeOf } from "../../tensor/tensor.ts";
 import type { DeviceBuffer, Executable, HostArray } from "../device.ts";
 import { checkInput } from "../inputs.ts";
 import { asWasmBuffer, type WasmDevice } from "./device.ts";
 import { encodePlan } from "./encoder.ts";
-import { OutOfMemory } from "./heap.ts";
-import { ADDRESS_SPACE } from "./module.ts";
+import { type Heap, OutOfMemory } from "./heap.ts";
 import { KernelTimes } from "./times.ts";
 
 /** Bytes per element. */
@@ -58,7 +57,7 @@ export class WasmExecutable implements Executable {
       this.#programs = programs.map(({ offset }) => program + offset);
     } catch (error) {
       for (const address of owned) heap.free(address);
-      throw error instanceof OutOfMemory ? tooLarge(plan, heap.used) : error;
+      throw error instanceof OutOfMemory ? tooLarge(plan, heap) : error;
     }
     this.#owned = owned;
     this.#missing = new Set(plan.inputs.keys());
@@ -126,12 +125,7 @@ function arenaAddress(arenas: ReadonlyMap<Arena, DeviceBuffer>, { arena }: PlanB
   return asWasmBuffer(buffer).address;
 }
 
-function tooLarge(plan: Plan, used: number): DeviceError {
+function tooLarge(plan: Plan, heap: Heap): DeviceError {
   const { slotBytes, inputBytes, outputBytes } = summarize(plan);
-  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
-  return new DeviceError(
-    `${plan.label} needs ${mebibytes(slotBytes + inputBytes + outputBytes)} beside the ` +
-      `${mebibytes(used)} in use, but WebAssembly can address ${mebibytes(ADDRESS_SPACE)} or ` +
-      `this machine has less memory; use a smaller batch, a smaller network or --device webgpu`,
-  );
+  return heap.refusal(plan.label, slotBytes + inputBytes + outputBytes);
 }

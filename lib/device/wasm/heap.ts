@@ -4,8 +4,8 @@
  * @module
  */
 
-import { InternalError } from "../../errors.ts";
-import { ADDRESS_SPACE, PAGE } from "./module.ts";
+import { DeviceError, InternalError } from "../../errors.ts";
+import { PAGE } from "./module.ts";
 
 /** Blocks start at multiples of this many bytes, and so do vectors of any size. */
 const ALIGNMENT = 64;
@@ -35,8 +35,8 @@ export class Heap {
   #untouched: number;
   #used = 0;
 
-  /** Addresses from `base` on are free. */
-  constructor(memory: WebAssembly.Memory, base: number) {
+  /** Addresses from `base` on are free; the memory may grow to `limit` bytes. */
+  constructor(memory: WebAssembly.Memory, base: number, readonly limit: number) {
     this.memory = memory;
     const start = align(base);
     this.#untouched = start;
@@ -84,6 +84,20 @@ export class Heap {
     else this.#free.splice(at, 0, { start: address, end });
   }
 
+  /** What to tell people when `what` does not fit. */
+  refusal(what: string, bytes: number): DeviceError {
+    const mebibytes = (n: number) => `${Math.ceil(n / 2 ** 20)} MiB`;
+    return new DeviceError(
+      `${what} needs ${mebibytes(bytes)} beside the ${
+        mebibytes(this.#used)
+      } in use, but the wasm ` +
+        `device can address ${
+          mebibytes(this.limit)
+        } and this machine may have less; use a smaller ` +
+        "batch, a smaller network or --device webgpu",
+    );
+  }
+
   /** The smallest free range that is large enough. */
   #find(size: number): Range | null {
     let best: Range | null = null;
@@ -99,7 +113,7 @@ export class Heap {
     const last = this.#free.at(-1);
     const free = last?.end === end - GUARD ? end - GUARD - last.start : 0;
     const least = Math.ceil((size - free) / PAGE);
-    const room = (ADDRESS_SPACE - end) / PAGE;
+    const room = (this.limit - end) / PAGE;
     const comfortable = Math.max(least, LEAST_GROWTH / PAGE, Math.ceil(end / 8 / PAGE));
     if (least > room || !this.#tryGrow(Math.min(comfortable, room)) && !this.#tryGrow(least)) {
       throw new OutOfMemory(`no room for ${size} bytes`);

@@ -33,8 +33,13 @@ const STACK = 64 << 10;
 const CONTROL = 64;
 /** The second word of `Control`. */
 const FAILED = 4;
+/** With less than this many bytes there is no point in starting. */
+const LEAST_MEMORY = 64 << 20;
 /** Enough for the module's own data. */
 const INITIAL_PAGES = 64;
+
+/** A Worker did not start. */
+export class ThreadError extends DeviceError {}
 
 /** Threads in one memory. */
 export class Team {
@@ -52,17 +57,13 @@ export class Team {
   /**
    * Starts the threads.
    *
-   * @throws {DeviceError} when a Worker cannot be started
+   * @throws {ThreadError} when a Worker cannot be started
    */
   static async start(threads: number, simd: Simd): Promise<Team> {
-    const memory = new WebAssembly.Memory({
-      initial: INITIAL_PAGES,
-      maximum: ADDRESS_SPACE / PAGE,
-      shared: true,
-    });
+    const { memory, limit } = reserveMemory();
     const module = await loadKernels(simd);
     const kernels = await instantiate(module, memory);
-    const heap = new Heap(memory, kernels.__heap_base.value);
+    const heap = new Heap(memory, kernels.__heap_base.value, limit);
     const team = new Team(heap, kernels);
     const control = team.#control;
     new Uint32Array(memory.buffer)[control / 4] = threads;
@@ -104,18 +105,44 @@ export class Team {
   }
 
   #startWorker(start: ThreadStart): Promise<void> {
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      type: "module",
-      name: `imm thread ${start.thread}`,
-    });
-    this.#workers.push(worker);
     return new Promise((resolve, reject) => {
-      worker.onmessage = () => resolve();
-      worker.onerror = (event) => {
-        event.preventDefault();
-        reject(new DeviceError(`a thread of the wasm device did not start: ${event.message}`));
-      };
-      worker.postMessage(start);
+      const refuse = (reason: string) =>
+        reject(new ThreadError(`thread ${start.thread} did not start: ${reason}`));
+      try {
+        const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+          type: "module",
+          name: `imm thread ${start.thread}`,
+        });
+        this.#workers.push(worker);
+        worker.onmessage = () => resolve();
+        worker.onerror = (event) => {
+          event.preventDefault();
+          refuse(event.message);
+        };
+        worker.postMessage(start);
+      } catch (error) {
+        refuse((error as Error).message);
+      }
     });
+  }
+}
+
+/** A memory that can grow as far as this machine has addresses for. */
+function reserveMemory(): { memory: WebAssembly.Memory; limit: number } {
+  for (let limit = ADDRESS_SPACE;; limit /= 2) {
+    try {
+      const maximum = limit / PAGE;
+      const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum, shared: true });
+      return { memory, limit };
+    } catch (error) {
+      // Shared memory cannot move: all that it may grow to is reserved at once.
+      if (!(error instanceof RangeError)) throw error;
+      if (limit <= LEAST_MEMORY) {
+        throw new DeviceError(
+          `the wasm device needs ${LEAST_MEMORY / 2 ** 20} MiB of address space, but this ` +
+            "process may not have that much; raise the limit (ulimit -v) or use --device webgpu",
+        );
+      }
+    }
   }
 }

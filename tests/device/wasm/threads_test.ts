@@ -64,3 +64,25 @@ Deno.test("a batch-invariant plan gives a sample the same bits in every batch", 
     }
   });
 });
+
+Deno.test("without Workers one thread does everything, unless more were asked for", async () => {
+  const { Worker } = globalThis;
+  globalThis.Worker = class {
+    constructor() {
+      throw new Error("no Workers today");
+    }
+  } as unknown as typeof Worker;
+  try {
+    await withDevice({}, async (device) => {
+      const several = navigator.hardwareConcurrency > 1;
+      assert.match(
+        device.description,
+        several ? /1 thread \(no more: .*no Workers today\)/ : /1 thread/,
+      );
+      assert.deepEqual(await runPlan(device, plan, inputs), await (one ??= run(1)));
+    });
+    await assert.rejects(withDevice({ threads: 2 }, () => Promise.resolve()), /no Workers today/);
+  } finally {
+    globalThis.Worker = Worker;
+  }
+});
