@@ -168,7 +168,7 @@ export class RunFolder implements AsyncDisposable {
 
   /** Gives up the lock; of a new run without anything to keep nothing stays. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#bare) await Deno.remove(join(this.path, "config.json"));
+    if (this.#bare) await Deno.remove(join(this.path, "config.json")).catch(() => {});
     this.lock.close();
     if (!this.#bare) return;
     // Only what is empty: whatever else is in these folders belongs to someone.

@@ -11,6 +11,7 @@ import { STEP_SUMS, type TrainingArenas, updateProgram } from "../../lib/train/p
 import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices.ts";
 import { goldenJson, goldenTensor, goldenTensors } from "../support/golden.ts";
+import { InterpreterDevice } from "../support/interpreter_device.ts";
 
 interface RunFixture {
   readonly optimizer: "Adam" | "AdamW" | "RAdam";
@@ -36,27 +37,32 @@ const DEFAULTS: OptimizerConfig = configOf({
 });
 
 for (const [run, settings] of Object.entries(fixture.runs)) {
-  deviceTest(`twelve steps are PyTorch's in the run ${run}`, async (device) => {
-    const update = await prepare(device, configOf(settings), false);
-    for (let step = 0; step < fixture.steps; step++) {
-      for (const name of PARAMETERS) update.gradients.write(name, ofStep(`grads.${name}`, step));
-      await update.run(step + 1);
-      for (const name of PARAMETERS) {
-        for (const [part, key] of [["parameters", ""], ["ema", "ema."]] as const) {
-          const found = await update[part].read(name);
-          const expected = ofStep(`${run}.${key}${name}`, step);
-          assertClose(found, expected, { rel: 3e-6, abs: 1e-7 }, `${part}.${name}, step ${step}`);
-        }
-      }
-    }
+  const name = `twelve steps are PyTorch's in the run ${run}`;
+  deviceTest(name, (device) => follow(device, run, settings));
+  Deno.test(`${name} [plan in float64]`, () => follow(new InterpreterDevice(), run, settings));
+}
+
+/** Takes the steps of a run and compares everything with the fixture. */
+async function follow(device: Device, run: string, settings: RunFixture): Promise<void> {
+  const update = await prepare(device, configOf(settings), false);
+  for (let step = 0; step < fixture.steps; step++) {
+    for (const name of PARAMETERS) update.gradients.write(name, ofStep(`grads.${name}`, step));
+    await update.run(step + 1);
     for (const name of PARAMETERS) {
-      for (const [part, key] of [["m", "exp_avg"], ["v", "exp_avg_sq"]] as const) {
-        const expected = goldenTensor(golden, `${run}.${key}.${name}`).data;
-        assertClose(await update[part].read(name), expected, { rel: 1e-5 }, `${part}.${name}`);
+      for (const [part, key] of [["parameters", ""], ["ema", "ema."]] as const) {
+        const found = await update[part].read(name);
+        const expected = ofStep(`${run}.${key}${name}`, step);
+        assertClose(found, expected, { rel: 3e-6, abs: 1e-7 }, `${part}.${name}, step ${step}`);
       }
     }
-    update.free();
-  });
+  }
+  for (const name of PARAMETERS) {
+    for (const [part, key] of [["m", "exp_avg"], ["v", "exp_avg_sq"]] as const) {
+      const expected = goldenTensor(golden, `${run}.${key}.${name}`).data;
+      assertClose(await update[part].read(name), expected, { rel: 1e-5 }, `${part}.${name}`);
+    }
+  }
+  update.free();
 }
 
 deviceTest(
