@@ -26,9 +26,10 @@ Deno.test("the wasm device runs from a URL, threads included", async () => {
   try {
     const from = `http://127.0.0.1:${server.addr.port}`;
     const code = `
-      import { compile } from "${from}/lib/compile/compile.ts";
-      import { WasmDevice } from "${from}/lib/device/wasm/device.ts";
-      import * as t from "${from}/lib/tensor/mod.ts";
+      const from = ${JSON.stringify(from)};
+      const { compile } = await import(from + "/lib/compile/compile.ts");
+      const { WasmDevice } = await import(from + "/lib/device/wasm/device.ts");
+      const t = await import(from + "/lib/tensor/mod.ts");
       for (const simd of ["relaxed", "plain"]) {
         const device = await WasmDevice.open({ threads: 2, simd });
         const x = t.input("x", [100_000]);
