@@ -1,0 +1,137 @@
+"""Writes torch_fixtures.ts: small files made by pickle, numpy and PyTorch.
+
+Run with numpy 2.4, PyTorch 2.15: python3 tests/format/make_torch_fixtures.py > tests/format/torch_fixtures.ts
+"""
+
+import base64, collections, io, pickle, struct, sys, types
+import numpy as np
+import torch
+
+fixtures = {}
+
+
+def saved(value, **options):
+    file = io.BytesIO()
+    torch.save(value, file, **options)
+    return file.getvalue()
+
+
+# Python's own objects in every protocol.
+plain = {
+    "none": None, "yes": True, "no": False, "int": -5, "word": 70000, "long": 2**40, "big": -(2**70),
+    "float": -0.1, "inf": float("inf"), "text": "é\n\U0001f600", "long text": "ab" * 200,
+    "bytes": b"\x00\xff", "many bytes": bytes(range(256)) * 2, "list": [1, [2, (3,)], []],
+    "tuples": ((), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)), "dict": {1: 2, "k": {"deep": [None]}},
+    "ordered": collections.OrderedDict(a=1, b=2), "set": {1, 2, 3}, "frozen": frozenset([4]),
+}
+shared = [1]
+plain["twice"] = [shared, shared]
+for protocol in range(6):
+    fixtures[f"plain{protocol}"] = pickle.dumps(plain, protocol)
+fixtures["bytearray5"] = pickle.dumps(bytearray(b"abc"), 5)
+
+# Arrays of numpy, in the forms of all protocols and of both names of its core.
+arrays = {
+    "f4": np.arange(6, dtype="<f4").reshape(2, 3) / 2, "big": np.arange(3, dtype=">i4"),
+    "fortran": np.asfortranarray(np.arange(6, dtype="<f8").reshape(2, 3)), "u1": np.arange(4, dtype="u1"),
+    "half": np.array([1.5, -2], "<f2"), "bool": np.array([True, False]), "scalar": np.float32(1.5),
+    "count": np.int64(-3), "zero-d": np.array(7, "<i2"), "objects": np.array([None, "x"], dtype=object),
+}
+for protocol in (0, 2, 4, 5):
+    fixtures[f"numpy{protocol}"] = pickle.dumps(arrays, protocol)
+# As numpy 1 wrote it: GLOBAL and STACK_GLOBAL names differ only in the module.
+fixtures["numpy1"] = fixtures["numpy2"].replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+
+
+def batch_of_cifar():
+    """A batch of the CIFAR-10 archive, as cPickle of Python 2 wrote it; two pictures of 2 x 2."""
+    short = lambda text: b"U" + bytes([len(text)]) + text
+    data = bytes(range(24)) * 64
+    return (
+        b"\x80\x02}q\x01(" + short(b"batch_label") + b"q\x02" + short(b"training batch 1 of 5") + b"q\x03"
+        + short(b"labels") + b"q\x04]q\x05(K\x06K\x09e" + short(b"data") + b"q\x06"
+        + b"cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\x00\x85U\x01b\x87Rq\x09"
+        + b"(K\x01K\x02M\x00\x03\x86cnumpy\ndtype\nq\x0aU\x02u1K\x00K\x01\x87Rq\x0b"
+        + b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T" + struct.pack("<I", len(data)) + data
+        + b"tb" + short(b"filenames") + b"q\x0c]q\x0d(" + short(b"frog_\xe9.png") + short(b"truck.png") + b"eu."
+    )
+
+
+fixtures["cifar"] = batch_of_cifar()
+
+# Files of torch.save: all element types, views of one storage, parameters.
+base = torch.arange(24, dtype=torch.float32).reshape(4, 6)
+tensors = collections.OrderedDict(
+    f32=base, transposed=base.t(), part=base[1:3, ::2], scalar=torch.tensor(2.5),
+    expanded=torch.tensor([1.0, 2.0]).expand(3, 2), empty=torch.zeros(0, 3),
+    channels_last=torch.arange(16.0).reshape(1, 2, 2, 4).to(memory_format=torch.channels_last),
+    f64=torch.tensor([0.1], dtype=torch.float64), f16=torch.tensor([1.5, -2], dtype=torch.float16),
+    bf16=torch.tensor([1.5, -2], dtype=torch.bfloat16), i64=torch.tensor([2**40]),
+    i32=torch.tensor([-7], dtype=torch.int32), i16=torch.tensor([-7], dtype=torch.int16),
+    i8=torch.tensor([-7], dtype=torch.int8), u8=torch.tensor([200], dtype=torch.uint8),
+    flag=torch.tensor([True, False]), parameter=torch.nn.Parameter(torch.tensor([3.0])),
+)
+checkpoint = {"ema": tensors, "step": 12, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}}
+fixtures["torchZip"] = saved(checkpoint)
+fixtures["torchLegacy"] = saved(checkpoint, _use_new_zipfile_serialization=False)
+fixtures["torchPickle"] = pickle.dumps(checkpoint)
+state = torch.nn.Linear(2, 1).state_dict()  # its OrderedDict has an attribute, _metadata
+state["weight"], state["bias"] = torch.tensor([[1.0, 2.0]]), torch.tensor([3.0])
+fixtures["stateDict"] = saved(state)
+
+
+# Whole modules in a pickle, as the EDM family writes them: its own classes come with their source.
+def module(name, **content):
+    made = types.ModuleType(name)
+    made.__dict__.update(content)
+    sys.modules[name] = made
+    return made
+
+
+class EasyDict(dict):
+    __module__, __qualname__ = "dnnlib.util", "EasyDict"
+
+
+def reconstruct(meta):
+    raise NotImplementedError
+
+
+reconstruct.__module__ = "torch_utils.persistence"
+reconstruct.__name__ = reconstruct.__qualname__ = "_reconstruct_persistent_obj"
+
+
+class Net(torch.nn.Module):
+    def __init__(self, width, depth=1):
+        super().__init__()
+        self._init_args, self._init_kwargs = (width,), {"depth": depth}
+        self.layers = torch.nn.ModuleList([torch.nn.Linear(width, 1, bias=False) for _ in range(depth)])
+        self.act = torch.nn.functional.silu
+        self.register_buffer("filter", torch.tensor([1.0, 3.0]))
+        self.register_buffer("cache", torch.zeros(1), persistent=False)
+        with torch.no_grad():
+            for i, layer in enumerate(self.layers):
+                layer.weight.copy_(torch.arange(width) + 10.0 * i)
+
+    def __reduce__(self):
+        state = {key: value for key, value in self.__dict__.items()}
+        meta = EasyDict(type="class", version=6, module_src="import os\nos.abort()\n", class_name="Net", state=state)
+        return reconstruct, (meta,)
+
+
+module("dnnlib")
+module("dnnlib.util", EasyDict=EasyDict)
+module("torch_utils")
+module("torch_utils.persistence", _reconstruct_persistent_obj=reconstruct)
+fixtures["edm"] = pickle.dumps({"ema": Net(3, depth=2).eval(), "loss_fn": None, "augment_pipe": None})
+
+print("// Made by make_torch_fixtures.py (numpy %s, PyTorch %s); do not edit.\n" % (np.__version__, torch.__version__))
+print("const base64 = {")
+for name, content in fixtures.items():
+    text = base64.b64encode(content).decode()
+    lines = [text[i:i + 94] for i in range(0, len(text), 94)]
+    print(f"  {name}:\n    " + " +\n    ".join(f'"{line}"' for line in lines) + ",")
+print("};\n")
+print("/** Files made by pickle, numpy and PyTorch. */")
+print("export const fixtures = Object.fromEntries(")
+print("  Object.entries(base64).map(([name, text]) => [name, Uint8Array.fromBase64(text)]),")
+print(") as Record<keyof typeof base64, Uint8Array>;")
