@@ -2,16 +2,11 @@
 
 import { dirname } from "jsr:@std/path@^1";
 import { GateError, UsageError } from "../lib/errors.ts";
-import {
-  checkedMetrics,
-  computeReference,
-  evaluate,
-  type EvaluationProgress,
-  type MadeReference,
-  type Metric,
-} from "../lib/eval/evaluate.ts";
+import { evaluate } from "../lib/eval/evaluate.ts";
 import type { FeatureExtractor } from "../lib/eval/extractor.ts";
-import { writeReference } from "../lib/eval/references.ts";
+import { checkedMetrics, type Metric } from "../lib/eval/metrics.ts";
+import { referenceFormat, writeReference } from "../lib/eval/reference_files.ts";
+import type { MadeReference } from "../lib/eval/references.ts";
 import {
   checkThresholds,
   gateFailures,
@@ -22,50 +17,34 @@ import {
   type Threshold,
 } from "../lib/eval/report.ts";
 import {
+  isStatistics,
+  openCache,
   openExtractor,
   openGenerated,
-  openImages,
-  openReference,
+  openSide,
   type Side,
   type StatisticsSide,
 } from "./eval_inputs.ts";
+import {
+  checkGeneration,
+  generationOptions,
+  inputOptions,
+  seedsOf,
+  withProgress,
+} from "./eval_options.ts";
 import { interruptible } from "./interrupt.ts";
-import { choice, flag, flagName, integer, type Parsed, text } from "./options.ts";
-import type { Progress } from "./progress.ts";
-import { samplingOptions } from "./sampling.ts";
+import { flag, type Parsed, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 import { defineVerb } from "./verb.ts";
 
-/** Images of a model when nobody says how many. */
-const NUMBER = 1000;
-
-/** Options that say how a model makes images. */
-const generation = {
-  checkpoint: text({
-    help: "evaluate a model: its file, or the folder of a training run",
-    value: "RUN|FILE",
-  }),
-  num: integer({ help: `images that the model makes (default ${NUMBER})`, min: 2, max: 2 ** 24 }),
-  seed: integer({ help: "seed of the first image, the others follow (default 0)", min: 0 }),
-  ...samplingOptions,
-  batch: integer({ help: "images made at a time; does not change them", default: 64, min: 1 }),
-  device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
-};
-
 const options = {
   reference: text({
-    help: "real images (digits, a folder, .zip, .npz or IDX file), or statistics of them (.npz)",
-    value: "DATA|FILE.npz",
-  }),
-  extractor: text({
-    help: "features to compare in: pixels, digits (a classifier), or a network (default: what " +
-      "made the statistics; digits for the digits; pixels up to 16 x 16)",
-    value: "pixels|digits|FILE.onnx",
+    help: "real images (digits, a folder, .zip, .npz, IDX or CIFAR-10 file), or statistics of them",
+    value: "DATA|STATISTICS",
   }),
   metrics: text({
-    help:
-      "of fd, kd, is, pr, dc, nn, class (default fd, and with pixels or digits the accuracies " +
-      "nn and class where there are labels)",
+    help: "of fd, sfid, kd, is, pr, dc, nn, class (default fd, and with pixels or digits the " +
+      "accuracies nn and class where there are labels)",
     value: "LIST",
   }),
   failIf: text({
@@ -73,7 +52,7 @@ const options = {
     value: "BOUND",
     repeat: true,
   }),
-  baseline: flag({
+  halves: flag({
     help: "compare half of the real images with the other half, too",
     default: true,
   }),
@@ -82,7 +61,8 @@ const options = {
     value: "FILE.npz",
   }),
   force: flag({ help: "compare with statistics that another extractor made" }),
-  ...generation,
+  ...inputOptions,
+  ...generationOptions,
 };
 
 type Args = Parsed<typeof options>;
@@ -93,7 +73,8 @@ export const verb = defineVerb({
   summary: "compare generated with real images",
   usage: "imm eval SAMPLES --reference DATA [options]\n" +
     "       imm eval --checkpoint RUN|FILE --reference DATA [options]\n" +
-    "       imm eval --reference DATA --save-stats FILE.npz",
+    "       imm eval stats DATA --out FILE.npz    (see imm eval stats --help)\n" +
+    "       imm eval merge PART... --out FILE.npz (see imm eval merge --help)",
   examples: [
     {
       command: "imm eval --checkpoint runs/digits --steps 1 --reference digits",
@@ -110,7 +91,7 @@ export const verb = defineVerb({
   ],
   positionals: {
     value: "SAMPLES",
-    help: "a folder, .zip, .npz or IDX file of images, or digits",
+    help: "images as for --reference, or statistics of them",
     max: 1,
   },
   options,
@@ -121,33 +102,30 @@ export const verb = defineVerb({
     const metrics = args.metrics === undefined
       ? null
       : checkedMetrics(args.metrics.split(",").map((name) => name.trim()));
-    if (args.saveStats !== undefined) await checkFolder(args.saveStats);
+    if (args.saveStats !== undefined) {
+      referenceFormat(args.saveStats);
+      await checkFolder(args.saveStats);
+    }
 
     await interruptible(terminal, async (signal) => {
-      const reference = args.reference === undefined ? null : await openReference(args.reference);
-      await using _reference = reference && "images" in reference ? reference : null;
-      if (args.saveStats !== undefined && (!reference || !("images" in reference))) {
+      await using reference = args.reference === undefined
+        ? null
+        : await openSide(args.reference, { skipCorrupt: args.skipCorrupt });
+      if (args.saveStats !== undefined && isStatistics(reference)) {
         throw new UsageError(
           "--save-stats needs the images of the reference, but --reference holds statistics.",
         );
       }
-      if (samples === undefined && args.checkpoint === undefined) {
-        return await saveStatistics(args, reference as Side, terminal, signal);
-      }
       await using fake = samples !== undefined
-        ? await openImages(samples)
-        : await openGenerated(args.checkpoint!, {
-          ...args,
-          seeds: seedsOf(args),
-          signal,
-        });
+        ? await openSide(samples, args)
+        : await openGenerated(args.checkpoint!, { ...args, seeds: seedsOf(args), signal });
       await compare(args, { fake, reference, metrics, thresholds }, terminal, signal);
-    }, "Stopped; nothing was written.");
+    }, "Stopped; features that were extracted are kept in the cache.");
   },
 });
 
 interface Comparison {
-  readonly fake: Side;
+  readonly fake: Side | StatisticsSide;
   readonly reference: Side | StatisticsSide | null;
   /** Null: those that fit. */
   readonly metrics: readonly Metric[] | null;
@@ -160,26 +138,27 @@ async function compare(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const real = reference && "images" in reference ? reference : null;
-  if (real) checkSizes(fake, real);
-  await using extractor = await openExtractor(args.extractor, reference, fake.shape);
+  const sides = reference ? [fake, reference] : [fake];
+  await using extractor = await openExtractor(args.extractor, sides);
   const metrics = checkedMetrics([
     ...asked ?? fittingMetrics(fake, reference, extractor),
     ...thresholds.flatMap(({ metric }) => metricOf(metric) ?? []),
   ]);
-  checkLabels(metrics, fake, real);
+  const [fakeImages, realImages] = [fake, reference].map(imagesOf);
+  if (fakeImages && realImages) checkSizes(fakeImages, realImages);
+  checkLabels(metrics, fakeImages, realImages);
 
   let made: MadeReference | undefined;
   const evaluation = await withProgress(terminal, (progress) =>
     evaluate({
-      samples: fake.images,
-      reference: reference
-        ? "images" in reference ? reference.images : reference.statistics
-        : undefined,
+      samples: isStatistics(fake) ? fake.statistics : fake.images,
+      reference: isStatistics(reference) ? reference.statistics : reference?.images,
+      referenceImages: isStatistics(reference) ? reference.some?.images : undefined,
       extractor,
       metrics,
-      baseline: args.baseline,
+      halves: args.halves,
       force: args.force,
+      cache: openCache(args.cache, extractor),
       onReference: args.saveStats === undefined ? undefined : (statistics) => made = statistics,
       progress,
       signal,
@@ -194,26 +173,9 @@ async function compare(
   if (gate && !gate.passed) throw new GateError(`${gateFailures(gate).join("; ")}.`);
 }
 
-/** `--save-stats` without anything to compare. */
-async function saveStatistics(
-  args: Args,
-  reference: Side,
-  terminal: Terminal,
-  signal: AbortSignal,
-): Promise<void> {
-  await using extractor = await openExtractor(args.extractor, reference, reference.shape);
-  const made = await withProgress(
-    terminal,
-    (progress) => computeReference(reference.images, extractor, { progress, signal }),
-  );
-  const path = args.saveStats!;
-  await writeReference(path, made, made.provenance);
-  terminal.result(
-    { path, ...made.provenance, inputs: { reference: reference.origin() } },
-    () =>
-      `statistics of ${made.provenance.count} images in the ${made.dimension} features of ` +
-      `${extractor.id}: ${path}`,
-  );
+/** The images of a side, where there are some. */
+function imagesOf(side: Side | StatisticsSide | null): Side | null {
+  return isStatistics(side) ? side.some ?? null : side;
 }
 
 /** What can be said of the arguments before any file is opened. */
@@ -224,29 +186,18 @@ function checkUsage(args: Args, samples: string | undefined): void {
       `imm eval takes either SAMPLES or --checkpoint, but got ${samples} and ${args.checkpoint}.`,
     );
   }
-  if (given === 0 && args.saveStats === undefined) {
+  if (given === 0) {
     throw new UsageError(
       'imm eval needs SAMPLES or --checkpoint RUN|FILE to evaluate; see "imm eval --help".',
     );
   }
-  if (args.reference === undefined && (given === 0 || args.saveStats || !args.metrics)) {
+  if (args.reference === undefined && (args.saveStats || !args.metrics)) {
     throw new UsageError(
       "imm eval needs --reference DATA, the real images or their statistics; for example " +
         "--reference digits.",
     );
   }
-  if (args.checkpoint !== undefined) return;
-  for (const [name, { spec }] of Object.entries(generation)) {
-    if (args[name as keyof typeof generation] !== spec.default) {
-      throw new UsageError(
-        `${flagName(name)} says how a model makes images; give the model with --checkpoint.`,
-      );
-    }
-  }
-}
-
-function seedsOf({ num = NUMBER, seed = 0 }: Args): number[] {
-  return Array.from({ length: num }, (_, i) => seed + i);
+  checkGeneration(args);
 }
 
 /** Features take long; where they are to be written should exist before. */
@@ -268,7 +219,8 @@ function checkSizes(fake: Side, real: Side): void {
   );
 }
 
-function checkLabels(metrics: readonly Metric[], fake: Side, real: Side | null): void {
+function checkLabels(metrics: readonly Metric[], fake: Side | null, real: Side | null): void {
+  if (fake === null) return; // refused by the evaluation itself
   for (const metric of metrics) {
     if (metric !== "nn" && metric !== "class") continue;
     const without = [fake, ...(metric === "nn" && real ? [real] : [])]
@@ -283,35 +235,14 @@ function checkLabels(metrics: readonly Metric[], fake: Side, real: Side | null):
 
 /** The distance; with cheap features also what labels make possible. */
 function fittingMetrics(
-  fake: Side,
+  fake: Side | StatisticsSide,
   reference: Side | StatisticsSide | null,
   extractor: FeatureExtractor,
 ): Metric[] {
-  const real = reference && "images" in reference ? reference : null;
   const metrics: Metric[] = ["fd"];
-  if (extractor.id !== "digit-classifier" && !extractor.id.startsWith("pixels-")) return metrics;
-  if (fake.classes > 0 && real?.classes === fake.classes) metrics.push("nn");
-  if (fake.classes > 0 && extractor.classes === fake.classes) metrics.push("class");
+  const quick = extractor.id === "digit-classifier" || extractor.id.startsWith("pixels-");
+  if (!quick || isStatistics(fake) || fake.classes === 0) return metrics;
+  if (!isStatistics(reference) && reference?.classes === fake.classes) metrics.push("nn");
+  if (extractor.classes === fake.classes) metrics.push("class");
   return metrics;
-}
-
-/** Shows how far the reading of each set is, then the metrics. */
-async function withProgress<Value>(
-  terminal: Terminal,
-  work: (update: (progress: EvaluationProgress) => void) => Promise<Value>,
-): Promise<Value> {
-  let part: EvaluationProgress["part"] | undefined;
-  let shown: Progress | undefined;
-  try {
-    return await work(({ part: current, done, total = 0 }) => {
-      if (current !== part || !shown) {
-        shown?.finish();
-        part = current;
-        shown = terminal.progress(part, total, part === "metrics" ? "metrics" : "images");
-      }
-      shown.update(done);
-    });
-  } finally {
-    shown?.finish();
-  }
 }

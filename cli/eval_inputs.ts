@@ -6,16 +6,19 @@
  */
 
 import { createHash } from "node:crypto";
-import { ContentHasher } from "../lib/data/dataset.ts";
+import { join } from "jsr:@std/path@^1";
+import { ContentHasher, type Dataset } from "../lib/data/dataset.ts";
 import { openDataset } from "../lib/data/open.ts";
 import { type DeviceName, openDevice } from "../lib/device/open.ts";
-import { UsageError } from "../lib/errors.ts";
+import { FormatError, InternalError, UsageError } from "../lib/errors.ts";
 import { openDigitClassifier } from "../lib/eval/digit_classifier.ts";
 import type { FeatureExtractor } from "../lib/eval/extractor.ts";
+import { CHUNK, FeatureCache } from "../lib/eval/feature_cache.ts";
 import { OnnxExtractor } from "../lib/eval/features.ts";
-import { datasetImages, type ImageSource, memoryImages } from "../lib/eval/images.ts";
+import { datasetImages, edmSubset, imageRange, type ImageSource } from "../lib/eval/images.ts";
 import { PixelExtractor } from "../lib/eval/pixels.ts";
-import { readReference, type Reference } from "../lib/eval/references.ts";
+import { holdsStatistics, readReference } from "../lib/eval/reference_files.ts";
+import type { Reference, Shard } from "../lib/eval/references.ts";
 import { NpzFile } from "../lib/format/npz.ts";
 import { openFileSource } from "../lib/format/source.ts";
 import { findModel, loadModel } from "../lib/models/model_file.ts";
@@ -24,6 +27,8 @@ import { Generator } from "../lib/sample/generator.ts";
 import { arePictures } from "../lib/sample/output.ts";
 import { didYouMean } from "../lib/suggest.ts";
 import { formatRanges } from "../lib/units.ts";
+import { userCacheFolder } from "../lib/user_cache.ts";
+import { VERSION } from "../lib/version.ts";
 import { planSampling, type SamplingArgs } from "./sampling.ts";
 
 /** One of the two sets of images. */
@@ -35,40 +40,74 @@ export interface Side extends AsyncDisposable {
   readonly classes: number;
   /** What it takes to get the same images again; complete once they have been read. */
   origin(): Record<string, unknown>;
+  /** Frees files and devices. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** A reference of which only mean and covariance are known. */
-export interface StatisticsSide {
+/** A set of which only mean and covariance are known, and perhaps some images. */
+export interface StatisticsSide extends AsyncDisposable {
   readonly statistics: Reference;
+  /** Images in the same file. */
+  readonly some?: Side;
   origin(): Record<string, unknown>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
+
+/** Whether all that is known of a side is statistics. */
+export function isStatistics(side: Side | StatisticsSide | null): side is StatisticsSide {
+  return side !== null && "statistics" in side;
+}
+
+/** Which images of a data set, and what to do with unreadable ones. */
+export interface ImagesArgs {
+  /** Number of images, chosen as EDM's tools choose them; default all. */
+  readonly num?: number;
+  /** Of the choice. */
+  readonly seed?: number;
+  readonly shard?: Shard;
+  /** Leave unreadable images out instead of failing. */
+  readonly skipCorrupt?: boolean;
+}
+
+/** Unreadable images that a message names. */
+const NAMED = 5;
 
 /** Images of a data set, hashed while they are read. */
-export async function openImages(spec: string): Promise<Side> {
-  const dataset = await openDataset(spec);
+export async function openImages(spec: string, args: ImagesArgs = {}): Promise<Side> {
+  const corrupt: FormatError[] = [];
+  const dataset = await openDataset(spec, {
+    rgb: "auto",
+    onCorrupt: (error) => corrupt.push(error),
+  });
   try {
-    const source = datasetImages(dataset);
-    let sha256: string | null = null;
-    const images: ImageSource = {
-      ...source,
-      async *batches(size) {
-        const hasher = new ContentHasher(dataset);
-        const labels = new Int32Array(dataset.length);
-        let done = 0;
-        for await (const batch of source.batches(size)) {
-          hasher.addImages(batch.data as Uint8Array);
-          if (batch.labels) labels.set(batch.labels, done);
-          done += batch.count;
-          yield batch;
-        }
-        sha256 = hasher.finish(labels);
-      },
+    const { num, seed = 0, shard, skipCorrupt } = args;
+    if (num !== undefined && num > dataset.length) {
+      throw new UsageError(
+        `--num asks for ${num} images, but ${spec} has ${dataset.length}; ask for fewer.`,
+      );
+    }
+    const indices = num !== undefined && num < dataset.length
+      ? edmSubset(dataset.length, num, seed)
+      : undefined;
+    if (corrupt.length > 0 && !skipCorrupt) throw corruptError(dataset, 0, corrupt);
+    const onCorrupt = (index: number, error: FormatError) => {
+      if (!skipCorrupt) throw corruptError(dataset, index + 1, [...corrupt, error]);
+      corrupt.push(error);
     };
+    const whole = datasetImages(dataset, { indices, onCorrupt });
+    const part = shard ? shardOf(whole, shard) : whole;
+    const hashed = hashedImages(part, dataset);
     return {
-      images,
+      images: hashed.images,
       shape: dataset.imageShape,
       classes: dataset.labelCount,
-      origin: () => ({ kind: "images", sha256 }),
+      origin: () => ({
+        kind: "images",
+        sha256: hashed.sha256(),
+        ...(indices ? { subset: { count: num, seed } } : {}),
+        ...(shard ? { shard } : {}),
+        ...(corrupt.length > 0 ? { corrupt: corrupt.map(({ message }) => message) } : {}),
+      }),
       [Symbol.asyncDispose]: () => Promise.resolve(dataset.close()),
     };
   } catch (error) {
@@ -77,11 +116,72 @@ export async function openImages(spec: string): Promise<Side> {
   }
 }
 
+/** The same images, hashed as `Dataset.contentHash` does when they are read in order. */
+function hashedImages(
+  source: ImageSource,
+  { imageShape, labelCount }: Dataset,
+): { images: ImageSource; sha256: () => string | null } {
+  const hasher = new ContentHasher({ length: source.count, imageShape, labelCount });
+  const labels: Int32Array[] = [];
+  let next = 0;
+  let sha256: string | null = null;
+  const images: ImageSource = {
+    ...source,
+    async read(first, count) {
+      const batch = await source.read(first, count);
+      if (first !== next || sha256 !== null) return batch; // looked up, not walked through
+      hasher.addImages(batch.data as Uint8Array);
+      if (batch.labels) labels.push(batch.labels);
+      next += count;
+      if (next === source.count) {
+        sha256 = hasher.finish(Int32Array.from(labels.flatMap((part) => [...part])));
+      }
+      return batch;
+    },
+  };
+  return { images, sha256: () => sha256 };
+}
+
+/** Reads the images from `next` on, too, so that the message can name and count all of them. */
+function corruptError(dataset: Dataset, next: number, found: readonly FormatError[]): FormatError {
+  const all = [...found];
+  for (let i = next; i < dataset.length; i++) {
+    try {
+      dataset.image(i);
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      all.push(error);
+    }
+  }
+  const named = all.slice(0, NAMED).map(({ message }) => message.replace(/\.$/, ""));
+  const more = all.length > NAMED ? `; and ${all.length - NAMED} more` : "";
+  return new FormatError(
+    `${dataset.name} has ${all.length} ${all.length === 1 ? "image" : "images"} that cannot be ` +
+      `read (${named.join("; ")}${more}); mend or remove ${all.length === 1 ? "it" : "them"}, or ` +
+      `go on without with --skip-corrupt.`,
+  );
+}
+
+/** One of `of` parts of about the same size, cut where the cache of features cuts. */
+function shardOf(source: ImageSource, { index, of }: Shard): ImageSource {
+  const chunks = Math.ceil(source.count / CHUNK);
+  const cut = (i: number) => Math.min(source.count, CHUNK * Math.floor(i * chunks / of));
+  const [begin, end] = [cut(index - 1), cut(index)];
+  if (begin === end) {
+    throw new UsageError(
+      `--shard ${index}/${of} is empty: ${source.name} has ${source.count} images, which are ` +
+        `divided in runs of ${CHUNK}; use fewer shards.`,
+    );
+  }
+  return imageRange(source, begin, end);
+}
+
 /** How many images of a model, and how to sample them. */
 export interface GenerationArgs extends SamplingArgs {
   readonly seeds: readonly number[];
   readonly batch: number;
   readonly device: DeviceName;
+  readonly shard?: Shard;
   readonly signal?: AbortSignal;
 }
 
@@ -111,18 +211,40 @@ export async function openGenerated(checkpoint: string, args: GenerationArgs): P
     const generator = await Generator.create(device, model, { batch, source: file });
     const { steps, times, guidance } = plan;
     const name = `${checkpoint} in ${steps.length} ${steps.length === 1 ? "step" : "steps"}`;
-    const images: ImageSource = {
+    const how = {
+      sampler: args.sampler,
+      schedule: args.schedule,
+      steps: steps.length,
+      times,
+      guidance,
+      classes: plan.classes,
+      device: { kind: device.kind, description: device.description },
+    };
+    const whole: ImageSource = {
       name,
       count: seeds.length,
-      async *batches(size) {
-        const made = generator.batches({ seeds, labels: plan.labels, steps, guidance, signal });
-        for await (const { first, count, samples } of made) {
-          const part = { count, height, width, channels, data: samples };
-          const own = labels?.subarray(first, first + count);
-          yield* memoryImages(name, { ...part, labels: own }).batches(size);
-        }
+      batch,
+      async read(first, count) {
+        const range = <T>(all: readonly T[]) => all.slice(first, first + count);
+        const data = await generator.generate({
+          seeds: range(seeds),
+          labels: range(plan.labels),
+          steps,
+          guidance,
+          signal,
+        });
+        const own = labels?.subarray(first, first + count);
+        return { count, height, width, channels, data, labels: own };
+      },
+      identify(first, count) {
+        const [own, classes] = [seeds, plan.labels].map((all) => all.slice(first, first + count));
+        return {
+          fingerprint: JSON.stringify(["imm", VERSION, sha256, how, own, classes]),
+          labels: labels?.subarray(first, first + count),
+        };
       },
     };
+    const images = args.shard ? shardOf(whole, args.shard) : whole;
     return {
       images,
       shape: [height, width, channels],
@@ -131,14 +253,9 @@ export async function openGenerated(checkpoint: string, args: GenerationArgs): P
         kind: "model",
         file,
         sha256,
-        sampler: args.sampler,
-        schedule: args.schedule,
-        steps: steps.length,
-        times,
-        guidance,
-        classes: plan.classes,
+        ...how,
         seeds: formatRanges(seeds),
-        device: { kind: device.kind, description: device.description },
+        ...(args.shard ? { shard: args.shard } : {}),
       }),
       [Symbol.asyncDispose]: () => {
         generator.free();
@@ -153,18 +270,27 @@ export async function openGenerated(checkpoint: string, args: GenerationArgs): P
 }
 
 /** Statistics if the file holds some, else images. */
-export async function openReference(spec: string): Promise<Side | StatisticsSide> {
-  if (!await holdsStatistics(spec)) return await openImages(spec);
+export async function openSide(
+  spec: string,
+  args: ImagesArgs = {},
+): Promise<Side | StatisticsSide> {
+  if (!await holdsStatistics(spec)) return await openImages(spec, args);
   const statistics = await readReference(spec);
   const { mean, covariance } = statistics;
   const sha256 = createHash("sha256").update(mean).update(covariance).digest("hex");
-  return { statistics, origin: () => ({ kind: "statistics", sha256 }) };
+  const some = await holdsImages(spec) ? await openImages(spec, args) : undefined;
+  return {
+    statistics,
+    some,
+    origin: () => ({ kind: "statistics", sha256 }),
+    [Symbol.asyncDispose]: async () => await some?.[Symbol.asyncDispose](),
+  };
 }
 
-async function holdsStatistics(spec: string): Promise<boolean> {
+async function holdsImages(spec: string): Promise<boolean> {
   if (!spec.toLowerCase().endsWith(".npz")) return false;
   using file = await NpzFile.open(spec);
-  return ["mu", "ref_mu"].some((name) => file.names.includes(name));
+  return file.names.includes("arr_0");
 }
 
 /** SHA-256 of a file of any size, in hex. */
@@ -182,17 +308,18 @@ async function fileHash(path: string): Promise<string> {
 const LARGEST_PIXELS = 16;
 
 /**
- * The extractor that `--extractor` names, or the one that fits the reference.
+ * The extractor that `--extractor` names, or the one that fits what is compared.
  *
- * @param shape of the images to compare
  * @throws {UsageError} when there is no obvious one, or no such one
  */
 export async function openExtractor(
   name: string | undefined,
-  reference: Side | StatisticsSide | null,
-  [height, width, channels]: Side["shape"],
+  sides: readonly (Side | StatisticsSide)[],
 ): Promise<FeatureExtractor> {
-  const chosen = name ?? fittingExtractor(reference, height, width);
+  const images = sides.find((side) => !isStatistics(side)) as Side | undefined;
+  if (!images) return recordedExtractor(sides.filter(isStatistics));
+  const [height, width, channels] = images.shape;
+  const chosen = name ?? fittingExtractor(sides, height, width);
   if (chosen === "pixels") return await PixelExtractor.create({ height, width, channels });
   if (chosen === "digits") return await openDigitClassifier();
   if (chosen.toLowerCase().endsWith(".onnx")) return await OnnxExtractor.load(chosen);
@@ -203,13 +330,35 @@ export async function openExtractor(
   );
 }
 
+/** What made statistics, as far as they say; where only statistics are compared nothing is run. */
+function recordedExtractor(sides: readonly StatisticsSide[]): FeatureExtractor {
+  const recorded = sides.find(({ statistics }) => statistics.provenance);
+  const { id, hash, details } = recorded?.statistics.provenance?.extractor ??
+    { id: "unknown", hash: "unknown", details: undefined };
+  return {
+    id,
+    hash,
+    details,
+    dimension: sides[0].statistics.dimension,
+    taps: Object.fromEntries(
+      Object.entries(sides[0].statistics.taps ?? {}).map((
+        [tap, { dimension }],
+      ) => [tap, dimension]),
+    ),
+    batch: 1,
+    extract: () => Promise.reject(new InternalError("statistics have no images to extract from")),
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
 function fittingExtractor(
-  reference: Side | StatisticsSide | null,
+  sides: readonly (Side | StatisticsSide)[],
   height: number,
   width: number,
 ): string {
-  if (reference && "statistics" in reference) {
-    const { name, provenance } = reference.statistics;
+  const statistics = sides.find(isStatistics)?.statistics;
+  if (statistics) {
+    const { name, provenance } = statistics;
     const made = provenance?.extractor.id;
     if (made === "digit-classifier") return "digits";
     if (made?.startsWith("pixels-")) return "pixels";
@@ -219,10 +368,31 @@ function fittingExtractor(
         : `${name} was made by the extractor ${made}; give it with --extractor FILE.onnx.`,
     );
   }
-  if (reference?.images.name === "digits") return "digits";
+  const last = sides.at(-1);
+  if (last && !isStatistics(last) && last.images.name === "digits") return "digits";
   if (height <= LARGEST_PIXELS && width <= LARGEST_PIXELS) return "pixels";
   throw new UsageError(
     `Images of ${height}x${width} pixels need a network to extract features: give one with ` +
       `--extractor FILE.onnx (or --extractor pixels to compare the bare pixels).`,
   );
+}
+
+/** Whether an extractor is so quick that keeping its features would take longer. */
+export function isQuick({ id }: Pick<FeatureExtractor, "id">): boolean {
+  return id === "digit-classifier" || id.startsWith("pixels-") || id === "unknown";
+}
+
+/**
+ * Where features are kept: in the folder that was asked for, or with the user's other caches.
+ *
+ * @param cache `--cache`: a folder, or `none`
+ */
+export function openCache(
+  cache: string | undefined,
+  extractor: FeatureExtractor,
+): FeatureCache | undefined {
+  if (cache === "none") return undefined;
+  if (cache !== undefined) return new FeatureCache(cache);
+  if (isQuick(extractor)) return undefined;
+  return new FeatureCache(join(userCacheFolder(), "features"));
 }

@@ -10,7 +10,7 @@ import { VERSION } from "../lib/version.ts";
 import { programHelp, verbHelp } from "./help.ts";
 import { Terminal, type TerminalOptions } from "./terminal.ts";
 import { parseVerb } from "./verb.ts";
-import { type VerbEntry, verbs as allVerbs } from "./verbs.ts";
+import { findVerb, type VerbEntry, verbs as allVerbs } from "./verbs.ts";
 
 type Streams = Pick<TerminalOptions, "stdout" | "stderr">;
 
@@ -38,12 +38,12 @@ async function dispatch(
   verbs: readonly VerbEntry[],
 ): Promise<number> {
   const terminal = new Terminal(streams);
-  const [first, ...rest] = args;
+  const [first] = args;
   if (first === "--version" || first === "-V") {
     terminal.result(VERSION, `imm ${VERSION}`);
     return 0;
   }
-  if (first === "--help" || first === "-h" || (first === "help" && rest.length === 0)) {
+  if (first === "--help" || first === "-h" || (first === "help" && args.length === 1)) {
     terminal.result(undefined, programHelp(verbs));
     return 0;
   }
@@ -52,9 +52,10 @@ async function dispatch(
     return 2;
   }
 
-  const name = first === "help" ? rest[0] : first;
-  const entry = verbs.find((verb) => verb.name === name);
-  if (entry === undefined) {
+  const words = first === "help" ? args.slice(1) : args;
+  const found = findVerb(words, verbs);
+  if (found === null) {
+    const [name] = words;
     const names = verbs.map((verb) => verb.name);
     const hint = didYouMean(name, names) || `; the verbs are ${names.join(", ")}.`;
     throw new UsageError(
@@ -63,6 +64,7 @@ async function dispatch(
         : `imm has no verb "${name}"${hint}`,
     );
   }
+  const { entry, rest } = found;
   const verb = await entry.load();
   // Asked for help, the other options need not be right.
   const beforeRest = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;

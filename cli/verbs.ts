@@ -38,8 +38,34 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./eval.ts")).verb,
   },
   {
+    name: "eval stats",
+    summary: "statistics of a set of images, to compare with another time",
+    load: async () => (await import("./eval_stats.ts")).verb,
+  },
+  {
+    name: "eval merge",
+    summary: "put the statistics of parts of a set together",
+    load: async () => (await import("./eval_merge.ts")).verb,
+  },
+  {
     name: "doctor",
     summary: "show the devices, test them, and say what to do when none works",
     load: async () => (await import("./doctor.ts")).verb,
   },
 ];
+
+/**
+ * The verb that a command line begins with, and the arguments after it. A verb of two words comes
+ * before one of the first word alone: `eval stats` is no evaluation of a folder called `stats`.
+ */
+export function findVerb<Entry extends { readonly name: string }>(
+  args: readonly string[],
+  entries: readonly Entry[],
+): { entry: Entry; rest: string[] } | null {
+  for (const words of [2, 1]) {
+    const name = args.slice(0, words).join(" ");
+    const entry = args.length >= words && entries.find((entry) => entry.name === name);
+    if (entry) return { entry, rest: args.slice(words) };
+  }
+  return null;
+}

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { dirname, fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@^1";
 import { parseVerb } from "../cli/verb.ts";
-import { verbs } from "../cli/verbs.ts";
+import { findVerb, verbs } from "../cli/verbs.ts";
 import config from "../deno.json" with { type: "json" };
 import offline from "../offline/import_map.json" with { type: "json" };
 import { withTempFolder } from "./support/files.ts";
@@ -144,7 +144,8 @@ async function checked(where: string, command: Command): Promise<void> {
 }
 
 /** Parses the arguments of `./imm` with the verb's own table; nothing is run. */
-async function checkImm([name, ...args]: Command): Promise<void> {
+async function checkImm(command: Command): Promise<void> {
+  const [name, ...args] = command;
   switch (name) {
     case "--help":
     case "--version":
@@ -155,9 +156,10 @@ async function checkImm([name, ...args]: Command): Promise<void> {
     case "deno":
       return await checkDeno(args);
   }
-  const entry = verbs.find((verb) => verb.name === name);
-  assert.ok(entry, `there is no verb ${name}`);
-  if (!args.includes("--help")) parseVerb(await entry.load(), args);
+  const found = findVerb(command, verbs);
+  assert.ok(found, `there is no verb ${name}`);
+  const { entry, rest } = found;
+  if (!args.includes("--help")) parseVerb(await entry.load(), rest);
 }
 
 /** Files, tasks and subcommands exist; what follows the program is for the program. */

@@ -17,8 +17,16 @@ import type { FileTree } from "./file_tree.ts";
 
 /** How a folder is opened. */
 export interface FolderOptions {
-  /** Turns every picture into RGB: grey is repeated, transparency dropped. */
-  readonly rgb?: boolean;
+  /**
+   * Turns every picture into RGB: grey is repeated, transparency dropped. With `"auto"` only where
+   * not all of them are grey, so that colour and grey ones may lie side by side.
+   */
+  readonly rgb?: boolean | "auto";
+  /**
+   * Is told of a picture whose header cannot be read, which is then left out; without it the first
+   * one is an error.
+   */
+  readonly onCorrupt?: (error: FormatError) => void;
   /** Called now and then while the headers of all pictures are checked. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -42,18 +50,18 @@ export async function openFolderDataset(
   options: FolderOptions = {},
 ): Promise<Dataset> {
   try {
-    const paths = tree.paths.filter((path) =>
+    const all = tree.paths.filter((path) =>
       IMAGE_EXTENSIONS.some((extension) => path.toLowerCase().endsWith(extension))
     );
-    if (paths.length === 0) {
+    if (all.length === 0) {
       throw new FormatError(
         `${tree.name} has no pictures: expected files that end in ${IMAGE_EXTENSIONS.join(", ")}.`,
       );
     }
-    if (paths.some((path) => !path.toLowerCase().endsWith(".png"))) await loadJpegDecoder();
-    const shape = await checkShapes(tree, paths, options);
+    if (all.some((path) => !path.toLowerCase().endsWith(".png"))) await loadJpegDecoder();
+    const { paths, shape, rgb } = await checkShapes(tree, all, options);
     const labels = readLabels(tree, paths);
-    return new FolderDataset(tree, paths, shape, labels, options.rgb ?? false);
+    return new FolderDataset(tree, paths, shape, labels, rgb);
   } catch (error) {
     tree.close();
     throw error;
@@ -112,43 +120,52 @@ class FolderDataset extends BaseDataset {
   }
 }
 
-/** The shape that all pictures share, once `rgb` has been applied. */
+/** The pictures that can be read, and the shape that they share once `rgb` has been applied. */
 async function checkShapes(
   tree: FileTree,
-  paths: readonly string[],
-  { rgb = false, onProgress }: FolderOptions,
-): Promise<ImageShape> {
-  const first = probe(tree, paths[0], rgb);
-  for (const [i, path] of paths.entries()) {
-    const shape = probe(tree, path, rgb);
-    if (
-      shape.width !== first.width || shape.height !== first.height ||
-      shape.channels !== first.channels
-    ) {
-      throw new FormatError(
-        `${tree.describe(path)} is ${describe(shape)}, but ${paths[0]} is ${describe(first)}; ` +
-          `all pictures of a data set must be alike.`,
-      );
+  all: readonly string[],
+  { rgb = false, onCorrupt, onProgress }: FolderOptions,
+): Promise<{ paths: string[]; shape: ImageShape; rgb: boolean }> {
+  const paths: string[] = [];
+  const shapes: ImageShape[] = [];
+  for (const [i, path] of all.entries()) {
+    try {
+      shapes.push(probe(tree, path));
+      paths.push(path);
+    } catch (error) {
+      if (!(error instanceof FormatError && onCorrupt)) throw error;
+      onCorrupt(error);
     }
     if (i % 1000 === 999) { // so that a progress bar can be drawn and Ctrl-C is heard
-      onProgress?.(i + 1, paths.length);
+      onProgress?.(i + 1, all.length);
       await new Promise((resolve) => setTimeout(resolve));
     }
   }
-  return first;
+  if (paths.length === 0) throw new FormatError(`${tree.name} has no picture that can be read.`);
+  const toRgb = rgb === "auto" ? shapes.some(({ channels }) => channels > 1) : rgb;
+  const seen = toRgb ? shapes.map((shape) => ({ ...shape, channels: 3 })) : shapes;
+  const [first] = seen;
+  const odd = seen.findIndex(({ width, height, channels }) =>
+    width !== first.width || height !== first.height || channels !== first.channels
+  );
+  if (odd >= 0) {
+    throw new FormatError(
+      `${tree.describe(paths[odd])} is ${describe(seen[odd])}, but ${paths[0]} is ` +
+        `${describe(first)}; all pictures of a data set must be alike.`,
+    );
+  }
+  return { paths, shape: first, rgb: toRgb };
 }
 
-function probe(tree: FileTree, path: string, rgb: boolean): ImageShape {
+function probe(tree: FileTree, path: string): ImageShape {
   const name = tree.describe(path);
-  let shape: ImageShape;
   const start = tree.readSync(path, HEADER_BYTES);
   try {
-    shape = probeImage(start, name);
+    return probeImage(start, name);
   } catch (error) {
     if (start.length < HEADER_BYTES) throw error;
-    shape = probeImage(tree.readSync(path), name); // a JPEG with long metadata
+    return probeImage(tree.readSync(path), name); // a JPEG with long metadata
   }
-  return rgb ? { ...shape, channels: 3 } : shape;
 }
 
 function describe({ width, height, channels }: ImageShape): string {

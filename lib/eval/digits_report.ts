@@ -7,9 +7,10 @@
 import { openDigits } from "../data/digits.ts";
 import { UsageError } from "../errors.ts";
 import { openDigitClassifier } from "./digit_classifier.ts";
-import { evaluate, type Metric } from "./evaluate.ts";
+import { evaluate } from "./evaluate.ts";
 import type { FeatureExtractor } from "./extractor.ts";
 import { datasetImages, memoryImages } from "./images.ts";
+import type { Metric } from "./metrics.ts";
 import { PixelExtractor } from "./pixels.ts";
 
 /** Size of a digit. */
@@ -67,7 +68,7 @@ export async function evaluateDigits(
       reference: datasetImages(digits),
       extractor,
       metrics,
-      baseline: true,
+      halves: true,
       signal,
     });
   const scores: DigitScores[] = [];
@@ -75,14 +76,14 @@ export async function evaluateDigits(
   for (const set of sets) {
     const inPixels = await run(set, pixels, ["fd", "nn"]);
     const inFeatures = await run(set, classifier, ["fd", "class"]);
-    const of = (side: "values" | "baseline"): DigitScores => ({
+    const of = (side: "values" | "halves"): DigitScores => ({
       pixelFd: inPixels[side]!.fd,
       nearestAccuracy: inPixels[side]!.nn_accuracy,
       classifierFd: inFeatures[side]!.fd,
       classifierAccuracy: inFeatures[side]!.class_accuracy,
     });
     scores.push(of("values"));
-    baseline = of("baseline");
+    baseline = of("halves");
   }
   if (!baseline) throw new UsageError("Expected digits to score, found none.");
   return { scores, baseline };

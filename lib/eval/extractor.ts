@@ -12,6 +12,8 @@ export interface Extracted {
   readonly features: Float32Array;
   /** Row-major `[count, classes]`, before the softmax, where the extractor classifies. */
   readonly logits?: Float32Array;
+  /** Other vectors of the same images, row-major, by name: those that were asked for. */
+  readonly taps?: Readonly<Record<string, Float32Array>>;
 }
 
 /** Turns images into feature vectors. Statistics of different extractors are not comparable. */
@@ -24,14 +26,19 @@ export interface FeatureExtractor extends AsyncDisposable {
   readonly dimension: number;
   /** Number of classes of the logits; undefined where there are none. */
   readonly classes?: number;
+  /** Lengths of the other vectors that it can give, by name. */
+  readonly taps?: Readonly<Record<string, number>>;
+  /** What else whoever quotes a score should know: pipeline, hash of the weights, runtime. */
+  readonly details?: Readonly<Record<string, string | number>>;
   /** How many images it likes to be given at once. */
   readonly batch: number;
   /**
    * The vectors of some images, in their order.
    *
+   * @param taps names of the other vectors that are wanted; default none
    * @throws {UsageError} when it cannot take images of this size
    */
-  extract(images: ImageBatch): Promise<Extracted>;
+  extract(images: ImageBatch, taps?: readonly string[]): Promise<Extracted>;
 }
 
 /** SHA-256 of some bytes, in hex. */

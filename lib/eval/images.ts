@@ -5,7 +5,8 @@
  */
 
 import type { Dataset } from "../data/dataset.ts";
-import { UsageError } from "../errors.ts";
+import { FormatError, UsageError } from "../errors.ts";
+import { RandomState } from "./random_state.ts";
 
 /** Images of one size, `[count, height, width, channels]`. */
 export interface ImageBatch {
@@ -21,16 +22,30 @@ export interface ImageBatch {
   readonly data: Uint8Array | Float32Array;
   /** Class of each image, where there are classes. */
   readonly labels?: Int32Array;
+  /** Numbers of the images of the source that were left out because they cannot be read. */
+  readonly skipped?: readonly number[];
 }
 
-/** A set of images that is read once, in batches. */
+/** What is known of images without making or decoding them. */
+export interface ImageIdentity {
+  /** Text that determines the pixels: two runs of images with the same one are the same. */
+  readonly fingerprint: string;
+  /** Class of each image, where there are classes. */
+  readonly labels?: Int32Array;
+}
+
+/** A set of images that can be read from anywhere. */
 export interface ImageSource {
   /** What reports and error messages call it. */
   readonly name: string;
-  /** Number of images, where it is known before they are read. */
-  readonly count?: number;
-  /** The images in order, at most `size` at a time. */
-  batches(size: number): AsyncIterable<ImageBatch>;
+  /** Number of images, those included that may turn out to be unreadable. */
+  readonly count: number;
+  /** A number of images that is made as quickly as one. Default 1. */
+  readonly batch?: number;
+  /** Images number `first` to `first + count - 1`. They are read in order, unless looked up. */
+  read(first: number, count: number): Promise<ImageBatch>;
+  /** What determines the same images, where that is cheaper to know than the images. */
+  identify?(first: number, count: number): ImageIdentity;
 }
 
 /** Float images on [-1, 1] as the bytes that a file of them would hold: rounded and clipped. */
@@ -43,13 +58,25 @@ export function toBytes(data: Uint8Array | Float32Array): Uint8Array {
   );
 }
 
+/** Which images of a data set. */
+export interface DatasetImagesOptions {
+  /** Use the first images only. */
+  readonly limit?: number;
+  /** Use these images. */
+  readonly indices?: ArrayLike<number>;
+  /**
+   * Is told of an image that cannot be read, which is then left out. Without it reading fails.
+   */
+  readonly onCorrupt?: (index: number, error: FormatError) => void;
+}
+
 /**
  * The images of a data set: npz files, folders, archives.
  *
- * @param limit use the first images only
  * @throws {UsageError} when the images have an alpha channel
  */
-export function datasetImages(dataset: Dataset, limit: number = dataset.length): ImageSource {
+export function datasetImages(dataset: Dataset, options: DatasetImagesOptions = {}): ImageSource {
+  const { limit = Infinity, indices, onCorrupt } = options;
   const [height, width, channels] = dataset.imageShape;
   if (channels !== 1 && channels !== 3) {
     throw new UsageError(
@@ -58,14 +85,61 @@ export function datasetImages(dataset: Dataset, limit: number = dataset.length):
     );
   }
   const size = height * width * channels;
-  return generatedImages(dataset.name, Math.min(limit, dataset.length), (first, count) => {
-    const data = new Uint8Array(count * size);
-    for (let i = 0; i < count; i++) data.set(dataset.image(first + i), i * size);
-    const labels = dataset.labelCount === 0
-      ? undefined
-      : Int32Array.from({ length: count }, (_, i) => dataset.label(first + i) ?? -1);
-    return Promise.resolve({ count, height, width, channels, data, labels });
+  const total = Math.min(limit, indices?.length ?? dataset.length);
+  return generatedImages(dataset.name, total, (first, asked) => {
+    const data = new Uint8Array(asked * size);
+    const labels = new Int32Array(asked);
+    let count = 0;
+    const skipped: number[] = [];
+    for (let i = first; i < first + asked; i++) {
+      const index = indices?.[i] ?? i;
+      try {
+        data.set(dataset.image(index), count * size);
+        labels[count] = dataset.label(index) ?? -1;
+        count++;
+      } catch (error) {
+        if (!(error instanceof FormatError && onCorrupt)) return Promise.reject(error);
+        onCorrupt(index, error);
+        skipped.push(i);
+      }
+    }
+    return Promise.resolve({
+      count,
+      height,
+      width,
+      channels,
+      data: data.subarray(0, count * size),
+      labels: dataset.labelCount === 0 ? undefined : labels.subarray(0, count),
+      ...(skipped.length > 0 ? { skipped } : {}),
+    });
   });
+}
+
+/**
+ * Numbers of the images that EDM's tools take of a data set when they are to use fewer: a random
+ * choice, in order (`Dataset` in https://github.com/NVlabs/edm, training/dataset.py).
+ *
+ * @param seed is taken modulo 2^31
+ */
+export function edmSubset(total: number, count: number, seed: number): Uint32Array {
+  const all = new RandomState(seed % 2 ** 31).permutation(total);
+  return all.slice(0, count).sort();
+}
+
+/** A part of a source, by the numbers of its first image and of the one after its last. */
+export function imageRange(source: ImageSource, begin: number, end: number): ImageSource {
+  return {
+    name: source.name,
+    count: end - begin,
+    batch: source.batch,
+    async read(first, count) {
+      const { skipped, ...batch } = await source.read(begin + first, count);
+      return skipped ? { ...batch, skipped: skipped.map((i) => i - begin) } : batch;
+    },
+    ...(source.identify
+      ? { identify: (first: number, count: number) => source.identify!(begin + first, count) }
+      : {}),
+  };
 }
 
 /**
@@ -78,15 +152,7 @@ export function generatedImages(
   count: number,
   make: (first: number, count: number) => Promise<ImageBatch>,
 ): ImageSource {
-  return {
-    name,
-    count,
-    async *batches(size) {
-      for (let first = 0; first < count; first += size) {
-        yield await make(first, Math.min(size, count - first));
-      }
-    },
-  };
+  return { name, count, read: make };
 }
 
 /** Images that are in memory already. */
@@ -102,4 +168,52 @@ export function memoryImages(name: string, images: ImageBatch): ImageSource {
       data: data.subarray(first * pixels, (first + count) * pixels),
       labels: labels?.subarray(first, first + count),
     }));
+}
+
+/** All images of a source in order, at most `size` at a time. */
+export async function* imageBatches(source: ImageSource, size: number): AsyncGenerator<ImageBatch> {
+  for (let first = 0; first < source.count; first += size) {
+    yield await source.read(first, Math.min(size, source.count - first));
+  }
+}
+
+/**
+ * Batches of the same size of images behind each other.
+ *
+ * @throws {UsageError} when their images differ in size or kind
+ */
+export function joinBatches(batches: readonly ImageBatch[]): ImageBatch {
+  const [head, ...others] = batches;
+  if (others.length === 0) return head;
+  const { height, width, channels } = head;
+  for (const other of others) {
+    if (
+      other.height !== height || other.width !== width || other.channels !== channels ||
+      (other.data instanceof Uint8Array) !== (head.data instanceof Uint8Array)
+    ) {
+      throw new UsageError(
+        `Images of one set must be alike, found ${height}x${width}x${channels} and ` +
+          `${other.height}x${other.width}x${other.channels}.`,
+      );
+    }
+  }
+  const length = batches.reduce((sum, { data }) => sum + data.length, 0);
+  const data = head.data instanceof Uint8Array ? new Uint8Array(length) : new Float32Array(length);
+  let offset = 0;
+  for (const batch of batches) {
+    data.set(batch.data, offset);
+    offset += batch.data.length;
+  }
+  const labels = batches.every((batch) => batch.labels !== undefined)
+    ? Int32Array.from(batches.flatMap((batch) => [...batch.labels!]))
+    : undefined;
+  return {
+    count: batches.reduce((sum, batch) => sum + batch.count, 0),
+    height,
+    width,
+    channels,
+    data,
+    labels,
+    skipped: batches.flatMap((batch) => batch.skipped ?? []),
+  };
 }

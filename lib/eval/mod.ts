@@ -4,17 +4,21 @@
  * @module
  */
 
+export * from "./collect.ts";
 export * from "./digit_classifier.ts";
 export * from "./digits_report.ts";
 export * from "./evaluate.ts";
 export * from "./extractor.ts";
+export * from "./feature_cache.ts";
 export * from "./features.ts";
 export * from "./frechet.ts";
 export * from "./images.ts";
 export * from "./inception_score.ts";
 export * from "./kernel_distance.ts";
 export * from "./manifold.ts";
+export * from "./metrics.ts";
 export * from "./pixels.ts";
+export * from "./reference_files.ts";
 export * from "./references.ts";
 export * from "./report.ts";
 export * from "./statistics.ts";

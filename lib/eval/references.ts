@@ -1,44 +1,60 @@
 /**
- * Files of reference statistics: what a Fréchet distance is measured against.
+ * Statistics of a set of images: what a Fréchet distance is measured between.
  *
- * They are npz files with a mean and a covariance. EDM, pytorch-fid, TTUR and ADM name them `mu`
- * and `sigma`, MeanFlow `ref_mu` and `ref_sigma`. None of these says which network and which
- * resizing made it, though a distance is only meaningful against the same; files written here do,
- * in an array `provenance` that holds JSON as bytes.
+ * A distance is only meaningful between statistics of the same network and the same resizing, so
+ * files written here say what made them; reference_files.ts knows the formats.
  *
  * @module
  */
 
 import { z } from "npm:zod@4.1.12";
 import { FormatError, UsageError } from "../errors.ts";
-import { NpzFile, writeNpz } from "../format/npz.ts";
 import type { Same } from "../schema.ts";
 import type { FeatureExtractor } from "./extractor.ts";
-import type { Moments } from "./statistics.ts";
+import { FeatureStatistics, type Moments } from "./statistics.ts";
 
-/** Names of mean and covariance, and who uses them. */
-const NAMES = [
-  ["mu", "sigma"], // EDM, pytorch-fid, TTUR, ADM
-  ["ref_mu", "ref_sigma"], // MeanFlow
-] as const;
+/** A part of a set of images. */
+export interface Shard {
+  /** Number of the part, from 1. */
+  readonly index: number;
+  /** Number of parts. */
+  readonly of: number;
+}
 
 /** What reference statistics were computed of. */
 export interface Provenance {
   /** Version of this record. */
   readonly version: 1;
-  /** Name and SHA-256 of the extractor. */
-  readonly extractor: { readonly id: string; readonly hash: string };
+  /** Name and SHA-256 of the extractor, and what else it tells of itself. */
+  readonly extractor: {
+    readonly id: string;
+    readonly hash: string;
+    readonly details?: Readonly<Record<string, string | number>>;
+  };
   /** Number of images. */
   readonly count: number;
   /** What the set of images was called: usually its path. */
   readonly images: string;
+  /** Hash of the images (`Dataset.contentHash`), or of the model that made them. */
+  readonly sha256?: string;
+  /** Images that were left out because they cannot be read. */
+  readonly skipped?: number;
+  /** For statistics of a part. */
+  readonly shard?: Shard;
 }
 
 const provenanceSchema = z.object({
   version: z.literal(1),
-  extractor: z.object({ id: z.string(), hash: z.string() }),
+  extractor: z.object({
+    id: z.string(),
+    hash: z.string(),
+    details: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
+  }),
   count: z.int().positive(),
   images: z.string(),
+  sha256: z.string().optional(),
+  skipped: z.int().positive().optional(),
+  shard: z.object({ index: z.int().positive(), of: z.int().positive() }).optional(),
 });
 
 true satisfies Same<z.output<typeof provenanceSchema>, Provenance>;
@@ -49,64 +65,41 @@ export interface Reference extends Moments {
   readonly name: string;
   /** Undefined for files of other programs. */
   readonly provenance?: Provenance;
+  /** Statistics of other vectors of the same images, by name: `spatial` for sFID. */
+  readonly taps?: Readonly<Record<string, Moments>>;
+  /** The sums behind mean and covariance: exact also for fewer images than features. */
+  readonly sums?: Sums;
 }
 
-/**
- * Reads a file of reference statistics.
- *
- * @throws {FormatError} when it holds none, or arrays of the wrong form
- */
-export async function readReference(path: string): Promise<Reference> {
-  using file = await NpzFile.open(path);
-  const names = NAMES.find((pair) => pair.every((name) => file.names.includes(name)));
-  if (!names) {
-    throw new FormatError(
-      `${path} holds no reference statistics: expected the arrays mu and sigma (or ref_mu and ` +
-        `ref_sigma), found ${file.names.join(", ") || "none"}.`,
-    );
-  }
-  const mean = await file.array(names[0]);
-  const covariance = await file.array(names[1]);
-  const dimension = mean.shape[0];
-  const isFloat = [mean, covariance].every(({ type }) => type === "f64" || type === "f32");
-  if (
-    !isFloat || mean.shape.length !== 1 || `${covariance.shape}` !== `${[dimension, dimension]}`
-  ) {
-    throw new FormatError(
-      `${path} has ${names[0]} as ${mean.type} [${mean.shape.join(", ")}] and ${names[1]} as ` +
-        `${covariance.type} [${covariance.shape.join(", ")}]; expected floats [d] and [d, d].`,
-    );
-  }
-  const provenance = file.names.includes("provenance")
-    ? parseProvenance((await file.array("provenance")).read().bytes, path)
-    : undefined;
+/** Sums of the vectors of a set of images. */
+export interface Sums {
+  /** Of the features. */
+  readonly statistics: FeatureStatistics;
+  /** Of other vectors, by name. */
+  readonly taps: Readonly<Record<string, FeatureStatistics>>;
+}
+
+/** Sums of a part of a set of images, as shards write them. */
+export interface PartialStatistics extends Sums {
+  /** What messages call it. */
+  readonly name: string;
+  /** Of what. */
+  readonly provenance: Provenance;
+}
+
+/** Statistics that were computed here, so that it is known of what. */
+export type MadeReference = Reference & { readonly provenance: Provenance; readonly sums: Sums };
+
+/** Sums as a reference. */
+export function referenceOf(partial: PartialStatistics): MadeReference {
+  const { name, statistics, taps, provenance } = partial;
   return {
-    name: path,
-    dimension,
-    count: provenance?.count,
-    mean: mean.read().toFloat64(),
-    covariance: covariance.read().toFloat64(),
+    ...statistics.moments(),
+    name,
+    sums: { statistics, taps },
+    taps: Object.fromEntries(Object.entries(taps).map(([tap, sums]) => [tap, sums.moments()])),
     provenance,
   };
-}
-
-/**
- * Writes statistics as `mu` and `sigma` (float64, so that EDM's and pytorch-fid's scripts read
- * them) and `provenance`.
- *
- * @throws {FormatError} when the file cannot be written
- */
-export async function writeReference(
-  path: string,
-  { dimension, mean, covariance }: Moments,
-  provenance: Provenance,
-): Promise<void> {
-  const json = new TextEncoder().encode(JSON.stringify(provenance));
-  await writeNpz(path, [
-    ["mu", { type: "f64", shape: [dimension], data: mean }],
-    ["sigma", { type: "f64", shape: [dimension, dimension], data: covariance }],
-    ["provenance", { type: "u8", shape: [json.length], data: json }],
-  ]);
 }
 
 /**
@@ -144,7 +137,110 @@ export function checkReference(
   );
 }
 
-function parseProvenance(bytes: Uint8Array, path: string): Provenance {
+/**
+ * The statistics of all parts together, with the same bits whatever the order of the parts: they
+ * are added in the order of their numbers. The sums are those of the whole set up to rounding.
+ *
+ * @param force accept parts of different sets, and sets that lack a part
+ * @throws {UsageError} when they are of different extractors, the same part comes twice, or parts
+ * are missing
+ */
+export function mergePartials(
+  parts: readonly PartialStatistics[],
+  name: string,
+  { force = false }: { force?: boolean } = {},
+): PartialStatistics {
+  if (parts.length === 0) throw new UsageError("Expected statistics to merge, found none.");
+  const ordered = [...parts].sort((a, b) => compareParts(a, b));
+  const [head] = ordered;
+  for (const part of ordered) {
+    const [a, b] = [head.provenance.extractor, part.provenance.extractor];
+    if (a.hash !== b.hash) {
+      throw new UsageError(
+        `${head.name} was made by the extractor ${a.id} (${a.hash.slice(0, 12)}), but ` +
+          `${part.name} by ${b.id} (${
+            b.hash.slice(0, 12)
+          }); only statistics of one extractor can ` +
+          `be merged.`,
+      );
+    }
+  }
+  if (!force) checkComplete(ordered);
+  const statistics = new FeatureStatistics(head.statistics.dimension);
+  for (const part of ordered) statistics.merge(part.statistics);
+  const tapNames = Object.keys(head.taps).filter((tap) => ordered.every(({ taps }) => taps[tap]));
+  const taps = Object.fromEntries(tapNames.map((tap) => {
+    const sums = new FeatureStatistics(head.taps[tap].dimension);
+    for (const part of ordered) sums.merge(part.taps[tap]);
+    return [tap, sums];
+  }));
+  const names = [...new Set(ordered.map(({ provenance }) => provenance.images))];
+  const hashes = [...new Set(ordered.map(({ provenance }) => provenance.sha256))];
+  const skipped = ordered.reduce((sum, { provenance }) => sum + (provenance.skipped ?? 0), 0);
+  const { version, extractor } = head.provenance;
+  return {
+    name,
+    statistics,
+    taps,
+    provenance: {
+      version,
+      extractor,
+      count: statistics.count,
+      images: names.join(", "),
+      ...(hashes.length === 1 && hashes[0] !== undefined ? { sha256: hashes[0] } : {}),
+      ...(skipped > 0 ? { skipped } : {}),
+    },
+  };
+}
+
+/** By the number of the part; parts without a number by their name and content. */
+function compareParts(a: PartialStatistics, b: PartialStatistics): number {
+  const key = ({ provenance, statistics }: PartialStatistics) => {
+    const { images, shard, count } = provenance;
+    const sum = statistics.mean().reduce((sum, value) => sum + value, 0);
+    return [shard?.index ?? 0, images, count, sum] as const;
+  };
+  const [ka, kb] = [key(a), key(b)];
+  const at = ka.findIndex((value, i) => value !== kb[i]);
+  return at < 0 ? 0 : ka[at] < kb[at] ? -1 : 1;
+}
+
+/** Parts may come from machines that call the set by different paths, so names are not compared. */
+function checkComplete(parts: readonly PartialStatistics[]): void {
+  const found = parts.filter(({ provenance }) => provenance.shard);
+  if (found.length === 0) return;
+  const shardOf = ({ provenance }: PartialStatistics) => provenance.shard!;
+  const { of } = shardOf(found[0]);
+  const odd = found.find((part) => shardOf(part).of !== of);
+  if (odd) {
+    throw new UsageError(
+      `${found[0].name} is one of ${of} parts, but ${odd.name} one of ${shardOf(odd).of}; merge ` +
+        `parts of one division.`,
+    );
+  }
+  const indices = found.map((part) => shardOf(part).index);
+  const twice = found.find((_, i) => indices.indexOf(indices[i]) !== i);
+  if (twice) {
+    throw new UsageError(
+      `${twice.name} is part ${shardOf(twice).index} of ${of}, which is there twice; give each ` +
+        `part once.`,
+    );
+  }
+  const missing = Array.from({ length: of }, (_, i) => i + 1).filter((i) => !indices.includes(i));
+  if (missing.length > 0) {
+    throw new UsageError(
+      `Of ${of} parts ${missing.length === 1 ? "part" : "parts"} ${missing.join(", ")} ` +
+        `${missing.length === 1 ? "is" : "are"} missing; make what is missing, or force the merge.`,
+    );
+  }
+}
+
+/**
+ * Reads the record that files of this program carry.
+ *
+ * @throws {FormatError} when it is something else
+ */
+export function parseProvenance(bytes: Uint8Array, path: string): Provenance {
   try {
     return provenanceSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
   } catch (error) {

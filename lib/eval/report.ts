@@ -6,7 +6,8 @@
 
 import { UsageError } from "../errors.ts";
 import { didYouMean } from "../suggest.ts";
-import { type Evaluation, type Metric, METRICS } from "./evaluate.ts";
+import type { Evaluation } from "./evaluate.ts";
+import { type Metric, METRICS } from "./metrics.ts";
 
 /** The evaluation as JSON, for programs. */
 export function jsonReport(evaluation: Evaluation, gate?: GateOutcome): string {
@@ -14,13 +15,13 @@ export function jsonReport(evaluation: Evaluation, gate?: GateOutcome): string {
 }
 
 /**
- * The evaluation as a table for people, and below it what was compared. Where there is a baseline
- * its values stand in a column of their own.
+ * The evaluation as a table for people, and below it what was compared. Where the halves of the real
+ * images were compared, their values stand in a column of their own.
  */
 export function textReport(evaluation: Evaluation, gate?: GateOutcome): string {
-  const { values, baseline, samples, reference, extractor, warnings, seconds } = evaluation;
+  const { values, halves, samples, reference, extractor, warnings, seconds } = evaluation;
   const rows: string[][] = [];
-  if (baseline) rows.push(["", "samples", "real", ...(gate ? [""] : []), ""]);
+  if (halves) rows.push(["", "samples", "real", ...(gate ? [""] : []), ""]);
   for (const { title, values: names } of Object.values(METRICS)) {
     for (const [name, better] of Object.entries(names)) {
       if (!(name in values) || better === null) continue;
@@ -31,7 +32,7 @@ export function textReport(evaluation: Evaluation, gate?: GateOutcome): string {
       rows.push([
         name,
         withSpread(values, name),
-        ...(baseline ? [withSpread(baseline, name)] : []),
+        ...(halves ? [name in halves ? withSpread(halves, name) : ""] : []),
         ...(gate ? [verdict] : []),
         `${title} (${better} is better)`,
       ]);
@@ -42,7 +43,7 @@ export function textReport(evaluation: Evaluation, gate?: GateOutcome): string {
     ...(reference
       ? [["reference", `${reference.name}, ${reference.count ?? "unknown number of"} images`]]
       : []),
-    ...(baseline ? [["real", "a random half of the reference images against the other half"]] : []),
+    ...(halves ? [["real", "a random half of the reference images against the other half"]] : []),
     ["features", `${extractor.id}, ${extractor.dimension} (sha256 ${extractor.hash.slice(0, 12)})`],
     ["time", `${seconds.features.toFixed(1)} s features, ${seconds.metrics.toFixed(1)} s metrics`],
   ];

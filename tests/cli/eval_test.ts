@@ -3,6 +3,7 @@ import { join } from "jsr:@std/path@^1";
 import { main } from "../../cli/main.ts";
 import { openDigits } from "../../lib/data/digits.ts";
 import type { Evaluation } from "../../lib/eval/evaluate.ts";
+import { readReference } from "../../lib/eval/reference_files.ts";
 import type { GateOutcome } from "../../lib/eval/report.ts";
 import { encodePng } from "../../lib/format/png.ts";
 import { writeNpz } from "../../lib/format/npz.ts";
@@ -54,7 +55,7 @@ async function writeNoise(path: string, count: number, side: number): Promise<vo
 }
 
 Deno.test("imm eval: the digits are at no distance from themselves", async () => {
-  const { values, baseline, extractor, samples, inputs } = await report(
+  const { values, halves, extractor, samples, inputs } = await report(
     "digits",
     "--reference",
     "digits",
@@ -62,10 +63,10 @@ Deno.test("imm eval: the digits are at no distance from themselves", async () =>
   deepStrictEqual(Object.keys(values), ["fd", "nn_accuracy", "class_accuracy"]);
   ok(Math.abs(values.fd) < 1e-9, `${values.fd}`);
   strictEqual(values.nn_accuracy, 1);
-  ok(baseline!.fd > 0.1 && baseline!.fd < 0.4, `${baseline!.fd}`);
-  ok(baseline!.nn_accuracy > 0.95 && baseline!.nn_accuracy < 1);
+  ok(halves!.fd > 0.1 && halves!.fd < 0.4, `${halves!.fd}`);
+  ok(halves!.nn_accuracy > 0.95 && halves!.nn_accuracy < 1);
   strictEqual(extractor.id, "digit-classifier");
-  deepStrictEqual(samples, { name: "digits", count: 1797 });
+  deepStrictEqual(samples, { name: "digits", count: 1797, skipped: 0 });
   using digits = await openDigits();
   const origin = { kind: "images", sha256: digits.contentHash() };
   deepStrictEqual(inputs, { samples: origin, reference: origin });
@@ -83,7 +84,7 @@ Deno.test("imm eval: unseen digits are near, noise is far", async () => {
     const far = await report(noise, "--reference", "digits", "--extractor", "pixels");
     ok(far.values.fd > 20, `${far.values.fd}`);
     deepStrictEqual(Object.keys(far.values), ["fd"], "noise has no labels");
-    deepStrictEqual((await report(noise, "--reference", "digits", "--no-baseline")).baseline, null);
+    deepStrictEqual((await report(noise, "--reference", "digits", "--no-halves")).halves, null);
   });
 });
 
@@ -125,15 +126,16 @@ Deno.test("imm eval --save-stats: statistics stand for their images, and know wh
   await withTempFolder(async (folder) => {
     const [odd, stats, again] = ["odd.npz", "stats.npz", "again.npz"].map((n) => join(folder, n));
     await writeDigits(odd, (i) => i % 2 === 1);
-    const saved = await runEval("--reference", "digits", "--save-stats", stats);
+    const saved = await runEval("stats", "digits", "--out", stats);
     strictEqual(saved.code, 0, saved.stderr);
     match(saved.stdout, /^statistics of 1797 images in the 64 features of digit-classifier: /);
     const images = await report(odd, "--reference", "digits", "--save-stats", again);
     const statistics = await report(odd, "--reference", stats);
     strictEqual(statistics.extractor.id, "digit-classifier", "chosen by the file");
     ok(Math.abs(statistics.values.fd - images.values.fd) < 1e-9);
-    strictEqual(statistics.baseline, null);
-    deepStrictEqual(await Deno.readFile(again), await Deno.readFile(stats));
+    strictEqual(statistics.halves, null);
+    const [a, b] = [await readReference(again), await readReference(stats)];
+    deepStrictEqual({ ...a, name: "", provenance: null }, { ...b, name: "", provenance: null });
 
     const other = await runEval(odd, "--reference", stats, "--extractor", "pixels");
     strictEqual(other.code, 2);
@@ -181,6 +183,15 @@ Deno.test("imm eval: mistakes are told in one sentence, before any work", async 
       [["--checkpoint", at("none"), ...reference], 1, /none does not exist/],
       [["--checkpoint", at("empty"), ...reference], 1, /has no model\.safetensors/],
       [["digits", ...reference, "--save-stats", at("no/s.npz")], 2, /no of --save-stats/],
+      [["digits", ...reference, "--save-stats", at("s.txt")], 2, /ends in .npz/],
+      [["digits", ...reference, "--num", "2000"], 2, /asks for 2000 images, but digits has 1797/],
+      [["stats", "--out", at("s.npz")], 2, /needs either DATA or --checkpoint/],
+      [["stats", "digits"], 2, /needs --out FILE/],
+      [["stats", "digits", "--out", at("s.npz"), "--shard", "1/2"], 2, /write it as .stats/],
+      [["stats", "digits", "--out", at("s.stats"), "--shard", "3/2"], 2, /from 1\/8 to 8\/8/],
+      [["stats", "digits", "--out", at("s.stats"), "--shard", "1/99"], 2, /is empty/],
+      [["merge", "--out", at("s.npz")], 2, /needs PART/],
+      [["merge", at("small.npz"), "--out", at("s.npz")], 1, /small.npz holds no sums/],
       [
         [at("large"), "--reference", at("large"), "--metrics", "nn", "--extractor", "pixels"],
         2,
@@ -215,7 +226,7 @@ Deno.test({
         ...["--num", "40", "--batch", "16", "--reference", "digits"],
         ...["--extractor", "pixels", "--metrics", "fd,nn"],
       );
-      deepStrictEqual(made.samples, { name: `${folder} in 2 steps`, count: 40 });
+      deepStrictEqual(made.samples, { name: `${folder} in 2 steps`, count: 40, skipped: 0 });
       ok(made.values.fd > 1 && Number.isFinite(made.values.fd), "random weights draw no digits");
       ok(made.values.nn_accuracy >= 0 && made.values.nn_accuracy < 0.5);
       match(made.warnings[0], /40 images for 64 features/);

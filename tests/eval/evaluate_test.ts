@@ -1,11 +1,6 @@
 import { deepStrictEqual, notStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { openDigits } from "../../lib/data/digits.ts";
-import {
-  computeReference,
-  evaluate,
-  type MadeReference,
-  type Metric,
-} from "../../lib/eval/evaluate.ts";
+import { computeReference, evaluate } from "../../lib/eval/evaluate.ts";
 import type { FeatureExtractor } from "../../lib/eval/extractor.ts";
 import {
   datasetImages,
@@ -14,6 +9,8 @@ import {
   type ImageSource,
   memoryImages,
 } from "../../lib/eval/images.ts";
+import type { Metric } from "../../lib/eval/metrics.ts";
+import type { MadeReference } from "../../lib/eval/references.ts";
 import { PixelExtractor } from "../../lib/eval/pixels.ts";
 import { assertClose } from "../support/close.ts";
 
@@ -84,8 +81,13 @@ Deno.test("evaluate compares real digits with other real digits", async () => {
   ok(fd > 0.1 && fd < 0.5, `Fréchet distance of two halves: ${fd}`);
   ok(precision > 0.8 && recall > 0.8 && density > 0.8 && coverage > 0.8, JSON.stringify(result));
   ok(nn_accuracy > 0.95, `nearest neighbours: ${nn_accuracy}`);
-  deepStrictEqual(result.samples, { name: "odd digits", count: 898 });
-  deepStrictEqual(result.reference, { name: "even digits", count: 899, provenance: null });
+  deepStrictEqual(result.samples, { name: "odd digits", count: 898, skipped: 0 });
+  deepStrictEqual(result.reference, {
+    name: "even digits",
+    count: 899,
+    skipped: 0,
+    provenance: null,
+  });
   deepStrictEqual(result.warnings, []);
   deepStrictEqual(JSON.parse(JSON.stringify(result)), result);
 });
@@ -110,24 +112,24 @@ Deno.test("evaluate tells noise from digits", async () => {
   strictEqual(values.precision, 0);
 });
 
-Deno.test("evaluate compares halves of the reference for a baseline", async () => {
+Deno.test("evaluate compares halves of the reference to know what real images score", async () => {
   const extractor = await PixelExtractor.create(SIZE);
   const samples = memoryImages("odd digits", await halfOfTheDigits(1));
   const run = async (reference: ImageSource, seed?: number) =>
-    await evaluate({ samples, reference, extractor, metrics: ["fd", "nn"], baseline: true, seed });
+    await evaluate({ samples, reference, extractor, metrics: ["fd", "nn"], halves: true, seed });
   const digits = datasetImages(await openDigits());
-  const { values, baseline } = await run(digits);
-  deepStrictEqual(Object.keys(baseline!), Object.keys(values));
+  const { values, halves } = await run(digits);
+  deepStrictEqual(Object.keys(halves!), Object.keys(values));
   strictEqual(values.nn_accuracy, 1, "every sample is among the references");
-  ok(baseline!.nn_accuracy > 0.95 && baseline!.nn_accuracy < 1, "no image is in both halves");
-  ok(baseline!.fd > 0.2 && baseline!.fd < 0.35, `${baseline!.fd}`);
-  deepStrictEqual((await run(digits)).baseline, baseline);
-  notStrictEqual((await run(digits, 1)).baseline!.fd, baseline!.fd);
-  const few = await run(datasetImages(await openDigits(), 19));
-  strictEqual(few.baseline, null, "too few to be halved");
+  ok(halves!.nn_accuracy > 0.95 && halves!.nn_accuracy < 1, "no image is in both halves");
+  ok(halves!.fd > 0.2 && halves!.fd < 0.35, `${halves!.fd}`);
+  deepStrictEqual((await run(digits)).halves, halves);
+  notStrictEqual((await run(digits, 1)).halves!.fd, halves!.fd);
+  const few = await run(datasetImages(await openDigits(), { limit: 19 }));
+  strictEqual(few.halves, null, "too few to be halved");
   const statistics = await computeReference(digits, extractor);
   strictEqual(
-    (await evaluate({ samples, reference: statistics, extractor, baseline: true })).baseline,
+    (await evaluate({ samples, reference: statistics, extractor, halves: true })).halves,
     null,
   );
 });
@@ -147,7 +149,7 @@ Deno.test("evaluate hands out the statistics of the reference", async () => {
 
 Deno.test("evaluate draws the subsets of the kernel distance by its seed", async () => {
   const extractor = await PixelExtractor.create(SIZE);
-  const samples = datasetImages(await openDigits(), 40);
+  const samples = datasetImages(await openDigits(), { limit: 40 });
   const reference = memoryImages("odd", await halfOfTheDigits(1));
   const run = async (seed?: number) =>
     (await evaluate({ samples, reference, extractor, metrics: ["kd"], seed })).values;
@@ -191,7 +193,7 @@ Deno.test("evaluate scores predictions", async () => {
 
 Deno.test("evaluate warns of too few images and still gives the distance", async () => {
   const extractor = await PixelExtractor.create(SIZE);
-  const few = datasetImages(await openDigits(), 40);
+  const few = datasetImages(await openDigits(), { limit: 40 });
   const { values, warnings } = await evaluate({ samples: few, reference: few, extractor });
   ok(Math.abs(values.fd) < 1e-9);
   strictEqual(warnings.length, 2);
@@ -212,7 +214,7 @@ Deno.test("evaluate fails before it extracts when something is missing", async (
   await rejects(run(["fd"], false), /The metric fd needs a reference/);
   await rejects(run(["kd"]), /kd needs reference images; statistics alone are not enough/);
   await rejects(run(["is"]), /is needs an extractor that classifies/);
-  await rejects(run([]), /Metrics are fd, kd, .* found none/);
+  await rejects(run([]), /Metrics are fd, sfid, kd, .* found none/);
   await rejects(run(["fid" as Metric]), /found fid/);
 });
 
@@ -244,7 +246,12 @@ Deno.test("evaluate can be aborted and notices samples that end early", async ()
     }),
     /enough/,
   );
-  const short = { ...datasetImages(await openDigits(), 90), count: 100 };
+  const digits = datasetImages(await openDigits());
+  const short = generatedImages(
+    "digits",
+    100,
+    (first, count) => digits.read(first, Math.min(count, 90 - first)),
+  );
   await rejects(
     evaluate({ samples: short, reference: all, extractor }),
     /digits ended after 90 of 100 images/,

@@ -1,6 +1,12 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { ArrayDataset } from "../../lib/data/dataset.ts";
-import { datasetImages, generatedImages, memoryImages, toBytes } from "../../lib/eval/images.ts";
+import {
+  datasetImages,
+  generatedImages,
+  imageBatches,
+  memoryImages,
+  toBytes,
+} from "../../lib/eval/images.ts";
 
 Deno.test("toBytes rounds and clips floats as EDM's generate.py does", () => {
   // (x * 127.5 + 128).clip(0, 255).to(uint8)
@@ -15,9 +21,9 @@ Deno.test("toBytes rounds and clips floats as EDM's generate.py does", () => {
 Deno.test("datasetImages yields images and labels in order, up to the limit", async () => {
   const pixels = Uint8Array.from({ length: 5 * 6 }, (_, i) => i);
   const dataset = new ArrayDataset("five", [1, 2, 3], pixels, Int32Array.of(4, 3, 2, 1, 0));
-  const source = datasetImages(dataset, 4);
+  const source = datasetImages(dataset, { limit: 4 });
   strictEqual(source.count, 4);
-  deepStrictEqual(await Array.fromAsync(source.batches(3)), [
+  deepStrictEqual(await Array.fromAsync(imageBatches(source, 3)), [
     {
       count: 3,
       height: 1,
@@ -35,12 +41,12 @@ Deno.test("datasetImages yields images and labels in order, up to the limit", as
       labels: Int32Array.of(1),
     },
   ]);
-  strictEqual(datasetImages(dataset, 99).count, 5);
+  strictEqual(datasetImages(dataset, { limit: 99 }).count, 5);
 });
 
 Deno.test("datasetImages has no labels where the data set has none, and refuses alpha", async () => {
   const gray = new ArrayDataset("gray", [1, 1, 1], Uint8Array.of(1, 2), null);
-  const [batch] = await Array.fromAsync(datasetImages(gray).batches(2));
+  const [batch] = await Array.fromAsync(imageBatches(datasetImages(gray), 2));
   strictEqual(batch.labels, undefined);
   const alpha = new ArrayDataset("alpha", [1, 1, 4], new Uint8Array(4), null);
   throws(() => datasetImages(alpha), /alpha has images of 4 channels/);
@@ -53,7 +59,7 @@ Deno.test("generatedImages asks for consecutive runs and nothing beyond the end"
     const data = new Uint8Array(count);
     return Promise.resolve({ count, height: 1, width: 1, channels: 1, data });
   });
-  await Array.fromAsync(source.batches(3));
+  await Array.fromAsync(imageBatches(source, 3));
   deepStrictEqual(asked, [[0, 3], [3, 3], [6, 1]]);
 });
 
@@ -66,7 +72,7 @@ Deno.test("memoryImages cuts images and labels into batches", async () => {
     data: Float32Array.of(-1, 0, 1),
     labels: Int32Array.of(7, 8, 9),
   });
-  const batches = await Array.fromAsync(source.batches(2));
+  const batches = await Array.fromAsync(imageBatches(source, 2));
   deepStrictEqual(batches.map(({ data }) => [...data]), [[-1, 0], [1]]);
   deepStrictEqual(batches.map(({ labels }) => [...labels!]), [[7, 8], [9]]);
 });

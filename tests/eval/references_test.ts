@@ -1,14 +1,24 @@
 import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
+import { join } from "jsr:@std/path@^1";
+import {
+  readPartial,
+  readReference,
+  writePartial,
+  writeReference,
+} from "../../lib/eval/reference_files.ts";
 import {
   checkReference,
+  mergePartials,
+  type PartialStatistics,
   type Provenance,
-  readReference,
-  writeReference,
+  referenceOf,
 } from "../../lib/eval/references.ts";
 import { FeatureStatistics } from "../../lib/eval/statistics.ts";
 import { UsageError } from "../../lib/errors.ts";
 import type { ArrayToWrite } from "../../lib/format/npy.ts";
 import { writeNpz } from "../../lib/format/npz.ts";
+import { assertClose } from "../support/close.ts";
+import { withTempFolder } from "../support/files.ts";
 import { pseudoRandom } from "../support/features.ts";
 
 const PROVENANCE: Provenance = {
@@ -98,4 +108,62 @@ Deno.test("checkReference insists on the extractor that made a reference", () =>
   );
   const [unknown] = checkReference({ ...reference, provenance: undefined }, extractor);
   strictEqual(/does not say which extractor made it/.test(unknown), true);
+});
+
+/** Parts of 200 vectors of 3 features each. */
+function parts(): PartialStatistics[] {
+  const { data } = pseudoRandom(600, 3);
+  return [0, 1, 2].map((i) => {
+    const statistics = new FeatureStatistics(3);
+    statistics.add(data.subarray(i * 600, (i + 1) * 600));
+    return {
+      name: `part${i + 1}`,
+      statistics,
+      taps: {},
+      provenance: { ...PROVENANCE, count: 200, shard: { index: i + 1, of: 3 } },
+    };
+  });
+}
+
+Deno.test("mergePartials gives the same bits in any order, and the statistics of the whole", () => {
+  const [a, b, c] = parts();
+  const merged = mergePartials([a, b, c], "all");
+  deepStrictEqual(merged.provenance, { ...PROVENANCE, count: 600 });
+  const expected = merged.statistics.toBytes();
+  for (const order of [[c, b, a], [b, a, c], [c, a, b]]) {
+    deepStrictEqual(mergePartials(order, "all").statistics.toBytes(), expected);
+  }
+  const whole = new FeatureStatistics(3);
+  whole.add(pseudoRandom(600, 3).data);
+  assertClose(merged.statistics.covariance(), whole.covariance(), { rel: 1e-12 });
+  const reference = referenceOf(merged);
+  strictEqual(reference.count, 600);
+  deepStrictEqual(reference.mean, merged.statistics.mean());
+});
+
+Deno.test("mergePartials insists on one extractor and on every part once", () => {
+  const [a, b, c] = parts();
+  throws(() => mergePartials([a, c], "all"), /Of 3 parts part 2 is missing/);
+  strictEqual(mergePartials([a, c], "all", { force: true }).statistics.count, 400);
+  throws(() => mergePartials([a, b, b, c], "all"), /part2 is part 2 of 3, which is there twice/);
+  const other = { ...b, provenance: { ...b.provenance, extractor: { id: "x", hash: "y" } } };
+  throws(() => mergePartials([a, other, c], "all"), /only statistics of one extractor/);
+  const odd = { ...b, provenance: { ...b.provenance, shard: { index: 2, of: 4 } } };
+  throws(() => mergePartials([a, odd, c], "all"), /merge parts of one division/);
+  throws(() => mergePartials([], "all"), /found none/);
+});
+
+Deno.test("readPartial reads what writePartial wrote; .stats files are references, too", async () => {
+  await withTempFolder(async (folder) => {
+    const path = join(folder, "part.stats");
+    const [part] = parts();
+    await writePartial(path, part);
+    const read = await readPartial(path);
+    deepStrictEqual(read.provenance, part.provenance);
+    deepStrictEqual(read.statistics.toBytes(), part.statistics.toBytes());
+    const reference = await readReference(path);
+    deepStrictEqual(reference.covariance, part.statistics.covariance());
+    await writePartial(path, { ...part, provenance: { ...part.provenance, count: 7 } });
+    await rejects(readPartial(path), /sums of 200 images, but says that they are 7/);
+  });
 });

@@ -13,13 +13,14 @@ import {
 const EVALUATION: Evaluation = {
   version: 1,
   values: { fd: 2.774541837, kd: 0.0044862, kd_std: 0.0018, nn_accuracy: 0.92 },
-  baseline: null,
-  samples: { name: "samples.npz", count: 1000 },
-  reference: { name: "digits", count: 1797, provenance: null },
+  halves: null,
+  samples: { name: "samples.npz", count: 1000, skipped: 0 },
+  reference: { name: "digits", count: 1797, skipped: 0, provenance: null },
   extractor: { id: "pixels-8x8x1", hash: "0123456789abcdef", dimension: 64 },
   seed: 2020,
   warnings: ["few images"],
   seconds: { features: 1.25, metrics: 0.5 },
+  cached: 0,
   versions: { imm: "0.1.0", deno: "2.9.6" },
 };
 
@@ -39,10 +40,10 @@ warning: few images
   );
 });
 
-Deno.test("textReport puts the baseline beside the values", () => {
-  const baseline = { fd: 0.25, kd: 0, kd_std: 0.001, nn_accuracy: 0.98 };
+Deno.test("textReport puts the halves beside the values", () => {
+  const halves = { fd: 0.25, kd: 0, kd_std: 0.001, nn_accuracy: 0.98 };
   strictEqual(
-    textReport({ ...EVALUATION, baseline, warnings: [] }),
+    textReport({ ...EVALUATION, halves, warnings: [] }),
     `             samples             real
 fd           2.77454             0.25       Fréchet distance (lower is better)
 kd           0.0044862 ± 0.0018  0 ± 0.001  Kernel distance (lower is better)

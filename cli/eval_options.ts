@@ -1,0 +1,113 @@
+/**
+ * What `imm eval` and `imm eval stats` have in common: options that say which images, and how they
+ * are looked at.
+ *
+ * @module
+ */
+
+import { UsageError } from "../lib/errors.ts";
+import type { EvaluationProgress } from "../lib/eval/collect.ts";
+import type { Shard } from "../lib/eval/references.ts";
+import { choice, flag, flagName, integer, type Parsed, text } from "./options.ts";
+import type { Progress } from "./progress.ts";
+import { samplingOptions } from "./sampling.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** Images of a model when nobody says how many. */
+const NUMBER = 1000;
+
+/** Options on the images, and on their features. */
+export const inputOptions = {
+  extractor: text({
+    help: "features to compare in: pixels, digits (a classifier), or a network (default: what " +
+      "made the statistics; digits for the digits; pixels up to 16 x 16)",
+    value: "pixels|digits|FILE.onnx",
+  }),
+  num: integer({
+    help: `images that a model makes (default ${NUMBER}), or that are chosen of the samples, as ` +
+      "EDM chooses them (default all)",
+    min: 2,
+    max: 2 ** 24,
+  }),
+  seed: integer({
+    help: "seed of a model's first image, the others follow; or of the choice (default 0)",
+    min: 0,
+  }),
+  skipCorrupt: flag({ help: "leave out images that cannot be read, instead of failing" }),
+  cache: text({
+    help: "folder where features are kept for another time, or none (default: the user's, for " +
+      "networks)",
+    value: "DIR|none",
+  }),
+};
+
+/** Options that say how a model makes images. */
+const modelOptions = {
+  ...samplingOptions,
+  batch: integer({ help: "images made at a time; does not change them", default: 64, min: 1 }),
+  device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
+};
+
+/** The model, and how it makes images. */
+export const generationOptions = {
+  checkpoint: text({
+    help: "evaluate a model: its file, or the folder of a training run",
+    value: "RUN|FILE",
+  }),
+  ...modelOptions,
+};
+
+type GenerationArgs = Parsed<typeof generationOptions>;
+
+/** @throws {UsageError} when there are options for a model but no model */
+export function checkGeneration(args: Omit<GenerationArgs, "_">): void {
+  if (args.checkpoint !== undefined) return;
+  for (const [name, { spec }] of Object.entries(modelOptions)) {
+    if (args[name as keyof typeof modelOptions] !== spec.default) {
+      throw new UsageError(
+        `${flagName(name)} says how a model makes images; give the model with --checkpoint.`,
+      );
+    }
+  }
+}
+
+/** The seeds of a model's images. */
+export function seedsOf(
+  { num = NUMBER, seed = 0 }: { readonly num?: number; readonly seed?: number },
+): number[] {
+  return Array.from({ length: num }, (_, i) => seed + i);
+}
+
+/** `2/8` as a part of a set. @throws {UsageError} when it is something else */
+export function parseShard(text: string | undefined): Shard | undefined {
+  if (text === undefined) return undefined;
+  const match = /^(\d{1,6})\/(\d{1,6})$/.exec(text);
+  const [index, of] = [Number(match?.[1]), Number(match?.[2])];
+  if (!match || index < 1 || of < 1 || index > of) {
+    throw new UsageError(
+      `--shard expects a part and the number of parts, from 1/8 to 8/8, but got "${text}".`,
+    );
+  }
+  return { index, of };
+}
+
+/** Shows how far the reading of each set is, then the metrics. */
+export async function withProgress<Value>(
+  terminal: Terminal,
+  work: (update: (progress: EvaluationProgress) => void) => Promise<Value>,
+): Promise<Value> {
+  let part: EvaluationProgress["part"] | undefined;
+  let shown: Progress | undefined;
+  try {
+    return await work(({ part: current, done, total = 0 }) => {
+      if (current !== part || !shown) {
+        shown?.finish();
+        part = current;
+        shown = terminal.progress(part, total, part === "metrics" ? "metrics" : "images");
+      }
+      shown.update(done);
+    });
+  } finally {
+    shown?.finish();
+  }
+}

@@ -1,0 +1,109 @@
+/** `imm eval stats`. @module */
+
+import { dirname } from "jsr:@std/path@^1";
+import { UsageError } from "../lib/errors.ts";
+import { computeReference } from "../lib/eval/evaluate.ts";
+import { REFERENCE_FORMATS, referenceFormat, writeReference } from "../lib/eval/reference_files.ts";
+import type { Provenance } from "../lib/eval/references.ts";
+import { openCache, openExtractor, openGenerated, openImages } from "./eval_inputs.ts";
+import {
+  checkGeneration,
+  generationOptions,
+  inputOptions,
+  parseShard,
+  seedsOf,
+  withProgress,
+} from "./eval_options.ts";
+import { interruptible } from "./interrupt.ts";
+import { choice, text } from "./options.ts";
+import { defineVerb } from "./verb.ts";
+
+const options = {
+  out: text({
+    help: "file to write: .npz (mean and covariance), or .stats (sums, for imm eval merge)",
+    value: "FILE",
+    required: true,
+  }),
+  format: choice(REFERENCE_FORMATS, {
+    help: "how to write it (default: what the name says)",
+  }),
+  shard: text({
+    help: "only this part of the images, 1/8 to 8/8, to be merged with the others",
+    value: "I/N",
+  }),
+  ...inputOptions,
+  ...generationOptions,
+};
+
+/** The verb. */
+export const verb = defineVerb({
+  name: "eval stats",
+  summary: "statistics of a set of images, to compare with another time",
+  usage: "imm eval stats DATA --out FILE [options]\n" +
+    "       imm eval stats --checkpoint RUN|FILE --out FILE [options]",
+  examples: [
+    {
+      command: "imm eval stats digits --out digits.npz",
+      does: "what imm eval --reference digits.npz compares with",
+    },
+    {
+      command: "imm eval stats photos/ --extractor net.onnx --shard 2/8 --out part2.stats",
+      does: "one eighth of a large set, on one of eight machines",
+    },
+  ],
+  positionals: {
+    value: "DATA",
+    help: "digits, a folder, .zip, .npz, IDX or CIFAR-10 file of images",
+    max: 1,
+  },
+  options,
+  async run(args, terminal) {
+    const [data] = args._;
+    if ((data === undefined) === (args.checkpoint === undefined)) {
+      throw new UsageError(
+        'imm eval stats needs either DATA or --checkpoint RUN|FILE; see "imm eval stats --help".',
+      );
+    }
+    checkGeneration(args);
+    const shard = parseShard(args.shard);
+    const format = args.format ?? referenceFormat(args.out);
+    if (shard && format !== "stats") {
+      throw new UsageError(
+        `--shard makes a part to be merged, which needs sums: write it as .stats, not ${args.out}.`,
+      );
+    }
+    const folder = dirname(args.out);
+    if (!(await Deno.stat(folder).catch(() => null))?.isDirectory) {
+      throw new UsageError(`The folder ${folder} of --out does not exist; create it first.`);
+    }
+    await interruptible(terminal, async (signal) => {
+      await using side = data !== undefined
+        ? await openImages(data, { ...args, shard })
+        : await openGenerated(args.checkpoint!, { ...args, shard, seeds: seedsOf(args), signal });
+      await using extractor = await openExtractor(args.extractor, [side]);
+      const made = await withProgress(
+        terminal,
+        (progress) =>
+          computeReference(side.images, extractor, {
+            taps: Object.keys(extractor.taps ?? {}).filter((tap) => tap === "spatial"),
+            cache: openCache(args.cache, extractor),
+            progress,
+            signal,
+          }),
+      );
+      const { sha256 } = side.origin();
+      const provenance: Provenance = {
+        ...made.provenance,
+        ...(typeof sha256 === "string" ? { sha256 } : {}),
+        ...(shard ? { shard } : {}),
+      };
+      await writeReference(args.out, made, provenance, format);
+      terminal.result(
+        { path: args.out, ...provenance, inputs: { reference: side.origin() } },
+        () =>
+          `statistics of ${provenance.count} images in the ${made.dimension} features of ` +
+          `${extractor.id}: ${args.out}`,
+      );
+    }, "Stopped; features that were extracted are kept in the cache.");
+  },
+});

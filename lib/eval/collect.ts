@@ -1,0 +1,222 @@
+/**
+ * From a set of images to what the metrics are computed of: statistics, and where a metric needs
+ * them, all feature vectors, logits and labels.
+ *
+ * @module
+ */
+
+import { ImmError } from "../errors.ts";
+import type { Extracted, FeatureExtractor } from "./extractor.ts";
+import { CHUNK, FeatureCache } from "./feature_cache.ts";
+import { type ImageBatch, type ImageSource, joinBatches } from "./images.ts";
+import { type Features, FeatureStatistics } from "./statistics.ts";
+
+/** How far the work is: images of one set, then of the other, then metrics. */
+export interface EvaluationProgress {
+  /** What is being worked on. */
+  readonly part: "samples" | "reference" | "metrics";
+  /** Images or metrics so far. */
+  readonly done: number;
+  /** All of them, where their number is known before. */
+  readonly total?: number;
+}
+
+/** What to do with a set of images. */
+export interface CollectOptions {
+  /** What turns images into vectors. */
+  readonly extractor: FeatureExtractor;
+  /** Names of the other vectors whose statistics are wanted. Default none. */
+  readonly taps?: readonly string[];
+  /** Keep all vectors. Default false. */
+  readonly keep?: boolean;
+  /** Where features are looked up before they are computed, and kept. */
+  readonly cache?: FeatureCache;
+  /** Is told after every batch. */
+  readonly progress?: (progress: EvaluationProgress) => void;
+  /** Ends the work between two batches; what is done by then is in the cache. */
+  readonly signal?: AbortSignal;
+}
+
+/** A set of images after extraction. */
+export interface Collected {
+  /** What reports call it. */
+  readonly name: string;
+  /** Mean and covariance of the features. */
+  readonly statistics: FeatureStatistics;
+  /** Of the other vectors, by name. */
+  readonly taps: Readonly<Record<string, FeatureStatistics>>;
+  /** All vectors, when they were to be kept. */
+  readonly features: Features | null;
+  /** Of an extractor that classifies: before the softmax, row-major `[rows, classes]`. */
+  readonly logits: { readonly data: Float32Array; readonly classes: number } | null;
+  /** Class of each image, where all have one. */
+  readonly labels: Int32Array | null;
+  /** Numbers of the images that were left out because they cannot be read. */
+  readonly skipped: readonly number[];
+}
+
+/**
+ * Extracts the features of all images.
+ *
+ * @throws {ImmError} when there are fewer images than the source said
+ */
+export async function collect(
+  part: EvaluationProgress["part"],
+  source: ImageSource,
+  options: CollectOptions,
+): Promise<Collected> {
+  const { extractor, taps = [], keep = false } = options;
+  const statistics = new FeatureStatistics(extractor.dimension);
+  const tapStatistics = Object.fromEntries(
+    taps.map((tap) => [tap, new FeatureStatistics(extractor.taps![tap])]),
+  );
+  const features: Float32Array[] = [];
+  const logits: Float32Array[] = [];
+  const labels: Int32Array[] = [];
+  const skipped: number[] = [];
+  for await (const { extracted, ...run } of extractRuns(source, options)) {
+    statistics.add(extracted.features);
+    for (const tap of taps) tapStatistics[tap].add(extracted.taps![tap]);
+    if (keep) features.push(extracted.features);
+    if (extracted.logits) logits.push(extracted.logits);
+    if (run.labels) labels.push(run.labels);
+    skipped.push(...run.skipped);
+    options.progress?.({ part, done: statistics.count + skipped.length, total: source.count });
+  }
+  const rows = statistics.count;
+  const { dimension, classes } = extractor;
+  const allLabels = Int32Array.from(labels.flatMap((part) => [...part]));
+  return {
+    name: source.name,
+    statistics,
+    taps: tapStatistics,
+    features: keep ? { rows, dimension, data: joined(features) } : null,
+    logits: classes ? { data: joined(logits), classes } : null,
+    labels: rows > 0 && allLabels.length === rows ? allLabels : null,
+    skipped,
+  };
+}
+
+/** Features of consecutive images. */
+interface Run {
+  readonly extracted: Extracted;
+  readonly labels?: Int32Array;
+  readonly skipped: readonly number[];
+}
+
+/** Images whose features are not known yet; `images` is null until they have been read. */
+interface Missing {
+  readonly first: number;
+  readonly count: number;
+  readonly key: string | null;
+  readonly images: ImageBatch | null;
+}
+
+/**
+ * Walks over the images in runs of the cache's size. What is not in the cache waits until there is
+ * a batch for the extractor, which is then asked for all of it at once. Runs come in order.
+ */
+async function* extractRuns(
+  source: ImageSource,
+  { extractor, taps = [], cache, signal }: CollectOptions,
+): AsyncGenerator<Run> {
+  const { dimension, classes } = extractor;
+  const wanted = { dimension, classes, taps: [...taps] };
+  const enough = Math.max(extractor.batch, source.batch ?? 1);
+  let missing: Missing[] = [];
+
+  const flush = async (): Promise<Run[]> => {
+    signal?.throwIfAborted();
+    if (missing.length === 0) return [];
+    const runs = await extractMissing(source, missing, { extractor, taps, cache });
+    missing = [];
+    return runs;
+  };
+  const step = cache ? CHUNK : Math.min(enough, Math.max(1, extractor.batch));
+  for (let first = 0; first < source.count; first += step) {
+    signal?.throwIfAborted();
+    const count = Math.min(step, source.count - first);
+    const identity = cache ? source.identify?.(first, count) : undefined;
+    const images = identity || !cache ? null : await readRun(source, first, count);
+    const key = cache ? FeatureCache.key(extractor.hash, identity?.fingerprint ?? images!) : null;
+    const found = cache && key && !images?.skipped?.length
+      ? await cache.get(key, count, wanted)
+      : null;
+    if (found) {
+      yield* await flush();
+      yield { extracted: found, labels: identity?.labels ?? images?.labels, skipped: [] };
+      continue;
+    }
+    missing.push({ first, count, key, images });
+    if (missing.reduce((sum, run) => sum + run.count, 0) >= enough) yield* await flush();
+  }
+  yield* await flush();
+}
+
+/** Reads what has not been read, extracts all of it together, and keeps it in the cache. */
+async function extractMissing(
+  source: ImageSource,
+  missing: readonly Missing[],
+  { extractor, taps, cache }: Pick<CollectOptions, "extractor" | "taps" | "cache">,
+): Promise<Run[]> {
+  const last = missing[missing.length - 1];
+  const unread = missing.every(({ images }) => images === null);
+  const images = unread
+    ? await readRun(source, missing[0].first, last.first + last.count - missing[0].first)
+    : joinBatches(missing.map(({ images }) => images!));
+  const all = images.count > 0
+    ? await extractor.extract(images, taps)
+    : { features: new Float32Array(0) };
+  if (!cache || images.skipped?.length) {
+    return [{ extracted: all, labels: images.labels, skipped: images.skipped ?? [] }];
+  }
+  const runs: Run[] = [];
+  for (const { first, count, key } of missing) {
+    const begin = first - missing[0].first;
+    const extracted = rowsOf(all, images.count, begin, count);
+    await cache.put(key!, { count, ...extracted });
+    runs.push({
+      extracted,
+      labels: images.labels?.subarray(begin, begin + count),
+      skipped: [],
+    });
+  }
+  return runs;
+}
+
+async function readRun(source: ImageSource, first: number, count: number): Promise<ImageBatch> {
+  const images = await source.read(first, count);
+  if (images.count + (images.skipped?.length ?? 0) !== count) {
+    throw new ImmError(
+      `${source.name} ended after ${first + images.count} of ${source.count} images; check where ` +
+        `they come from.`,
+    );
+  }
+  return images;
+}
+
+/** Some rows of everything that was extracted of `total` images. */
+function rowsOf(all: Extracted, total: number, begin: number, count: number): Extracted {
+  const part = (data: Float32Array) => {
+    const width = data.length / total;
+    return data.slice(begin * width, (begin + count) * width);
+  };
+  return {
+    features: part(all.features),
+    ...(all.logits ? { logits: part(all.logits) } : {}),
+    ...(all.taps
+      ? { taps: Object.fromEntries(Object.entries(all.taps).map(([k, v]) => [k, part(v)])) }
+      : {}),
+  };
+}
+
+/** Arrays behind each other. */
+function joined(parts: Float32Array[]): Float32Array {
+  const result = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    result.set(part, offset);
+    offset += part.length;
+  }
+  return result;
+}

@@ -1,0 +1,181 @@
+/**
+ * The metrics: what each needs, what it reports, and how it is computed of what was collected.
+ *
+ * @module
+ */
+
+import { UsageError } from "../errors.ts";
+import { didYouMean } from "../suggest.ts";
+import { frechetDistance } from "./frechet.ts";
+import { inceptionScore } from "./inception_score.ts";
+import { kernelDistance } from "./kernel_distance.ts";
+import { manifoldMetrics, nearestLabelAccuracy } from "./manifold.ts";
+import type { Features, FeatureStatistics, Moments } from "./statistics.ts";
+
+/** What a metric needs and how its values read. */
+export interface MetricDefinition {
+  /** What it is, for reports. */
+  readonly title: string;
+  /** The values it reports, and in which direction they are good (null: it is a spread). */
+  readonly values: Readonly<Record<string, "lower" | "higher" | null>>;
+  /** `statistics`: any reference; `images`: the reference's images, not only their statistics. */
+  readonly needs: readonly ("statistics" | "images" | "logits" | "labels")[];
+  /** The other vectors of the extractor that it is computed of. */
+  readonly tap?: string;
+}
+
+/** The metrics by name; their values are the keys of {@link Evaluation.values}. */
+export const METRICS = {
+  fd: { title: "Fréchet distance", values: { fd: "lower" }, needs: ["statistics"] },
+  sfid: {
+    title: "Fréchet distance of spatial features, as of ADM",
+    values: { sfid: "lower" },
+    needs: ["statistics"],
+    tap: "spatial",
+  },
+  kd: { title: "Kernel distance", values: { kd: "lower", kd_std: null }, needs: ["images"] },
+  is: { title: "Inception Score", values: { is: "higher", is_std: null }, needs: ["logits"] },
+  pr: {
+    title: "Precision and recall, k = 3",
+    values: { precision: "higher", recall: "higher" },
+    needs: ["images"],
+  },
+  dc: {
+    title: "Density and coverage, k = 5",
+    values: { density: "higher", coverage: "higher" },
+    needs: ["images"],
+  },
+  nn: {
+    title: "Label of the nearest reference image is the condition",
+    values: { nn_accuracy: "higher" },
+    needs: ["images", "labels"],
+  },
+  class: {
+    title: "Predicted class is the condition",
+    values: { class_accuracy: "higher" },
+    needs: ["logits", "labels"],
+  },
+} as const satisfies Record<string, MetricDefinition>;
+
+/** Name of a metric. */
+export type Metric = keyof typeof METRICS;
+
+/** Neighbour metrics cost time quadratic in the images; ADM and the papers use as many. */
+const MANIFOLD_IMAGES = 10_000;
+
+/** One of the two sets of a comparison, as far as it is known. */
+export interface MetricSet {
+  /** What reports call it. */
+  readonly name: string;
+  /** Mean and covariance. */
+  readonly statistics: FeatureStatistics | Moments;
+  /** The same of other vectors, by name. */
+  readonly taps: Readonly<Record<string, FeatureStatistics | Moments>>;
+  /** All vectors. */
+  readonly features: Features | null;
+  /** Before the softmax, row-major `[rows, classes]`. */
+  readonly logits: { readonly data: Float32Array; readonly classes: number } | null;
+  /** Class of each image. */
+  readonly labels: Int32Array | null;
+}
+
+/**
+ * The values of a metric.
+ *
+ * @param seed of random subsets
+ * @throws {UsageError} when the sets lack what it needs
+ */
+export function computeMetric(
+  metric: Metric,
+  { fake, real, seed }: { fake: MetricSet; real: MetricSet | null; seed: number },
+): Record<string, number> {
+  const features = (set: MetricSet | null): Features => present(set?.features, metric, "images");
+  switch (metric) {
+    case "fd": {
+      const statistics = present(real?.statistics, metric, "statistics");
+      return { fd: frechetDistance(fake.statistics, statistics) };
+    }
+    case "sfid": {
+      const [a, b] = [fake, real].map((set) => present(set?.taps.spatial, metric, "spatial"));
+      return { sfid: frechetDistance(a, b) };
+    }
+    case "kd": {
+      const { mean, std } = kernelDistance(features(fake), features(real), { seed });
+      return { kd: mean, kd_std: std };
+    }
+    case "is": {
+      const { data, classes } = present(fake.logits, metric, "logits");
+      const { mean, std } = inceptionScore(data, classes);
+      return { is: mean, is_std: std };
+    }
+    case "pr": {
+      const [a, b] = [first(features(real)), first(features(fake))];
+      const { precision, recall } = manifoldMetrics(a, b, 3);
+      return { precision, recall };
+    }
+    case "dc": {
+      const [a, b] = [first(features(real)), first(features(fake))];
+      const { density, coverage } = manifoldMetrics(a, b, 5);
+      return { density, coverage };
+    }
+    case "nn": {
+      const labels = [fake, real].map((set) => present(set?.labels, metric, "labels"));
+      const [a, b] = [features(fake), features(real)];
+      return { nn_accuracy: nearestLabelAccuracy(a, labels[0], b, labels[1]) };
+    }
+    case "class": {
+      const { data, classes } = present(fake.logits, metric, "logits");
+      const labels = present(fake.labels, metric, "labels");
+      const hits = labels.reduce((sum, label, i) => {
+        const row = data.subarray(i * classes, (i + 1) * classes);
+        return sum + Number(row.indexOf(Math.max(...row)) === label);
+      }, 0);
+      return { class_accuracy: hits / labels.length };
+    }
+  }
+}
+
+/**
+ * Metrics without doubles, in the order of the table.
+ *
+ * @throws {UsageError} when there is none, or one that is not in the table
+ */
+export function checkedMetrics(metrics: readonly string[]): Metric[] {
+  const unknown = metrics.find((metric) => !Object.hasOwn(METRICS, metric));
+  if (unknown !== undefined || metrics.length === 0) {
+    const names = Object.keys(METRICS);
+    const hint = didYouMean(unknown ?? "", names) || ".";
+    throw new UsageError(`Metrics are ${names.join(", ")}; found ${unknown ?? "none"}${hint}`);
+  }
+  return (Object.keys(METRICS) as Metric[]).filter((metric) => metrics.includes(metric));
+}
+
+/** Whether a metric needs something. */
+export function needs(metric: Metric, need: MetricDefinition["needs"][number]): boolean {
+  return (METRICS[metric] as MetricDefinition).needs.includes(need);
+}
+
+const MISSING = {
+  statistics: "a reference; give reference statistics or images",
+  images: "reference images; statistics alone are not enough",
+  logits: "an extractor that classifies; use one with logits",
+  spatial: "spatial features on both sides; use an extractor and statistics that have them",
+  labels: "a label for every image; use labelled images and class-conditional samples",
+} as const;
+
+/** @throws {UsageError} with a sentence about what a metric needs when it is not there */
+export function present<T>(
+  value: T | null | undefined,
+  metric: Metric,
+  what: keyof typeof MISSING,
+): T {
+  if (value === null || value === undefined) {
+    throw new UsageError(`The metric ${metric} needs ${MISSING[what]}.`);
+  }
+  return value;
+}
+
+function first({ rows, dimension, data }: Features): Features {
+  const count = Math.min(rows, MANIFOLD_IMAGES);
+  return { rows: count, dimension, data: data.subarray(0, count * dimension) };
+}

@@ -1,0 +1,160 @@
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { join } from "jsr:@std/path@^1";
+import { collect } from "../../lib/eval/collect.ts";
+import type { FeatureExtractor } from "../../lib/eval/extractor.ts";
+import { CHUNK, FeatureCache } from "../../lib/eval/feature_cache.ts";
+import {
+  edmSubset,
+  generatedImages,
+  imageRange,
+  type ImageSource,
+  memoryImages,
+} from "../../lib/eval/images.ts";
+import { withTempFolder } from "../support/files.ts";
+
+const COUNT = 5 * CHUNK + 7;
+
+/** Images of one pixel that count up. */
+function counting(offset = 0): ImageSource {
+  const data = Uint8Array.from({ length: COUNT }, (_, i) => (i * 7 + offset) % 251);
+  const labels = Int32Array.from({ length: COUNT }, (_, i) => i % 3);
+  return memoryImages("counting", { count: COUNT, height: 1, width: 1, channels: 1, data, labels });
+}
+
+/** Squares and cubes; remembers how many images it was given at a time. */
+function powers(batch = 10): FeatureExtractor & { readonly seen: number[] } {
+  const seen: number[] = [];
+  return {
+    id: "powers",
+    hash: "powers-1",
+    dimension: 2,
+    classes: 2,
+    taps: { spatial: 1 },
+    batch,
+    seen,
+    extract({ count, data }, taps = []) {
+      seen.push(count);
+      const pixels = [...data.subarray(0, count)];
+      return Promise.resolve({
+        features: Float32Array.from(pixels.flatMap((x) => [x ** 2, x ** 3])),
+        logits: Float32Array.from(pixels.flatMap((x) => [x, -x])),
+        ...(taps.includes("spatial")
+          ? { taps: { spatial: Float32Array.from(pixels, (x) => x / 2) } }
+          : {}),
+      });
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
+
+Deno.test("collect gives the same with a cache, without, and from the cache", async () => {
+  await withTempFolder(async (folder) => {
+    const run = async (extractor: FeatureExtractor, cache?: FeatureCache) => {
+      const set = await collect("samples", counting(), { extractor, keep: true, cache });
+      return { ...set, statistics: set.statistics.moments() };
+    };
+    const plain = powers();
+    const expected = await run(plain);
+    strictEqual(sum(plain.seen), COUNT);
+    ok(Math.max(...plain.seen) === 10);
+
+    const [first, second, large] = [powers(), powers(), powers(1000)];
+    const cache = new FeatureCache(folder);
+    deepStrictEqual(await run(first, cache), expected);
+    strictEqual(sum(first.seen), COUNT);
+    deepStrictEqual([cache.hits, cache.misses], [0, COUNT]);
+    deepStrictEqual(await run(second, cache), expected);
+    deepStrictEqual(second.seen, [], "nothing is computed twice");
+    strictEqual(cache.hits, COUNT);
+    deepStrictEqual(await run(large), expected);
+    deepStrictEqual(large.seen, [COUNT], "as many at once as the extractor likes");
+  });
+});
+
+Deno.test("collect goes on where it was interrupted", async () => {
+  await withTempFolder(async (folder) => {
+    const abort = new AbortController();
+    const extractor = powers();
+    await rejects(
+      collect("samples", counting(), {
+        extractor,
+        cache: new FeatureCache(folder),
+        signal: abort.signal,
+        progress: ({ done }) => done >= 3 * CHUNK && abort.abort(new Error("enough")),
+      }),
+      /enough/,
+    );
+    strictEqual(sum(extractor.seen), 3 * CHUNK);
+    const resumed = powers();
+    await collect("samples", counting(), { extractor: resumed, cache: new FeatureCache(folder) });
+    strictEqual(sum(resumed.seen), COUNT - 3 * CHUNK);
+  });
+});
+
+Deno.test("the cache tells images, extractors and wanted outputs apart, and survives damage", async () => {
+  await withTempFolder(async (folder) => {
+    const computed = async (
+      extractor: ReturnType<typeof powers>,
+      source = counting(),
+      taps: string[] = [],
+    ) => {
+      const before = sum(extractor.seen);
+      await collect("samples", source, { extractor, taps, cache: new FeatureCache(folder) });
+      return sum(extractor.seen) - before;
+    };
+    strictEqual(await computed(powers()), COUNT);
+    strictEqual(await computed(powers(), counting(1)), COUNT, "other images");
+    strictEqual(await computed({ ...powers(), hash: "powers-2" }), COUNT, "another extractor");
+    strictEqual(await computed(powers(), counting(), ["spatial"]), COUNT, "more vectors");
+    strictEqual(await computed(powers(), counting(), ["spatial"]), 0);
+    strictEqual(await computed(powers()), 0, "fewer vectors");
+
+    for await (const { name } of Deno.readDir(folder)) {
+      for await (const file of Deno.readDir(join(folder, name))) {
+        const path = join(folder, name, file.name);
+        await Deno.truncate(path, (await Deno.stat(path)).size - 1);
+      }
+    }
+    strictEqual(await computed(powers()), COUNT, "damaged files are made again");
+    strictEqual(await computed(powers()), 0);
+  });
+});
+
+Deno.test("images that say what they are made of need not be made again", async () => {
+  await withTempFolder(async (folder) => {
+    let made = 0;
+    const source: ImageSource = {
+      ...generatedImages("made", COUNT, (first, count) => {
+        made += count;
+        return counting().read(first, count);
+      }),
+      identify: (first, count) => ({
+        fingerprint: `${first}+${count}`,
+        labels: Int32Array.from({ length: count }, (_, i) => (first + i) % 3),
+      }),
+    };
+    const run = (keep = true) =>
+      collect("samples", source, { extractor: powers(), keep, cache: new FeatureCache(folder) });
+    const first = await run();
+    strictEqual(made, COUNT);
+    const second = await run();
+    strictEqual(made, COUNT);
+    deepStrictEqual(second.features, first.features);
+    deepStrictEqual(second.labels, first.labels);
+  });
+});
+
+Deno.test("edmSubset chooses what EDM's data sets choose", () => {
+  // idx = np.arange(n); np.random.RandomState(seed % (1 << 31)).shuffle(idx); np.sort(idx[:count])
+  deepStrictEqual([...edmSubset(20, 6, 0)], [1, 8, 10, 17, 18, 19]);
+  deepStrictEqual([...edmSubset(20, 6, 7)], [0, 1, 2, 5, 11, 17]);
+  deepStrictEqual([...edmSubset(1797, 5, 2 ** 31 + 3)], [221, 266, 356, 642, 1241]);
+});
+
+Deno.test("imageRange is a part of a source", async () => {
+  const part = imageRange(counting(), 64, 80);
+  strictEqual(part.count, 16);
+  deepStrictEqual(await part.read(3, 5), await counting().read(67, 5));
+});
