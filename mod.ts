@@ -245,6 +245,7 @@ export {
   readPartial,
   readReference,
   type Reference,
+  REFERENCE_FORMATS,
   type ReferenceFormat,
   referenceOf,
   type Shard,
