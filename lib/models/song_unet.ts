@@ -13,24 +13,20 @@ import { Conv2d } from "../nn/conv.ts";
 import { fourierEmbedding, positionalEmbedding } from "../nn/embedding.ts";
 import { Linear } from "../nn/linear.ts";
 import { GroupNorm } from "../nn/norm.ts";
-import { add, concat, mul, silu } from "../tensor/mod.ts";
-import type { Shape, Tensor } from "../tensor/tensor.ts";
+import { add, mul, silu } from "../tensor/mod.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { SongUNetConfig } from "./config.ts";
-import {
-  type Conditioning,
-  type ConditioningSpec,
-  type ForwardOptions,
-  Network,
-} from "./network.ts";
-import { TimeMapping } from "./time_mapping.ts";
-import { SONG_STYLE, UNetBlock, type UNetBlockOptions } from "./unet_block.ts";
+import type { Conditioning, ForwardOptions } from "./network.ts";
+import type { TimeMapping } from "./time_mapping.ts";
+import { type DecoderLevel, type Layer, type Run, UNet } from "./unet.ts";
+import { SONG_STYLE, type UNetBlock, type UNetBlockOptions } from "./unet_block.ts";
 
 /** Standard deviation of the frequencies of the Fourier embedding. */
 const FOURIER_SCALE = 16;
 
 interface EncoderLevel {
   /** The first convolution, or the block that halves the resolution. */
-  readonly entry: Conv2d | UNetBlock;
+  readonly entry: Layer;
   readonly auxDown: Conv2d | null;
   /** Brings the downsampled image in, for the skip encoder. */
   readonly auxSkip: Conv2d | null;
@@ -39,40 +35,26 @@ interface EncoderLevel {
   readonly blocks: readonly UNetBlock[];
 }
 
-interface DecoderLevel {
-  /** Two blocks at the coarsest level, else the one that doubles the resolution. */
-  readonly entry: readonly UNetBlock[];
-  /** Each takes one skip from the encoder. */
-  readonly blocks: readonly UNetBlock[];
+interface SongDecoderLevel extends DecoderLevel {
   readonly auxUp: Conv2d | null;
   readonly out: { readonly name: string; readonly norm: GroupNorm; readonly conv: Conv2d } | null;
 }
 
 /** See the module's description. Input and output [B, H, W, imgChannels]. */
-export class SongUNet extends Network {
-  readonly sampleShape: Shape;
-  readonly conditioning: ConditioningSpec;
+export class SongUNet extends UNet {
   readonly #mapLabel: Linear | null;
   readonly #mapAugment: Linear | null;
   readonly #mapT: TimeMapping;
   readonly #mapS: TimeMapping | null;
   readonly #encoder: readonly EncoderLevel[];
-  readonly #decoder: readonly DecoderLevel[];
-  #dropoutStreams = 0;
+  readonly #decoder: readonly SongDecoderLevel[];
 
-  constructor(readonly config: SongUNetConfig) {
-    super();
-    const { imgResolution, imgChannels, labelDim, augmentDim, sEmbed } = config;
+  constructor(override readonly config: SongUNetConfig) {
     const timeChannels = config.modelChannels * config.channelMultNoise;
+    super(config, SONG_STYLE, timeChannels);
+    const { labelDim, augmentDim, sEmbed } = config;
     const store = this.parameters;
     const { init } = SONG_STYLE;
-    this.sampleShape = [imgResolution, imgResolution, imgChannels];
-    this.conditioning = {
-      timeChannels,
-      secondTime: sEmbed,
-      labels: labelDim > 0 ? { kind: "one-hot", classes: labelDim } : null,
-      augmentDim,
-    };
 
     this.#declareFrequencies("");
     this.#mapLabel = labelDim > 0
@@ -81,9 +63,9 @@ export class SongUNet extends Network {
     this.#mapAugment = augmentDim > 0
       ? new Linear(store, "model.map_augment", augmentDim, timeChannels, init, { bias: false })
       : null;
-    this.#mapT = this.#mapping("");
+    this.#mapT = this.mapping("");
     if (sEmbed) this.#declareFrequencies("_s");
-    this.#mapS = sEmbed ? this.#mapping("_s") : null;
+    this.#mapS = sEmbed ? this.mapping("_s") : null;
 
     const skipChannels: number[] = [];
     this.#encoder = this.#buildEncoder(skipChannels);
@@ -91,9 +73,21 @@ export class SongUNet extends Network {
   }
 
   forward(x: Tensor, conditioning: Conditioning, options: ForwardOptions = {}): Tensor {
-    const emb = this.#embedding(conditioning, options);
-    const skips = this.#encode(x, emb, options);
-    return this.#decode(skips, emb, options);
+    const run = this.runner(this.#embedding(conditioning, options), options);
+    return this.#decode(run, this.#encode(run, x), options.observe);
+  }
+
+  protected override heads(): number {
+    return 1;
+  }
+
+  /** Only the last block of a level attends, unlike in the encoder. */
+  protected override attendsInDecoder(index: number): boolean {
+    return index === this.config.numBlocks;
+  }
+
+  protected override get resampleFilter(): UNetBlockOptions["filter"] {
+    return this.config.resampleFilter;
   }
 
   protected override embedTimes(cNoise: ArrayLike<number>, second: boolean): Float32Array {
@@ -112,31 +106,6 @@ export class SongUNet extends Network {
     this.parameters.buffer(frequenciesName(suffix), shape, init, { fixed: false });
   }
 
-  #mapping(suffix: "" | "_s"): TimeMapping {
-    const { timeChannels } = this.conditioning;
-    return new TimeMapping(
-      this.parameters,
-      suffix,
-      timeChannels,
-      this.#embChannels,
-      SONG_STYLE.init,
-    );
-  }
-
-  get #embChannels(): number {
-    return this.config.modelChannels * this.config.channelMultEmb;
-  }
-
-  #block(name: string, options: Omit<UNetBlockOptions, "embChannels">): UNetBlock {
-    return new UNetBlock(this.parameters, name, SONG_STYLE, {
-      ...options,
-      embChannels: this.#embChannels,
-      filter: this.config.resampleFilter,
-      dropout: this.config.dropout,
-      dropoutStream: this.#dropoutStreams++,
-    });
-  }
-
   /** `skipChannels` receives the channels of every skip, in order. */
   #buildEncoder(skipChannels: number[]): EncoderLevel[] {
     const { config, parameters: store } = this;
@@ -144,10 +113,10 @@ export class SongUNet extends Network {
     const { init } = SONG_STYLE;
     let channels = config.imgChannels;
     let auxChannels = config.imgChannels;
-    return config.channelMult.map((mult, level) => {
+    return config.channelMult.map((_, level) => {
       const resolution = config.imgResolution >> level;
       const name = (part: string) => `model.enc.${resolution}x${resolution}_${part}`;
-      let entry: Conv2d | UNetBlock;
+      let entry: Layer;
       let auxDown = null, auxSkip = null, auxResidual = null;
       if (level === 0) {
         const outChannels = config.modelChannels;
@@ -156,7 +125,7 @@ export class SongUNet extends Network {
         channels = outChannels;
       } else {
         const down = { inChannels: channels, outChannels: channels, resample: "down" } as const;
-        entry = this.#block(name("down"), down);
+        entry = this.block(name("down"), down);
         const aux = { inChannels: auxChannels, filter, init } as const;
         if (encoderType === "skip") {
           auxDown = new Conv2d(store, name("aux_down"), {
@@ -182,46 +151,23 @@ export class SongUNet extends Network {
         }
       }
       skipChannels.push(channels);
-      const heads = config.attnResolutions.includes(resolution) ? 1 : 0;
-      const blocks = Array.from({ length: config.numBlocks }, (_, i) => {
-        const outChannels = config.modelChannels * mult;
-        const block = this.#block(name(`block${i}`), { inChannels: channels, outChannels, heads });
-        channels = outChannels;
-        skipChannels.push(channels);
-        return block;
-      });
+      const blocks = this.encoderBlocks(level, channels, name, skipChannels);
+      channels = skipChannels[skipChannels.length - 1];
       return { entry, auxDown, auxSkip, auxResidual, blocks };
     });
   }
 
-  #buildDecoder(encoderChannels: readonly number[]): DecoderLevel[] {
-    const { config, parameters: store } = this;
-    const { imgChannels, resampleFilter: filter, decoderType, numBlocks } = config;
-    const skipChannels = [...encoderChannels];
-    const deepest = config.channelMult.length - 1;
-    let channels = skipChannels[skipChannels.length - 1];
-    const levels: DecoderLevel[] = [];
-    for (let level = deepest; level >= 0; level--) {
-      const resolution = config.imgResolution >> level;
-      const name = (part: string) => `model.dec.${resolution}x${resolution}_${part}`;
-      const same = { inChannels: channels, outChannels: channels };
-      const entry = level === deepest
-        ? [this.#block(name("in0"), { ...same, heads: 1 }), this.#block(name("in1"), same)]
-        : [this.#block(name("up"), { ...same, resample: "up" })];
-      const blocks = Array.from({ length: numBlocks + 1 }, (_, i) => {
-        const inChannels = channels + skipChannels.pop()!;
-        const outChannels = config.modelChannels * config.channelMult[level];
-        // Only the last block of a level attends, unlike in the encoder.
-        const attends = i === numBlocks && config.attnResolutions.includes(resolution);
-        channels = outChannels;
-        const options = { inChannels, outChannels, heads: attends ? 1 : 0 };
-        return this.#block(name(`block${i}`), options);
-      });
-      const image = { inChannels: imgChannels, outChannels: imgChannels } as const;
-      const auxUp = decoderType === "skip" && level < deepest
+  #buildDecoder(skipChannels: readonly number[]): SongDecoderLevel[] {
+    const { imgChannels, resampleFilter: filter, decoderType, channelMult } = this.config;
+    const store = this.parameters;
+    const skips = decoderType === "skip";
+    const image = { inChannels: imgChannels, outChannels: imgChannels } as const;
+    const levels: SongDecoderLevel[] = [];
+    for (const { level, name, channels, entry, blocks } of this.decoderLevels(skipChannels)) {
+      const auxUp = skips && level < channelMult.length - 1
         ? new Conv2d(store, name("aux_up"), { ...image, kernel: 0, resample: "up", filter })
         : null;
-      const out = decoderType === "skip" || level === 0
+      const out = skips || level === 0
         ? {
           name: name("aux"),
           norm: new GroupNorm(store, name("aux_norm"), channels, SONG_STYLE.eps),
@@ -253,17 +199,10 @@ export class SongUNet extends Network {
   }
 
   /** Outputs that the decoder takes, in order; the last one is where it starts. */
-  #encode(image: Tensor, emb: Tensor, { observe, dropoutKey }: ForwardOptions): Tensor[] {
+  #encode(run: Run, image: Tensor): Tensor[] {
     const skips: Tensor[] = [];
     let x = image;
     let aux = image;
-    const run = (layer: Conv2d | UNetBlock, value: Tensor) => {
-      const out = layer instanceof UNetBlock
-        ? layer.forward(value, emb, dropoutKey)
-        : layer.forward(value);
-      observe?.(layer.name, out);
-      return out;
-    };
     for (const { entry, auxDown, auxSkip, auxResidual, blocks } of this.#encoder) {
       x = run(entry, x);
       if (auxDown && auxSkip) {
@@ -283,21 +222,13 @@ export class SongUNet extends Network {
     return skips;
   }
 
-  #decode(skips: Tensor[], emb: Tensor, { observe, dropoutKey }: ForwardOptions): Tensor {
+  #decode(run: Run, skips: Tensor[], observe: ForwardOptions["observe"]): Tensor {
     let x = skips[skips.length - 1];
     let image: Tensor | null = null;
-    const run = (block: UNetBlock, value: Tensor) => {
-      const out = block.forward(value, emb, dropoutKey);
-      observe?.(block.name, out);
-      return out;
-    };
-    for (const { entry, blocks, auxUp, out } of this.#decoder) {
-      for (const block of entry) x = run(block, x);
-      for (const block of blocks) x = run(block, concat([x, skips.pop()!], 3));
-      if (auxUp) {
-        image = auxUp.forward(image!);
-        observe?.(auxUp.name, image);
-      }
+    for (const level of this.#decoder) {
+      const { auxUp, out } = level;
+      x = this.decodeLevel(run, level, x, skips);
+      if (auxUp) image = run(auxUp, image!);
       if (out) {
         const normed = out.norm.forward(x);
         const drawn: Tensor = out.conv.forward(silu(normed));
