@@ -10,7 +10,6 @@
  *   Generator,
  *   loadModel,
  *   openDevice,
-  type OpenDeviceOptions,
  *   pushforwardSteps,
  *   scheduleTimes,
  *   TrainingRun,

@@ -8,6 +8,7 @@
 import config from "../deno.json" with { type: "json" };
 import { openDevice } from "../lib/device/open.ts";
 import { findAdapter, isSoftware } from "../lib/device/webgpu/adapter.ts";
+import { environmentVariable } from "../lib/environment.ts";
 import { ImmError } from "../lib/errors.ts";
 import { formatBytes } from "../lib/units.ts";
 import { VERSION } from "../lib/version.ts";
@@ -185,8 +186,7 @@ function environment(): Record<string, string> {
   ];
   const set: Record<string, string> = {};
   for (const name of names) {
-    const { state } = Deno.permissions.querySync({ name: "env", variable: name });
-    const value = state === "granted" ? Deno.env.get(name) : undefined;
+    const value = environmentVariable(name);
     if (value !== undefined) set[name] = value;
   }
   return set;

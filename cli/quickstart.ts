@@ -53,6 +53,7 @@ export const verb = defineVerb({
     }),
     device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
     fast: flag({ help: "train for a short while only" }),
+    set: text({ help: "override a key of the configuration", value: "KEY=VALUE", repeat: true }),
   },
   async run(args, terminal) {
     const started = performance.now();
@@ -65,7 +66,7 @@ export const verb = defineVerb({
           "from nothing; one network learns to draw a given digit in one or a few steps.",
       );
       const out = args.out ?? await freeFolder("runs/quickstart");
-      const settings = args.fast ? ["train.images=19200"] : [];
+      const settings = [...args.fast ? ["train.images=19200"] : [], ...args.set];
       {
         await using run = await TrainingRun.start(device, { preset, settings }, out);
         await trainVisibly(run, terminal);

@@ -2,6 +2,7 @@
 
 import type { Device } from "../lib/device/device.ts";
 import { openDevice } from "../lib/device/open.ts";
+import { environmentVariable } from "../lib/environment.ts";
 import { UsageError } from "../lib/errors.ts";
 import { imageGrid } from "../lib/format/grid.ts";
 import type { Image } from "../lib/format/pixels.ts";
@@ -230,7 +231,7 @@ async function generateAndWrite(
 function show(pictures: readonly Image[], set: SampleSet, terminal: Terminal): void {
   const columns = set.columns ?? Math.max(4, Math.min(16, Math.floor(79 / (set.shape[1] + 1))));
   const grid = imageGrid(pictures, { columns, padding: 1 });
-  const depth = colourDepth({ isTerminal: terminal.colors, get: (name) => Deno.env.get(name) });
+  const depth = colourDepth({ isTerminal: terminal.colors, get: environmentVariable });
   terminal.say(renderImage(grid, { depth }));
 }
 

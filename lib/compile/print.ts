@@ -4,6 +4,7 @@
  * @module
  */
 
+import { environmentVariable } from "../environment.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { Access, Expression, Kernel, Plan, Store } from "./plan.ts";
 
@@ -61,8 +62,7 @@ export function debugPlan(plan: Plan): void {
 
 /** IMM_DEBUG: 0 nothing, 1 plans, 2 generated code too, 3 the time of each dispatch too. */
 export function debugLevel(): number {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: "IMM_DEBUG" });
-  return state === "granted" ? Number(Deno.env.get("IMM_DEBUG") ?? 0) : 0;
+  return Number(environmentVariable("IMM_DEBUG") ?? 0);
 }
 
 function mebibytes(bytes: number): string {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { environmentVariable } from "../environment.ts";
 import { type Image, toRgb } from "./pixels.ts";
 
 /** What the terminal can show. */
@@ -119,5 +120,5 @@ function shade(value: number): string {
 }
 
 function standardOutput(): TerminalEnvironment {
-  return { isTerminal: Deno.stdout.isTerminal(), get: (name) => Deno.env.get(name) };
+  return { isTerminal: Deno.stdout.isTerminal(), get: environmentVariable };
 }

@@ -8,6 +8,7 @@
  */
 
 import type { Plan } from "../../compile/plan.ts";
+import { environmentVariable } from "../../environment.ts";
 import { DeviceError, InternalError } from "../../errors.ts";
 import type { Arena } from "../../tensor/state.ts";
 import type { Device, DeviceBuffer, HostArray } from "../device.ts";
@@ -193,5 +194,5 @@ export class WebGpuDevice implements Device {
 }
 
 function debugLevel(): number {
-  return Number(Deno.env.get("IMM_DEBUG") ?? "0") || 0;
+  return Number(environmentVariable("IMM_DEBUG") ?? 0) || 0;
 }

@@ -1,35 +1,17 @@
 /** The device as people run it who installed nothing: straight from a URL. */
 
 import assert from "node:assert/strict";
+import { withTempFolder } from "../../support/files.ts";
+import { serveProject } from "../../support/static_server.ts";
 
-const ROOT = new URL("../../../", import.meta.url);
-
-const TYPES: Record<string, string> = {
-  ts: "application/typescript",
-  js: "text/javascript",
-  wasm: "application/wasm",
-  json: "application/json",
-};
-
-Deno.test("the wasm device runs from a URL, threads included", async () => {
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
-    const path = new URL(request.url).pathname.slice(1);
-    const type = TYPES[path.split(".").at(-1)!];
-    try {
-      const content = await Deno.readFile(new URL(path, ROOT));
-      return new Response(content, { headers: { "content-type": type } });
-    } catch {
-      return new Response(null, { status: 404 });
-    }
-  });
-  const cache = await Deno.makeTempDir();
-  try {
-    const from = `http://127.0.0.1:${server.addr.port}`;
-    const code = `
-      const from = ${JSON.stringify(from)};
-      const { compile } = await import(from + "/lib/compile/compile.ts");
-      const { WasmDevice } = await import(from + "/lib/device/wasm/device.ts");
-      const t = await import(from + "/lib/tensor/mod.ts");
+Deno.test("the wasm device runs from a URL, threads included", () =>
+  serveProject((address) =>
+    withTempFolder(async (cache) => {
+      const code = `
+      const from = ${JSON.stringify(address.href)};
+      const { compile } = await import(from + "lib/compile/compile.ts");
+      const { WasmDevice } = await import(from + "lib/device/wasm/device.ts");
+      const t = await import(from + "lib/tensor/mod.ts");
       for (const simd of ["relaxed", "plain"]) {
         const device = await WasmDevice.open({ threads: 2, simd });
         const x = t.input("x", [100_000]);
@@ -39,20 +21,17 @@ Deno.test("the wasm device runs from a URL, threads included", async () => {
         console.log((await executable.read(["y"])).y[0], device.description);
         device.close();
       }`;
-    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["eval", "--no-check", "--no-config", "--no-lock", code],
-      env: { DENO_DIR: cache },
-      signal: AbortSignal.timeout(60_000),
-    }).output();
-    const text = new TextDecoder();
-    assert.equal(
-      text.decode(stdout),
-      "50000 WebAssembly, 2 threads, relaxed SIMD\n" +
-        "50000 WebAssembly, 2 threads, SIMD without fused multiply-add\n",
-      text.decode(stderr),
-    );
-  } finally {
-    await server.shutdown();
-    await Deno.remove(cache, { recursive: true });
-  }
-});
+      const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["eval", "--no-check", "--no-config", "--no-lock", code],
+        env: { DENO_DIR: cache },
+        signal: AbortSignal.timeout(60_000),
+      }).output();
+      const text = new TextDecoder();
+      assert.equal(
+        text.decode(stdout),
+        "50000 WebAssembly, 2 threads, relaxed SIMD\n" +
+          "50000 WebAssembly, 2 threads, SIMD without fused multiply-add\n",
+        text.decode(stderr),
+      );
+    })
+  ));
