@@ -48,6 +48,16 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./eval_merge.ts")).verb,
   },
   {
+    name: "convert",
+    summary: "bring models from PyTorch and take them back",
+    load: async () => (await import("./convert.ts")).verb,
+  },
+  {
+    name: "info",
+    summary: "show what a model, checkpoint or foreign file holds",
+    load: async () => (await import("./info.ts")).verb,
+  },
+  {
     name: "doctor",
     summary: "show the devices, test them, and say what to do when none works",
     load: async () => (await import("./doctor.ts")).verb,

@@ -66,6 +66,31 @@ export function toFloat32(bytes: Uint8Array, type: NumericType): Float32Array<Ar
   return convert(bytes, type, (length) => new Float32Array(length));
 }
 
+/** Element types that weights are stored in. */
+export type FloatType = "f32" | "f16" | "bf16";
+
+/** Numbers in an element type, rounded to the nearest (to even between two); f32 is no copy. */
+export function fromFloat32(data: Float32Array, type: FloatType): ArrayBufferView {
+  switch (type) {
+    case "f32":
+      return data;
+    case "f16":
+      return Float16Array.from(data);
+    case "bf16":
+      return roundBfloat16(data);
+  }
+}
+
+/** bfloat16 is the upper half of a float32, to which half of the lower half's last place is added. */
+function roundBfloat16(data: Float32Array): Uint16Array {
+  const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  return Uint16Array.from(words, (word) => {
+    // Not a number must not round to infinity.
+    if ((word & 0x7FFFFFFF) > 0x7F800000) return word >>> 16 | 0x40;
+    return (word + 0x7FFF + (word >>> 16 & 1)) >>> 16;
+  });
+}
+
 /** The elements as float64; 64-bit integers beyond 2^53 are rounded. Always a copy. */
 export function toFloat64(bytes: Uint8Array, type: NumericType): Float64Array<ArrayBuffer> {
   return convert(bytes, type, (length) => new Float64Array(length));

@@ -37,7 +37,8 @@ export type SafetensorsDtype =
   | "I64"
   | "F64";
 
-const NUMERIC_TYPES: Readonly<Record<SafetensorsDtype, NumericType>> = {
+/** The element type that each name of the format stands for. */
+export const NUMERIC_TYPES: Readonly<Record<SafetensorsDtype, NumericType>> = {
   BOOL: "bool",
   U8: "u8",
   I8: "i8",

@@ -15,6 +15,8 @@ export interface ZipMemberOptions {
   readonly size: number;
   /** Compress with DEFLATE; otherwise the bytes are stored as they are. */
   readonly compress?: boolean;
+  /** Where the data begin in the file is a multiple of this, up to 4,096 (default 1). */
+  readonly alignment?: number;
 }
 
 const LIMIT_32 = 0xFFFFFFFF;
@@ -68,13 +70,14 @@ export class ZipWriter {
   async add(
     name: string,
     chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-    { size, compress = false }: ZipMemberOptions,
+    { size, compress = false, alignment = 1 }: ZipMemberOptions,
   ): Promise<void> {
     const offset = this.#position;
     const encodedName = new TextEncoder().encode(name);
     const method = compress ? 8 : 0;
     const wide = size >= (compress ? LIMIT_32 - DEFLATE_SLACK : LIMIT_32);
-    await this.#put(localHeader(encodedName, method, wide));
+    const unaligned = offset + localHeader(encodedName, method, wide).length;
+    await this.#put(localHeader(encodedName, method, wide, paddingFor(unaligned, alignment)));
 
     let crc = 0;
     let found = 0;
@@ -142,15 +145,28 @@ class Fields {
   }
 }
 
-function localHeader(name: Uint8Array, method: number, wide: boolean): Uint8Array {
+/** Bytes of an extra field, its 4 of header among them, that bring `position` to a multiple. */
+function paddingFor(position: number, alignment: number): number {
+  if (position % alignment === 0) return 0;
+  return 4 + (alignment - (position + 4) % alignment) % alignment;
+}
+
+function localHeader(
+  name: Uint8Array,
+  method: number,
+  wide: boolean,
+  padding = 0,
+): Uint8Array {
   const size = wide ? LIMIT_32 : 0;
   const fields = new Fields()
     .u32(0x04034b50)
     .u16(versionNeeded(wide), STREAMED | UTF8, method, 0, DOS_DATE_1980)
     .u32(0, size, size)
-    .u16(name.length, wide ? 20 : 0)
+    .u16(name.length, (wide ? 20 : 0) + padding)
     .append(name);
   if (wide) fields.u16(0x0001, 16).u64(0, 0);
+  // An identifier that readers do not know and skip; PyTorch pads with the same.
+  if (padding > 0) fields.u16(0x4246, padding - 4).append(new Uint8Array(padding - 4));
   return fields.bytes;
 }
 

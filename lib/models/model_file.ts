@@ -92,23 +92,36 @@ export async function findModel(path: string): Promise<string> {
  */
 export async function loadModel(path: string): Promise<Model> {
   using file = await openSafetensors(path);
-  const { format, network, imm, ...notes } = file.metadata;
-  if (format !== FORMAT || !network || !imm) {
+  const description = parseModelMetadata(path, file.metadata);
+  if (description === null) {
     throw new FormatError(
       `${path} has no description of a model; expected a file written by imm train or imm convert`,
     );
   }
-  const description = parseDescription(path, network, imm);
   const weights: StateDict = new Map();
   for (const [name, { shape }] of file.entries) {
     if (name.startsWith(TRAINING_PREFIX)) continue;
     weights.set(name, { shape, data: (await file.read(name)).toFloat32() });
   }
-  return { ...description, notes, weights };
+  return { ...description, weights };
 }
 
 /** Tensors of a checkpoint that only a resumed run needs have names that begin with this. */
 export const TRAINING_PREFIX = "training.";
+
+/**
+ * What the metadata of a safetensors file say, or null when they are not of this program.
+ *
+ * @throws {FormatError} when they are damaged
+ */
+export function parseModelMetadata(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+): ModelDescription | null {
+  const { format, network, imm, ...notes } = metadata;
+  if (format !== FORMAT || !network || !imm) return null;
+  return { ...parseDescription(path, network, imm), notes };
+}
 
 function parseDescription(
   path: string,

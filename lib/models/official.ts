@@ -1,15 +1,16 @@
 /**
- * Configurations of the public IMM code, translated: the keyword arguments that its checkpoints and
- * YAML files carry.
+ * Configurations of the public IMM code, translated: the keyword arguments of `IMMPrecond`, which
+ * its checkpoints and YAML files carry.
  *
  * @module
  */
 
 import { UsageError } from "../errors.ts";
+import { type ImmConfig, immConfig } from "../imm/config.ts";
 import { type NetworkConfig, parseNetworkConfig } from "./config.ts";
 
 /** Depth, width and heads of the named sizes of DiT. */
-const DIT_SIZES: Readonly<Record<string, readonly [number, number, number]>> = {
+export const DIT_SIZES: Readonly<Record<string, readonly [number, number, number]>> = {
   S: [12, 384, 6],
   B: [12, 768, 12],
   L: [24, 1024, 16],
@@ -67,6 +68,79 @@ export function fromOfficial(options: Readonly<Record<string, unknown>>): Networ
     patchSize: Number(patch ?? 2),
     ...own,
   });
+}
+
+/** Names of the method's settings there and here, and the defaults of `IMMPrecond`. */
+const METHOD = [
+  ["noise_schedule", "interpolant", "fm"],
+  ["f_type", "parameterization", "euler_fm"],
+  ["temb_type", "timeConditioning", "identity"],
+  ["time_scale", "timeScale", 1000],
+  ["sigma_data", "sigmaData", 0.5],
+  ["T", "T", 0.994],
+  ["eps", "eps", 0],
+] as const satisfies readonly (readonly [string, keyof ImmConfig, unknown])[];
+
+/**
+ * How a network that `IMMPrecond(**options)` wraps is to be called and sampled. What only training
+ * needs has this program's defaults.
+ *
+ * @throws {UsageError} when a setting is not known here
+ */
+export function methodFromOfficial(options: Readonly<Record<string, unknown>>): ImmConfig {
+  return immConfig(
+    Object.fromEntries(
+      METHOD.map(([official, own, value]) => [own, options[official] ?? value]),
+    ) as Partial<ImmConfig>,
+  );
+}
+
+/** Whether keyword arguments are those of `IMMPrecond`, not of another wrapper of EDM's family. */
+export function isOfficialMethod(options: Readonly<Record<string, unknown>>): boolean {
+  return ["f_type", "temb_type"].some((key) => Object.hasOwn(options, key));
+}
+
+/**
+ * The keyword arguments with which `IMMPrecond` of the public code builds the same model: the way
+ * back.
+ *
+ * @throws {UsageError} for a network that the public code does not have
+ */
+export function toOfficial(network: NetworkConfig, imm: ImmConfig): Record<string, unknown> {
+  const method = Object.fromEntries(METHOD.map(([official, own]) => [official, imm[own]]));
+  switch (network.type) {
+    case "mlp":
+      throw new UsageError("the public code has no network for points, only for images");
+    case "dit": {
+      const { type: _, embeddingType, timeChannels, fourierScale, labelDim, ...own } = network;
+      return {
+        model_type: "DiT",
+        ...snakeCase(own),
+        label_dim: labelDim,
+        num_classes: labelDim,
+        embedding_kwargs: {
+          embedding_type: embeddingType,
+          frequency_embedding_size: timeChannels,
+          ...(embeddingType === "fourier" ? { scale: fourierScale } : {}),
+        },
+        ...method,
+      };
+    }
+    default: {
+      const { type, ...own } = network;
+      const model = type === "song_unet" ? "SongUNet" : "DhariwalUNet";
+      return { model_type: model, ...snakeCase(own), ...method };
+    }
+  }
+}
+
+function snakeCase(settings: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(settings).map(([key, value]) => [
+      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      value,
+    ]),
+  );
 }
 
 function embeddingOptions(options: object): Record<string, unknown> {

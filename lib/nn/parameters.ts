@@ -133,6 +133,12 @@ export class ParameterStore {
     return state;
   }
 
+  /** Initial value of one tensor, as {@link initial} gives it. */
+  initialValue(name: string, seed: number | bigint): Float32Array {
+    const { shape, init } = this.#spec(name);
+    return initialValues(init, sizeOf(shape), seed, name);
+  }
+
   /**
    * Takes over a state dict: keeps its buffers and returns its parameters laid out for the device.
    *

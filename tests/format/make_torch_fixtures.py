@@ -124,6 +124,57 @@ module("torch_utils")
 module("torch_utils.persistence", _reconstruct_persistent_obj=reconstruct)
 fixtures["edm"] = pickle.dumps({"ema": Net(3, depth=2).eval(), "loss_fn": None, "augment_pipe": None})
 
+
+
+# A transformer of the public code, small, with its wrapper's arguments: modules without any code.
+class IMMPrecond(torch.nn.Module):
+    def __reduce__(self):
+        meta = dict(type="class", version=6, module_src="raise SystemExit", class_name=self.title, state=self.__dict__)
+        return reconstruct, (meta,)
+
+
+def tree(shapes):
+    """Modules with parameters of these names, which count upwards by eighths."""
+    root, count = IMMPrecond(), 0
+    for name, shape in shapes.items():
+        *path, leaf = name.split(".")
+        at = root
+        for step in path:
+            if step not in at._modules:
+                at.add_module(step, torch.nn.Module())
+            at = at._modules[step]
+        size = int(np.prod(shape))
+        at.register_parameter(leaf, torch.nn.Parameter((torch.arange(size) % 64 + count).reshape(shape) / 8))
+        count += 1
+    return root
+
+
+width, times = 8, 8
+shapes = {"pos_embed": (1, 4, width)}
+for embedder in ("s_embedder", "t_embedder"):
+    shapes[f"{embedder}.mlp.0.weight"], shapes[f"{embedder}.mlp.0.bias"] = (width, times), (width,)
+    shapes[f"{embedder}.mlp.2.weight"], shapes[f"{embedder}.mlp.2.bias"] = (width, width), (width,)
+shapes["x_embedder.proj.weight"], shapes["x_embedder.proj.bias"] = (width, 3, 2, 2), (width,)
+shapes["y_embedder.embedding_table.weight"] = (3, width)
+for part, out, inner in (
+    ("attn.qkv", 3 * width, width), ("attn.proj", width, width), ("mlp.fc1", 2 * width, width),
+    ("mlp.fc2", width, 2 * width), ("adaLN_modulation.1", 6 * width, width),
+):
+    shapes[f"blocks.0.{part}.weight"], shapes[f"blocks.0.{part}.bias"] = (out, inner), (out,)
+shapes["final_layer.linear.weight"], shapes["final_layer.linear.bias"] = (12, width), (12,)
+shapes["final_layer.adaLN_modulation.1.weight"] = (2 * width, width)
+shapes["final_layer.adaLN_modulation.1.bias"] = (2 * width,)
+model, net = tree(shapes), tree({})
+model.title, net.title = "DiT", "IMMPrecond"
+model._init_args, model._init_kwargs = (), {"img_resolution": 4}
+net._init_args = ()
+net._init_kwargs = {"img_resolution": 4, "img_channels": 3, "label_dim": 2, "temb_type": "stride", "num_heads": 4, "eps": 0.006}
+for name, value in net._init_kwargs.items():
+    setattr(net, name, value)
+net.f_type, net.noise_schedule, net.T, net.sigma_data, net.time_scale = "euler_fm", "fm", 0.994, 0.5, 1000.0
+net.add_module("model", model)
+fixtures["immSnapshot"] = pickle.dumps({"ema": net.eval(), "loss_fn": None, "dataset_kwargs": EasyDict(path="x")})
+
 print("// Made by make_torch_fixtures.py (numpy %s, PyTorch %s); do not edit.\n" % (np.__version__, torch.__version__))
 print("const base64 = {")
 for name, content in fixtures.items():

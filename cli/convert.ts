@@ -1,0 +1,181 @@
+/** `imm convert`. @module */
+
+import { extname } from "jsr:@std/path@^1";
+import {
+  type ConvertOptions,
+  findModelIn,
+  modelBytes,
+  writeConverted,
+  writeStateDict,
+} from "../lib/convert/convert.ts";
+import { openForeign } from "../lib/convert/foreign_file.ts";
+import { UsageError } from "../lib/errors.ts";
+import type { ImmConfig } from "../lib/imm/config.ts";
+import { findModel } from "../lib/models/model_file.ts";
+import {
+  fromOfficial,
+  isOfficialMethod,
+  methodFromOfficial,
+  toOfficial,
+} from "../lib/models/official.ts";
+import { PUBLIC_MODELS, publicModel } from "../lib/models/public_models.ts";
+import { applySettings } from "../lib/train/settings.ts";
+import { formatBytes } from "../lib/units.ts";
+import { choice, type Parsed, text } from "./options.ts";
+import { defineVerb } from "./verb.ts";
+
+const options = {
+  out: text({ help: "file to write", value: "FILE", required: true }),
+  to: choice(["safetensors", "torch"], {
+    help: "what to write: a model of this program, or a state dict for PyTorch (default: by the " +
+      "name of the file; .pt and .pth are PyTorch's)",
+  }),
+  preset: choice(PUBLIC_MODELS, {
+    help: "the file is this model of the public release: its configuration",
+    value: "NAME",
+  }),
+  config: text({
+    help: "configuration: JSON with the keys network and imm, or keyword arguments of IMMPrecond",
+    value: "FILE",
+  }),
+  set: text({
+    help: "override a key, as imm.timeConditioning=stride or network.numHeads=16",
+    value: "KEY=VALUE",
+    repeat: true,
+  }),
+  weights: text({
+    help: "which weights of a checkpoint: the beginning of their names (default: the average)",
+    value: "PREFIX",
+  }),
+  dtype: choice(["f32", "f16", "bf16"], { help: "type of the numbers", default: "f32" }),
+};
+
+/** The verb. */
+export const verb = defineVerb({
+  name: "convert",
+  summary: "bring models from PyTorch and take them back",
+  usage: "imm convert FILE|RUN --out FILE [options]",
+  examples: [
+    {
+      command: "imm convert cifar10.pt --preset cifar10 --out cifar10.safetensors",
+      does: "a checkpoint of the public release",
+    },
+    {
+      command: "imm convert network-snapshot.pkl --out model.safetensors",
+      does: "a pickled module of the EDM family, which says itself what it is",
+    },
+    {
+      command: "imm convert runs/digits --to torch --out digits.pt",
+      does: "a state dict that torch.load(..., weights_only=True) opens",
+    },
+  ],
+  positionals: {
+    value: "FILE|RUN",
+    help: "PyTorch checkpoint, pickle, .safetensors or .npz, or the folder of a training run",
+    min: 1,
+    max: 1,
+  },
+  options,
+  async run(args, terminal) {
+    const path = await findModel(args._[0]);
+    const convertOptions = await readOptions(args);
+    const to = args.to ?? (/^\.pth?$/i.test(extname(args.out)) ? "torch" : "safetensors");
+    using file = await openForeign(path);
+    const model = findModelIn(file, convertOptions);
+    for (const assumption of model.assumptions) terminal.say(`supposed: ${assumption}`);
+    if (model.others.length > 0) {
+      terminal.say(
+        `took the weights under ${quoted(model.prefix)}; the file also has ` +
+          `${model.others.map(quoted).join(", ")} (--weights)`,
+      );
+    }
+    if (!model.network.sEmbed) {
+      terminal.warn(
+        `the network of ${path} is not told the second time, as IMM needs for more than one ` +
+          "step: it may be a model of another method",
+      );
+    }
+    const progress = terminal.progress("converting", model.tensors.length, "tensors");
+    let done = 0;
+    const onTensor = () => progress.update(++done);
+    try {
+      const write = to === "torch" ? writeStateDict : writeConverted;
+      await write(args.out, model, { type: args.dtype, onTensor });
+    } finally {
+      progress.finish();
+    }
+    const { network, imm, parameterCount } = model;
+    const bytes = modelBytes(model, args.dtype);
+    const result = {
+      out: args.out,
+      to,
+      from: file.format,
+      weights: model.prefix.replace(/\.$/, ""),
+      tensors: model.tensors.length,
+      parameters: parameterCount,
+      bytes,
+      network,
+      imm,
+      official: network.type === "mlp" ? null : toOfficial(network, imm),
+    };
+    terminal.result(
+      result,
+      () =>
+        `${args.out}: ${network.type}, ${parameterCount.toLocaleString("en")} parameters, ` +
+        `${formatBytes(bytes)} of ${args.dtype}`,
+    );
+  },
+});
+
+/** What the options say about the model. @throws {UsageError} when they are wrong */
+async function readOptions(args: Parsed<typeof options>): Promise<ConvertOptions> {
+  if (args.preset !== undefined && args.config !== undefined) {
+    throw new UsageError("--preset and --config both name a configuration; give one of them.");
+  }
+  const settings = applySettings({ network: {}, imm: {} }, args.set);
+  const unknown = Object.keys(settings).find((key) => key !== "network" && key !== "imm");
+  if (unknown !== undefined) {
+    throw new UsageError(`--set expects keys of network or imm, but got "${unknown}".`);
+  }
+  return {
+    weights: args.weights,
+    model: args.preset === undefined ? undefined : publicModel(args.preset),
+    config: args.config === undefined ? undefined : await readConfig(args.config),
+    settings,
+  };
+}
+
+/** A configuration file: ours, with `network` and `imm`, or keyword arguments of `IMMPrecond`. */
+async function readConfig(path: string): Promise<NonNullable<ConvertOptions["config"]>> {
+  const text = await Deno.readTextFile(path).catch((error) => {
+    throw new UsageError(`--config: ${path} cannot be read: ${(error as Error).message}`);
+  });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`--config: ${path} is not JSON: ${(error as Error).message}`);
+  }
+  const keys = typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
+  if (typeof keys.model_type === "string") {
+    const imm: ImmConfig | undefined = isOfficialMethod(keys)
+      ? methodFromOfficial(keys)
+      : undefined;
+    return { network: fromOfficial(keys), imm };
+  }
+  const { network, imm } = keys;
+  if (typeof network !== "object" && typeof imm !== "object") {
+    throw new UsageError(
+      `--config: ${path} has neither network nor imm, as the config.json of a run has, nor ` +
+        `model_type, as the keyword arguments of the public code's IMMPrecond.`,
+    );
+  }
+  return {
+    network: (network as object | undefined) ?? undefined,
+    imm: (imm as object | undefined) ?? undefined,
+  };
+}
+
+function quoted(prefix: string): string {
+  return `"${prefix.replace(/\.$/, "")}"`;
+}

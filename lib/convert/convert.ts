@@ -1,0 +1,249 @@
+/**
+ * From anyone's file to a model of this program, and from a model to a state dict of PyTorch. The
+ * tensors pass through one at a time.
+ *
+ * @module
+ */
+
+import { basename } from "jsr:@std/path@^1";
+import { FormatError, UsageError } from "../errors.ts";
+import { type FloatType, fromFloat32, NUMERIC_SIZE, toFloat32 } from "../format/numeric.ts";
+import { type SafetensorsDtype, writeSafetensors } from "../format/safetensors.ts";
+import { writeTorch } from "../format/torch_writer.ts";
+import { type ImmConfig, immConfig } from "../imm/config.ts";
+import { type NetworkConfig, parseNetworkConfig } from "../models/config.ts";
+import { inferNetwork } from "../models/infer.ts";
+import { describeModel, type ModelDescription, parseModelMetadata } from "../models/model_file.ts";
+import { isOfficialMethod, methodFromOfficial } from "../models/official.ts";
+import type { PublicModel } from "../models/public_models.ts";
+import { createNetwork } from "../models/registry.ts";
+import type { ParameterStore } from "../nn/parameters.ts";
+import { sameShape, sizeOf } from "../tensor/tensor.ts";
+import { chooseWeightSet, findWeightSets, type WeightSet } from "./find_weights.ts";
+import type { ForeignFile, ForeignTensor } from "./foreign_file.ts";
+import { type OfficialOptions, officialOptions } from "./official_options.ts";
+
+/** What is known about a file besides what it says itself. What is given here wins. */
+export interface ConvertOptions {
+  /** Prefix of the weights in the file; left out, the average where there is one. */
+  readonly weights?: string;
+  /** The model of the public release that it is. */
+  readonly model?: PublicModel;
+  /** Configurations from a file. */
+  readonly config?: { readonly network?: object; readonly imm?: object };
+  /** Single settings in place of any other. */
+  readonly settings?: { readonly network: object; readonly imm: object };
+}
+
+/** A model whose tensors are still in the file that it comes from. */
+export interface FoundModel extends ModelDescription {
+  /** Prefix of its tensors in the file. */
+  readonly prefix: string;
+  /** Prefixes of other sets of weights in the file. */
+  readonly others: readonly string[];
+  /** What was supposed because the file does not show it: sentences. */
+  readonly assumptions: readonly string[];
+  /** Number of parameters. */
+  readonly parameterCount: number;
+  /** Every tensor of the state dict in official order, brought when asked for. */
+  readonly tensors: readonly FoundTensor[];
+}
+
+/** A tensor of a {@link FoundModel}. */
+export interface FoundTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** @throws {FormatError} when one of the numbers is not finite */
+  read(): Promise<Float32Array>;
+}
+
+/**
+ * Finds the model in a file and checks that every tensor of its network is there. Reads no numbers.
+ *
+ * @throws {FormatError} when there is no network in it, or not all of one
+ * @throws {UsageError} when the file does not say how its network is to be called, and `options`
+ * neither
+ */
+export function findModelIn(file: ForeignFile, options: ConvertOptions = {}): FoundModel {
+  const own = parseModelMetadata(file.name, file.metadata);
+  const sets = own === null
+    ? findWeightSets(file.tensors, file.name)
+    : [{ prefix: "model.", tensors: modelTensors(file.tensors) }];
+  const set = chooseWeightSet(sets, options.weights, file.name);
+  const official = officialOptions(file.value, set.prefix);
+  const { network, assumptions } = networkOf(file, set, own?.network ?? null, official, options);
+  const imm = methodOf(file.name, own?.imm ?? null, official, options);
+  const { parameters } = createNetwork(network);
+  return {
+    network,
+    imm,
+    notes: own?.notes ?? { source: basename(file.name), weights: set.prefix.replace(/\.$/, "") },
+    prefix: set.prefix,
+    others: sets.filter((other) => other !== set).map(({ prefix }) => prefix),
+    assumptions,
+    parameterCount: parameters.parameterCount,
+    tensors: matchTensors(parameters, set.tensors, file.name),
+  };
+}
+
+/** Writes a model file of this program. */
+export async function writeConverted(
+  path: string,
+  model: FoundModel,
+  { type = "f32", onTensor }: WriteOptions = {},
+): Promise<void> {
+  const dtype: SafetensorsDtype = ({ f32: "F32", f16: "F16", bf16: "BF16" } as const)[type];
+  await writeSafetensors(
+    path,
+    model.tensors.map((tensor) => [
+      tensor.name,
+      { dtype, shape: tensor.shape, data: () => readAs(tensor, type, onTensor) },
+    ]),
+    describeModel(model),
+  );
+}
+
+/** Writes a state dict with the official names that PyTorch opens. */
+export async function writeStateDict(
+  path: string,
+  model: FoundModel,
+  { type = "f32", onTensor }: WriteOptions = {},
+): Promise<void> {
+  await writeTorch(
+    path,
+    model.tensors.map((tensor) => [
+      tensor.name,
+      { type, shape: tensor.shape, data: () => readAs(tensor, type, onTensor) },
+    ]),
+  );
+}
+
+/** How to write a model. */
+export interface WriteOptions {
+  /** Element type of all tensors (default f32). */
+  readonly type?: FloatType;
+  /** Called before each tensor is written. */
+  readonly onTensor?: () => void;
+}
+
+async function readAs(
+  tensor: FoundTensor,
+  type: FloatType,
+  onTensor: WriteOptions["onTensor"],
+): Promise<ArrayBufferView> {
+  const data = fromFloat32(await tensor.read(), type);
+  onTensor?.();
+  return data;
+}
+
+/** Bytes of a model in an element type. */
+export function modelBytes(model: FoundModel, type: FloatType): number {
+  return model.tensors.reduce((sum, { shape }) => sum + sizeOf(shape) * NUMERIC_SIZE[type], 0);
+}
+
+/** Tensors of a model file or checkpoint of this program, without what only training needs. */
+function modelTensors(
+  tensors: ReadonlyMap<string, ForeignTensor>,
+): ReadonlyMap<string, ForeignTensor> {
+  return new Map([...tensors].filter(([name]) => name.startsWith("model.")));
+}
+
+function networkOf(
+  file: ForeignFile,
+  { tensors }: WeightSet,
+  own: NetworkConfig | null,
+  official: OfficialOptions | null,
+  { model, config, settings }: ConvertOptions,
+): { network: NetworkConfig; assumptions: readonly string[] } {
+  const given = config?.network ?? model?.network ?? own;
+  if (given) {
+    return { network: parseNetworkConfig({ ...given, ...settings?.network }), assumptions: [] };
+  }
+  const shapes = new Map([...tensors].map(([name, { shape }]) => [name, shape]));
+  // The tensors show everything but these; so that no other argument needs to be understood.
+  const said: Record<string, unknown> = {};
+  if (typeof official?.dropout === "number") said.dropout = official.dropout;
+  if (typeof official?.num_heads === "number") said.numHeads = official.num_heads;
+  const found = inferNetwork(shapes, file.name, { ...said, ...settings?.network });
+  return {
+    network: found.network,
+    assumptions: found.assumptions.filter((text) =>
+      !("dropout" in said && text.startsWith("dropout"))
+    ),
+  };
+}
+
+function methodOf(
+  source: string,
+  own: ImmConfig | null,
+  official: OfficialOptions | null,
+  { model, config, settings }: ConvertOptions,
+): ImmConfig {
+  const said = official && isOfficialMethod(official) ? methodFromOfficial(official) : null;
+  const given = config?.imm ?? model?.imm ?? own ?? said;
+  const single = settings?.imm ?? {};
+  if (!given && !("parameterization" in single)) {
+    throw new UsageError(
+      `${source} does not say how its network is to be called: the interpolant, the ` +
+        `parameterization, which second time it is told. Name the public model that it is with ` +
+        `--preset, or give them with --config FILE or --set imm.parameterization=… and the like.`,
+    );
+  }
+  return immConfig({ ...given, ...single } as Partial<ImmConfig>);
+}
+
+/** Pairs what the network needs with what there is; what follows from the sizes is filled in. */
+function matchTensors(
+  parameters: ParameterStore,
+  tensors: ReadonlyMap<string, ForeignTensor>,
+  source: string,
+): FoundTensor[] {
+  const known = new Set(parameters.names);
+  const unknown = [...tensors.keys()].filter((name) => !known.has(name));
+  const missing: string[] = [];
+  const found = parameters.names.map((name): FoundTensor => {
+    const spec = parameters.specs.get(name);
+    const { shape } = spec ?? parameters.buffers.get(name)!;
+    const tensor = tensors.get(name);
+    if (tensor !== undefined) {
+      if (!sameShape(shape, tensor.shape)) {
+        throw new FormatError(
+          `${source}: expected ${name} of shape [${shape}], found [${tensor.shape}]; the ` +
+            `configuration is not that of the file.`,
+        );
+      }
+      return { name, shape, read: () => finiteNumbers(tensor, `${source}: ${name}`) };
+    }
+    const fixed = spec ? !spec.trainable : parameters.buffers.get(name)!.fixed;
+    if (!fixed) missing.push(name);
+    return { name, shape, read: () => Promise.resolve(parameters.initialValue(name, 0)) };
+  });
+  if (missing.length > 0 || unknown.length > 0) {
+    throw new FormatError(
+      `${source}: expected the ${known.size} tensors of the network, but ` +
+        [
+          missing.length > 0 ? `it lacks ${listed(missing)}` : "",
+          unknown.length > 0 ? `it has ${listed(unknown)} that the network does not` : "",
+        ].filter((text) => text !== "").join(" and ") +
+        `; give the configuration with --config or --set.`,
+    );
+  }
+  return found;
+}
+
+function listed(names: readonly string[]): string {
+  return names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+}
+
+async function finiteNumbers(tensor: ForeignTensor, what: string): Promise<Float32Array> {
+  const data = toFloat32(await tensor.read(), tensor.type);
+  const bad = data.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new FormatError(
+      `${what} is ${
+        data[bad]
+      } at element ${bad}; a model whose numbers are not finite is of no use.`,
+    );
+  }
+  return data;
+}

@@ -1,0 +1,144 @@
+/**
+ * Files with weights, whoever wrote them, as one thing: tensors by name that are read one by one.
+ *
+ * @module
+ */
+
+import { extname } from "jsr:@std/path@^1";
+import { FormatError } from "../errors.ts";
+import { NpzFile } from "../format/npz.ts";
+import type { NumericType } from "../format/numeric.ts";
+import { NUMERIC_TYPES, openSafetensors } from "../format/safetensors.ts";
+import { openFileSource } from "../format/source.ts";
+import { openTorchFile, type TorchFile } from "../format/torch_file.ts";
+import { namedTensors } from "../format/torch_module.ts";
+import { isZip, openZip } from "../format/zip.ts";
+
+/** A tensor that is still in its file. */
+export interface ForeignTensor {
+  readonly type: NumericType;
+  readonly shape: readonly number[];
+  /** The elements, row-major and little-endian, read now. */
+  read(): Promise<Uint8Array>;
+}
+
+/** Kinds of files, in the words of people. */
+export type ForeignFormat =
+  | "safetensors"
+  | "npz"
+  | "PyTorch archive"
+  | "PyTorch stream (before 1.6)"
+  | "pickle";
+
+/** An open file. Its tensors can be read until it is closed. */
+export interface ForeignFile extends Disposable {
+  readonly name: string;
+  readonly format: ForeignFormat;
+  readonly bytes: number;
+  /** Names as the file has them: keys, attributes and numbers joined by dots. */
+  readonly tensors: ReadonlyMap<string, ForeignTensor>;
+  /** Metadata of a safetensors file. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** What PyTorch or pickle saved, besides its tensors. */
+  readonly value: unknown;
+}
+
+const TORCH_FORMATS = {
+  zip: "PyTorch archive",
+  legacy: "PyTorch stream (before 1.6)",
+  pickle: "pickle",
+} as const satisfies Record<TorchFile["format"], ForeignFormat>;
+
+/**
+ * Opens a file by its content; the name decides only between safetensors and pickles, which have
+ * no common mark.
+ *
+ * @throws {FormatError} when it is none of the formats, or damaged
+ */
+export async function openForeign(path: string): Promise<ForeignFile> {
+  const { start, size } = await beginning(path);
+  if (isZip(start)) return await isTorchArchive(path) ? openTorch(path, size) : openNpz(path, size);
+  // The length of a safetensors header, then its first character; a pickle has 0x80 in front.
+  const isHeader = start[8] === 0x7B && start[7] === 0 && start[0] !== 0x80;
+  if (isHeader || extname(path) === ".safetensors") return openSafe(path, size);
+  return openTorch(path, size);
+}
+
+async function beginning(path: string): Promise<{ start: Uint8Array; size: number }> {
+  using source = await openFileSource(path);
+  return { start: await source.read(0, Math.min(9, source.size)), size: source.size };
+}
+
+async function isTorchArchive(path: string): Promise<boolean> {
+  using archive = await openZip(path);
+  return [...archive.members.keys()].some((name) => name.endsWith("/data.pkl"));
+}
+
+async function openSafe(path: string, bytes: number): Promise<ForeignFile> {
+  const file = await openSafetensors(path);
+  const tensors = new Map<string, ForeignTensor>();
+  for (const [name, { dtype, shape }] of file.entries) {
+    tensors.set(name, {
+      type: NUMERIC_TYPES[dtype],
+      shape,
+      read: async () => (await file.read(name)).bytes,
+    });
+  }
+  return {
+    name: path,
+    format: "safetensors",
+    bytes,
+    tensors,
+    metadata: file.metadata,
+    value: null,
+    [Symbol.dispose]: () => file.close(),
+  };
+}
+
+async function openNpz(path: string, bytes: number): Promise<ForeignFile> {
+  const file = await NpzFile.open(path);
+  try {
+    const tensors = new Map<string, ForeignTensor>();
+    for (const name of file.names) {
+      const array = await file.array(name);
+      tensors.set(name, {
+        type: array.type,
+        shape: array.shape,
+        read: () => Promise.resolve(array.read().bytes),
+      });
+    }
+    if (tensors.size === 0) {
+      throw new FormatError(`${path} is a zip archive without arrays or PyTorch's data.pkl.`);
+    }
+    return {
+      name: path,
+      format: "npz",
+      bytes,
+      tensors,
+      metadata: {},
+      value: null,
+      [Symbol.dispose]: () => file.close(),
+    };
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+async function openTorch(path: string, bytes: number): Promise<ForeignFile> {
+  const file = await openTorchFile(path);
+  try {
+    return {
+      name: path,
+      format: TORCH_FORMATS[file.format],
+      bytes,
+      tensors: namedTensors(file.value, path),
+      metadata: {},
+      value: file.value,
+      [Symbol.dispose]: () => file.close(),
+    };
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}

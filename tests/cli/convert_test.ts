@@ -1,0 +1,266 @@
+/** `imm convert` and `imm info`: models of PyTorch and back. */
+
+import assert from "node:assert/strict";
+import { join } from "jsr:@std/path@^1";
+import { main } from "../../cli/main.ts";
+import { writeNpz } from "../../lib/format/npz.ts";
+import { writeSafetensors } from "../../lib/format/safetensors.ts";
+import { openTorchFile } from "../../lib/format/torch_file.ts";
+import { namedTensors } from "../../lib/format/torch_module.ts";
+import { writeTorch } from "../../lib/format/torch_writer.ts";
+import { loadModel, type Model, saveModel } from "../../lib/models/model_file.ts";
+import { toOfficial } from "../../lib/models/official.ts";
+import { fixtures } from "../format/torch_fixtures.ts";
+import { withTempFolder } from "../support/files.ts";
+import { goldenModel, randomModel } from "../support/models.ts";
+import { memorySink } from "../support/sink.ts";
+
+async function imm(...args: string[]) {
+  const [stdout, stderr] = [memorySink(), memorySink()];
+  const code = await main(args, { stdout, stderr });
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+/** Runs a command that must succeed and returns what it printed as JSON. */
+async function json(...args: string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await imm(...args, "--json", "--quiet");
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+/** Tensors of a state dict for the writer of PyTorch's files, their names changed. */
+function asTorch({ weights }: Model, rename: (name: string) => string) {
+  return [...weights].map(([name, { shape, data }]) =>
+    [rename(name), { type: "f32", shape, data }] as const
+  );
+}
+
+function sameWeights(found: Model, expected: Model): void {
+  assert.deepEqual([...found.weights.keys()], [...expected.weights.keys()]);
+  for (const [name, { shape, data }] of expected.weights) {
+    assert.deepEqual(found.weights.get(name)!.shape, shape, name);
+    assert.deepEqual(found.weights.get(name)!.data, data, name);
+  }
+}
+
+Deno.test("a pickled module of the public code converts without any further word", async () => {
+  await withTempFolder(async (folder) => {
+    const [pickle, out] = [join(folder, "snapshot.pkl"), join(folder, "model.safetensors")];
+    await Deno.writeFile(pickle, fixtures.immSnapshot);
+    const result = await json("convert", pickle, "--out", out);
+    assert.equal(result.weights, "ema.model");
+    const { network, imm: method, weights, notes } = await loadModel(out);
+    assert.deepEqual(network, {
+      type: "dit",
+      imgResolution: 4,
+      imgChannels: 3,
+      labelDim: 2,
+      patchSize: 2,
+      hiddenSize: 8,
+      depth: 1,
+      numHeads: 4, // from the arguments that the pickle keeps
+      mlpRatio: 2,
+      qkNorm: false,
+      embeddingType: "positional",
+      timeChannels: 8,
+      fourierScale: 0.02,
+      sEmbed: true,
+    });
+    assert.equal(method.timeConditioning, "stride");
+    assert.equal(method.eps, 0.006);
+    assert.deepEqual(notes, { source: "snapshot.pkl", weights: "ema.model" });
+    const { data } = weights.get("model.pos_embed")!;
+    assert.deepEqual([...data], Array.from({ length: 32 }, (_, i) => i / 8));
+  });
+});
+
+for (const name of ["net_ddpmpp", "net_ncsnpp", "net_skip", "net_dit_qknorm"]) {
+  Deno.test(`${name}: a checkpoint of PyTorch and back, number by number`, async () => {
+    await withTempFolder(async (folder) => {
+      const model = goldenModel(name, { parameterization: "simple_edm", eps: 0.006 });
+      const [pt, out, back] = ["a.pt", "b.safetensors", "c.pth"].map((f) => join(folder, f));
+      const current = asTorch(model, (name) => `model.module.${name}`);
+      await writeTorch(pt, [
+        ...current.map(([name, tensor]) =>
+          [name, { ...tensor, data: new Float32Array(tensor.data.length) }] as const
+        ),
+        ...asTorch(model, (name) => `ema.${name}`),
+      ]);
+      const settings = ["--set", "imm.parameterization=simple_edm", "--set", "imm.eps=0.006"];
+      const result = await json("convert", pt, "--out", out, ...settings);
+      assert.equal(result.weights, "ema.model");
+      const converted = await loadModel(out);
+      sameWeights(converted, model);
+      assert.deepEqual(converted.imm, model.imm);
+
+      const { to } = await json("convert", out, "--out", back);
+      assert.equal(to, "torch");
+      using file = await openTorchFile(back);
+      const tensors = namedTensors(file.value);
+      assert.deepEqual([...tensors.keys()], [...model.weights.keys()]);
+      for (const [name, tensor] of tensors) {
+        assert.deepEqual(await tensor.toFloat32(), model.weights.get(name)!.data, name);
+      }
+    });
+  });
+}
+
+Deno.test("safetensors and npz of others are read like the files of PyTorch", async () => {
+  await withTempFolder(async (folder) => {
+    const model = goldenModel("net_dit");
+    const config = join(folder, "config.json");
+    await Deno.writeTextFile(config, JSON.stringify(toOfficial(model.network, model.imm)));
+    const [npz, safe, out] = ["a.npz", "a.safetensors", "b.safetensors"].map((f) =>
+      join(folder, f)
+    );
+    await writeNpz(npz, asTorch(model, (name) => name));
+    await writeSafetensors(
+      safe,
+      [...model.weights].map(([name, { shape, data }]) => [
+        name.replace("model.", "module."),
+        { dtype: "F32", shape, data },
+      ]),
+    );
+    for (const [file, format] of [[npz, "npz"], [safe, "safetensors"]]) {
+      const { from } = await json("convert", file, "--config", config, "--out", out);
+      assert.equal(from, format);
+      const converted = await loadModel(out);
+      sameWeights(converted, model);
+      assert.deepEqual(converted.network, model.network);
+      assert.deepEqual(converted.imm, model.imm);
+    }
+  });
+});
+
+Deno.test("what follows from the sizes need not be in the file", async () => {
+  await withTempFolder(async (folder) => {
+    const model = goldenModel("net_ncsnpp");
+    const [pt, out] = [join(folder, "a.pt"), join(folder, "b.safetensors")];
+    const some = asTorch(model, (name) => name).filter(([name]) => !name.includes("resample"));
+    await writeTorch(pt, some);
+    await json("convert", pt, "--set", "imm.parameterization=euler_fm", "--out", out);
+    const converted = await loadModel(out);
+    assert.deepEqual(new Set(converted.weights.keys()), new Set(model.weights.keys()));
+    for (const [name, { data }] of model.weights) {
+      const found = converted.weights.get(name)!.data;
+      // The fixture stores its filters in float32, computed in another order.
+      assert(data.every((value, i) => Math.abs(value - found[i]) < 1e-6), name);
+    }
+  });
+});
+
+Deno.test("--dtype halves a file, and the model is still read", async () => {
+  await withTempFolder(async (folder) => {
+    const model = randomModel({ type: "mlp", hidden: 16, depth: 1 });
+    const [file, half] = [join(folder, "a.safetensors"), join(folder, "b.safetensors")];
+    await saveModel(file, model);
+    const { bytes } = await json("convert", file, "--dtype", "f16", "--out", half);
+    assert.equal(
+      bytes,
+      2 * [...model.weights.values()].reduce((n, { data }) => n + data.length, 0),
+    );
+    const { weights, notes } = await loadModel(half);
+    assert.deepEqual(notes, {});
+    for (const [name, { data }] of model.weights) {
+      assert.deepEqual(weights.get(name)!.data, Float32Array.from(Float16Array.from(data)), name);
+    }
+  });
+});
+
+Deno.test("mistakes are said before anything is written", async () => {
+  await withTempFolder(async (folder) => {
+    const model = goldenModel("net_dit");
+    const [pt, out, config] = ["a.pt", "b.safetensors", "c.json"].map((f) => join(folder, f));
+    await writeTorch(pt, asTorch(model, (name) => name));
+    const refuses = async (code: number, message: RegExp, ...args: string[]) => {
+      const found = await imm("convert", ...args, "--out", out);
+      assert.match(found.stderr, message);
+      assert.equal(found.code, code, found.stderr);
+      assert.equal(await Deno.stat(out).catch(() => null), null);
+    };
+    await refuses(2, /does not say how its network is to be called.*--preset/s, pt);
+    await refuses(2, /give one of them/, pt, "--preset", "cifar10", "--config", config);
+    await refuses(1, /it lacks model\.map_layer0.*does not/s, pt, "--preset", "cifar10");
+    await refuses(1, /does not exist/, join(folder, "nothing.pt"));
+    await refuses(2, /cannot be read/, pt, "--config", config);
+    await Deno.writeTextFile(config, "{}");
+    await refuses(2, /neither network nor imm/, pt, "--config", config);
+    await Deno.writeTextFile(config, "{");
+    await refuses(2, /is not JSON/, pt, "--config", config);
+    await refuses(2, /keys of network or imm, but got "train"/, pt, "--set", "train.batch=1");
+    await refuses(2, /has no weights under "ema"; it has "model"/, pt, "--weights", "ema");
+    const settings = ["--set", "imm.parameterization=euler_fm"];
+    await refuses(
+      2,
+      /network\.depht is not a setting/,
+      pt,
+      ...settings,
+      "--set",
+      "network.depht=3",
+    );
+    const damaged = asTorch(model, (name) => name);
+    damaged[7][1].data[3] = NaN;
+    await writeTorch(pt, damaged);
+    await refuses(1, new RegExp(`${damaged[7][0]} is NaN at element 3`), pt, ...settings);
+    await Deno.writeTextFile(pt, "<html>not found</html>");
+    await refuses(1, /a\.pt is not a valid pickle/, pt, ...settings);
+  });
+});
+
+Deno.test("info describes models, foreign files and files without a model", async () => {
+  await withTempFolder(async (folder) => {
+    const file = (name: string) => join(folder, name);
+    const model = goldenModel("net_dit");
+    await saveModel(file("model.safetensors"), model);
+    const own = await json("info", file("model.safetensors"));
+    assert.deepEqual((own.model as Record<string, unknown>).network, model.network);
+    assert.deepEqual((own.model as Record<string, unknown>).imm, model.imm);
+    assert.equal((own.model as Record<string, unknown>).parameters, 202_768);
+
+    await Deno.writeFile(file("snapshot.pkl"), fixtures.immSnapshot);
+    const text = await imm("info", file("snapshot.pkl"), "--tensors");
+    assert.equal(text.code, 0, text.stderr);
+    assert.match(text.stdout, /^format +pickle, /m);
+    assert.match(text.stdout, /^network +dit$/m);
+    assert.match(text.stdout, /^ +timeConditioning +"stride"$/m);
+    assert.match(text.stdout, /^ema\.model\.x_embedder\.proj\.weight +f32 +\[8, 3, 2, 2\]$/m);
+
+    await writeTorch(file("bare.pt"), asTorch(model, (name) => name));
+    const bare = await imm("info", file("bare.pt"));
+    assert.match(bare.stdout, /^method +not in the file; imm convert needs --preset/m);
+
+    await Deno.writeFile(file("state.pt"), fixtures.stateDict);
+    const none = await json("info", file("state.pt"), "--tensors");
+    assert.equal(none.model, null);
+    assert.match(none.problem as string, /has no network of a known kind/);
+    assert.deepEqual(none.tensors, [
+      { name: "weight", type: "f32", shape: [1, 2] },
+      { name: "bias", type: "f32", shape: [1] },
+    ]);
+  });
+});
+
+Deno.test("info of a run tells its configuration and how far it is", async () => {
+  await withTempFolder(async (folder) => {
+    const run = join(folder, "run");
+    const settings = ["network.modelChannels=8", "network.channelMult=[1]", "train.images=256"];
+    await json(
+      "train",
+      "--preset=digits-small",
+      `--out=${run}`,
+      ...settings.map((setting) => `--set=${setting}`),
+      "--set=report.status=128",
+    );
+    const { stdout } = await imm("info", run);
+    assert.match(stdout, /^network +song_unet$/m);
+    assert.match(stdout, /^trained +256 of 256 \(100\.0 %\) images$/m);
+    assert.match(stdout, /^loss +[\d.e-]+$/m);
+    assert.match(stdout, /^ +lr +0\.003$/m);
+    const checkpoint = join(run, "checkpoint-000000256.safetensors");
+    const info = await json("info", checkpoint);
+    assert.deepEqual(
+      (info.training as Record<string, Record<string, unknown>>).progress.images,
+      256,
+    );
+  });
+});
