@@ -154,7 +154,9 @@ function reachable(roots: readonly Tensor[]): Node[] {
 function signature(node: Node, inputs: readonly Tensor[]): string {
   const op = node.op.kind === "state" ? [arenaNumber(node.op.arena), node.op.name] : node.op;
   const outputs = node.outputs.map((output) => [output.shape, output.dtype]);
-  return JSON.stringify([op, inputs.map((t) => [t.node.id, t.index]), outputs]);
+  // What is given and not computed is the same in every region.
+  const region = ["state", "input", "constant"].includes(node.op.kind) ? 0 : node.region;
+  return JSON.stringify([op, inputs.map((t) => [t.node.id, t.index]), outputs, region]);
 }
 
 const arenaNumbers = new WeakMap<Arena, number>();

@@ -267,7 +267,8 @@ function findPartner(
   }
   for (const i of [...candidates].sort((a, b) => b - a)) {
     const other = jobs[i];
-    if (!other || i === j || !fits(other, job, direct.has(i))) continue;
+    if (!other || i === j || regionOf(other) !== regionOf(job)) continue;
+    if (!fits(other, job, direct.has(i))) continue;
     if (reaches(j, i, reads, closure, producers)) continue;
     // A part of a concatenation is known to the kernel that makes it, the whole is not.
     if (wholesWrittenBy(other, locations).some((whole) => reads[j].has(whole))) continue;
@@ -278,6 +279,12 @@ function findPartner(
     if (buffers.size <= MAX_VALUES) return i;
   }
   return undefined;
+}
+
+/** The region of what a job computes: one that recomputes must not run with the first computation. */
+function regionOf(job: Job): number {
+  const first = job.results[0] ?? job.writes.find(({ source }) => source !== null)?.source;
+  return first?.node.region ?? 0;
 }
 
 /** Whether two jobs have the right forms to be joined; `direct`: the second reads the first. */

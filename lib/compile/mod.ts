@@ -8,3 +8,4 @@ export * from "./program.ts";
 export * from "./plan.ts";
 export * from "./compile.ts";
 export * from "./print.ts";
+export * from "./flops.ts";

@@ -1,6 +1,7 @@
 /**
  * The order of kernels. Values must be written before they are read, and state must be read for the
- * last time before an update overwrites it; apart from that the original order is kept.
+ * last time before an update overwrites it; apart from that the original order is kept, but for
+ * updates, which are made as early as they can be.
  *
  * @module
  */
@@ -45,10 +46,15 @@ export function schedule(kernels: readonly Kernel[], values: readonly Value[]): 
     }
   });
 
+  // What writes state alone frees its operands and takes no memory: it runs as soon as it can.
+  const onlyState = accesses.map(({ writes }) =>
+    writes.every((block) => values[block.buffer].place.kind === "arena")
+  );
   const sorted: Kernel[] = [];
   const ready = new Set(kernels.keys().filter((k) => waits[k] === 0));
   while (ready.size > 0) {
-    const next = Math.min(...ready);
+    const urgent = ready.keys().find((k) => onlyState[k]);
+    const next = urgent ?? Math.min(...ready);
     ready.delete(next);
     sorted.push(kernels[next]);
     for (const k of after[next]) if (--waits[k] === 0) ready.add(k);

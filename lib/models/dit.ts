@@ -30,6 +30,7 @@ import {
   type ConditioningSpec,
   type ForwardOptions,
   Network,
+  runBlock,
 } from "./network.ts";
 
 /** Of the layer norms without gain and offset. */
@@ -95,7 +96,8 @@ export class DiT extends Network {
     this.#final = new FinalLayer(store, "model.final_layer", hiddenSize, outWidth);
   }
 
-  forward(x: Tensor, conditioning: Conditioning, { observe }: ForwardOptions = {}): Tensor {
+  forward(x: Tensor, conditioning: Conditioning, options: ForwardOptions = {}): Tensor {
+    const { observe } = options;
     const patches = this.#patches.forward(x);
     observe?.("model.x_embedder", patches);
     let tokens = add(patches, this.#positions);
@@ -115,7 +117,8 @@ export class DiT extends Network {
     }
     const activated = silu(condition);
     this.#blocks.forEach((block, i) => {
-      tokens = block.forward(tokens, activated);
+      const before = tokens;
+      tokens = runBlock(options, () => block.forward(before, activated));
       observe?.(`model.blocks.${i}`, tokens);
     });
     const out = this.#final.forward(tokens, activated);

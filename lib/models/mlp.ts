@@ -17,6 +17,7 @@ import {
   type ConditioningSpec,
   type ForwardOptions,
   Network,
+  runBlock,
 } from "./network.ts";
 
 const init: LayerInit = { mode: "xavier_uniform", weight: 1 };
@@ -63,8 +64,9 @@ export class Mlp extends Network {
   forward(
     x: Tensor,
     { timeT, timeS, labels }: Conditioning,
-    { dropoutKey, observe }: ForwardOptions = {},
+    options: ForwardOptions = {},
   ): Tensor {
+    const { dropoutKey, observe } = options;
     let emb = this.#mapT.forward(timeT);
     if (this.#mapS) emb = add(emb, this.#mapS.forward(timeS!));
     if (this.#mapLabel) {
@@ -73,7 +75,8 @@ export class Mlp extends Network {
     emb = silu(this.#mapOut.forward(silu(emb)));
     let h = this.#in.forward(x);
     this.#blocks.forEach((block, i) => {
-      h = block.forward(h, emb, dropoutKey);
+      const before = h;
+      h = runBlock(options, () => block.forward(before, emb, dropoutKey));
       observe?.(`model.blocks.${i}`, h);
     });
     return this.#out.forward(silu(h));

@@ -11,6 +11,7 @@
 import { InternalError } from "../errors.ts";
 import type { HostArray } from "../device/device.ts";
 import { ParameterStore } from "../nn/parameters.ts";
+import { rematerialize } from "../tensor/rematerialize.ts";
 import { input, type Shape, type Tensor } from "../tensor/tensor.ts";
 import type { NetworkConfig } from "./config.ts";
 
@@ -62,8 +63,18 @@ export interface TimeInputs {
 export interface ForwardOptions {
   /** i32[3] key of the random numbers; dropout is active only where it is given. */
   readonly dropoutKey?: Tensor;
+  /**
+   * Whether blocks are computed a second time in the backward pass, so that of each only what it
+   * reads is kept: the same values and gradients in less memory. Default false.
+   */
+  readonly recompute?: boolean;
   /** Called with every module's official name and output, for inspection. */
   readonly observe?: (module: string, output: Tensor) => void;
+}
+
+/** Runs one block of a network in the way that the options ask for. */
+export function runBlock({ recompute = false }: ForwardOptions, block: () => Tensor): Tensor {
+  return recompute ? rematerialize(block) : block();
 }
 
 /** A network: its parameters are declared on construction, its graph by {@link forward}. */

@@ -12,7 +12,7 @@ import type { Conv2d } from "../nn/conv.ts";
 import { concat } from "../tensor/mod.ts";
 import type { Shape, Tensor } from "../tensor/tensor.ts";
 import type { DhariwalUNetConfig, SongUNetConfig } from "./config.ts";
-import { type ConditioningSpec, type ForwardOptions, Network } from "./network.ts";
+import { type ConditioningSpec, type ForwardOptions, Network, runBlock } from "./network.ts";
 import { TimeMapping } from "./time_mapping.ts";
 import { type BlockStyle, UNetBlock, type UNetBlockOptions } from "./unet_block.ts";
 
@@ -149,10 +149,11 @@ export abstract class UNet extends Network {
   }
 
   /** How layers are applied in a pass with this embedding [B, embChannels]. */
-  protected runner(emb: Tensor, { observe, dropoutKey }: ForwardOptions): Run {
+  protected runner(emb: Tensor, options: ForwardOptions): Run {
+    const { observe, dropoutKey } = options;
     return (layer, value) => {
       const out = layer instanceof UNetBlock
-        ? layer.forward(value, emb, dropoutKey)
+        ? runBlock(options, () => layer.forward(value, emb, dropoutKey))
         : layer.forward(value);
       observe?.(layer.name, out);
       return out;

@@ -14,6 +14,11 @@ import { type Node, sameShape, type Tensor } from "./tensor.ts";
 export interface GradOptions {
   /** Gradient of the loss, of its shape. Default: 1, which needs a loss of one element. */
   readonly seed?: Tensor;
+  /**
+   * Partial derivatives: `wrt` are taken as independent of each other and of everything else, even
+   * where one of them is computed from another. Default false.
+   */
+  readonly partial?: boolean;
 }
 
 /**
@@ -42,7 +47,7 @@ export interface GradOptions {
 export function grad(
   loss: Tensor,
   wrt: readonly Tensor[],
-  { seed }: GradOptions = {},
+  { seed, partial = false }: GradOptions = {},
 ): Tensor[] {
   requireType("grad", "a loss", loss, "f32");
   if (seed) requireShape("grad", "a seed", seed, loss.shape);
@@ -60,7 +65,7 @@ export function grad(
 
   const gradients = new Map<Tensor, Tensor>([[loss, seed ?? full(loss.shape, 1)]]);
   const targets = new Set(wrt);
-  const path = nodesBetween(loss, targets);
+  const path = nodesBetween(loss, targets, partial);
   for (const node of [...path].reverse()) {
     const outputGradients = node.outputs.map((output) => gradients.get(output) ?? null);
     if (!node.vjp || outputGradients.every((g) => g === null)) continue;
@@ -82,13 +87,14 @@ export function grad(
 }
 
 /** The nodes through which the loss depends on `wrt`, oldest first. */
-function nodesBetween(loss: Tensor, wrt: ReadonlySet<Tensor>): Set<Node> {
+function nodesBetween(loss: Tensor, wrt: ReadonlySet<Tensor>, partial: boolean): Set<Node> {
   const reachable = new Set<Node>();
   const open = [loss.node];
   for (let node = open.pop(); node; node = open.pop()) {
     if (reachable.has(node)) continue;
     reachable.add(node);
-    if (node.vjp) open.push(...node.gradientInputs.map((x) => x.node));
+    if (!node.vjp) continue;
+    for (const x of node.gradientInputs) if (!partial || !wrt.has(x)) open.push(x.node);
   }
   const path = new Set<Node>();
   for (const node of [...reachable].sort((a, b) => a.id - b.id)) {

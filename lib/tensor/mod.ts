@@ -21,3 +21,4 @@ export * from "./random.ts";
 export * from "./threefry.ts";
 export * from "./pairwise.ts";
 export * from "./grad.ts";
+export * from "./rematerialize.ts";

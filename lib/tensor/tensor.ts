@@ -129,11 +129,35 @@ export type Op =
 export type Vjp = (gradients: readonly (Tensor | null)[]) => readonly (Tensor | null)[];
 
 let nextId = 0;
+let regions = 0;
+let currentRegion = 0;
+
+/** The id that the next node gets: nodes that exist have smaller ones. */
+export function nextNodeId(): number {
+  return nextId;
+}
+
+/**
+ * Runs `build`; the nodes that it makes are of a region of their own. The compiler never takes
+ * nodes of two regions for the same computation, nor runs them in one kernel: what is computed a
+ * second time on purpose stays so. See rematerialize.ts.
+ */
+export function inNewRegion<Result>(build: () => Result): Result {
+  const outer = currentRegion;
+  currentRegion = ++regions;
+  try {
+    return build();
+  } finally {
+    currentRegion = outer;
+  }
+}
 
 /** One operation of the graph. Ids grow in order of creation, so they are a topological order. */
 export class Node {
   /** Larger than that of every node it depends on. */
   readonly id: number = nextId++;
+  /** 0, or the number of the region it was made in; see {@link inNewRegion}. */
+  readonly region: number = currentRegion;
   /** What it computes. */
   readonly outputs: readonly Tensor[];
 

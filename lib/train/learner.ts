@@ -37,6 +37,8 @@ export interface LearnerConfig {
   readonly clip: boolean;
   /** Whether steps are given their noise instead of a key for it. */
   readonly givenNoise?: boolean;
+  /** Whether the network's blocks are computed again in the backward pass, to save memory. */
+  readonly recompute?: boolean;
   /** Whether the outputs of both passes can be read back, for tests. */
   readonly inspect?: boolean;
 }

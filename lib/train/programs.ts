@@ -76,6 +76,8 @@ export interface GradientOptions {
   readonly batch: number;
   /** Whether the noise is uploaded (`noise`) instead of drawn on the device (from `noiseKey`). */
   readonly givenNoise?: boolean;
+  /** Whether the student's blocks are computed again in the backward pass; see `ForwardOptions`. */
+  readonly recompute?: boolean;
   /** Whether raw outputs and samples of both passes can be read back. */
   readonly inspect?: boolean;
 }
@@ -103,7 +105,7 @@ export function gradientProgram(
   networks: PassNetworks,
   config: ImmConfig,
   arenas: TrainingArenas,
-  { microBatch, batch, givenNoise = false, inspect = false }: GradientOptions,
+  { microBatch, batch, givenNoise = false, recompute = false, inspect = false }: GradientOptions,
 ): Program {
   const shape = [microBatch, ...networks.student.sampleShape];
   const x = input("x", shape);
@@ -125,7 +127,10 @@ export function gradientProgram(
     coefficients,
     network: (xIn, pass) => {
       // One key for both passes: student and target share the dropout mask.
-      const F = networks[pass].forward(xIn, conditioning[pass], { dropoutKey });
+      const F = networks[pass].forward(xIn, conditioning[pass], {
+        dropoutKey,
+        recompute: recompute && pass === "student",
+      });
       outputs[pass] = F;
       return F;
     },

@@ -110,13 +110,14 @@ class Run {
 
   static async start(options: TrainOptions): Promise<Run> {
     const { device, config, folder, resume, observer } = options;
-    const { batch, microBatch, seed } = config.train;
+    const { batch, microBatch, recompute, seed } = config.train;
     const network = createNetwork(config.network);
     const learner = await Learner.create(device, network, {
       imm: config.imm,
       optimizer: config.optimizer,
       batch,
       microBatch: microBatch ?? batch,
+      recompute,
       clip: config.optimizer.clip !== null,
     });
     try {
