@@ -271,6 +271,8 @@ export {
 export {
   compile,
   type CompileOptions,
+  kernelFlops,
+  planFlops,
   type PlanSummary,
   printPlan,
   type Program,
@@ -295,6 +297,7 @@ export {
   Node,
   type Op,
   type Operand,
+  rematerialize,
   sameShape,
   type Shape,
   sizeOf,
