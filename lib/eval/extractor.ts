@@ -4,6 +4,7 @@
  * @module
  */
 
+import { UsageError } from "../errors.ts";
 import type { ImageBatch } from "./images.ts";
 
 /** Vectors of a batch of images. */
@@ -39,6 +40,17 @@ export interface FeatureExtractor extends AsyncDisposable {
    * @throws {UsageError} when it cannot take images of this size
    */
   extract(images: ImageBatch, taps?: readonly string[]): Promise<Extracted>;
+}
+
+/** @throws {UsageError} when an extractor is asked for vectors that it cannot give */
+export function checkTaps({ id, taps = {} }: FeatureExtractor, wanted: readonly string[]): void {
+  const unknown = wanted.find((tap) => !Object.hasOwn(taps, tap));
+  if (unknown === undefined) return;
+  throw new UsageError(
+    `The extractor ${id} has no output "${unknown}"; it has ${
+      Object.keys(taps).join(", ") || "no others than its features"
+    }.`,
+  );
 }
 
 /** SHA-256 of some bytes, in hex. */

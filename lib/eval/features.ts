@@ -14,7 +14,7 @@ import { FormatError, UsageError } from "../errors.ts";
 import { readOnnxMetadata } from "../format/onnx.ts";
 import { readFileBytes } from "../format/source.ts";
 import type { Same } from "../schema.ts";
-import { type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
+import { checkTaps, type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
 import { type ImageBatch, toBytes } from "./images.ts";
 
 /** Key of the description in the metadata of a model. */
@@ -60,6 +60,8 @@ export interface ExtractorDescription {
   readonly features: ExtractorOutput;
   /** Where the network classifies: what comes before the softmax. */
   readonly logits?: ExtractorOutput;
+  /** Other vectors that metrics may ask for, by name: `spatial` is what sFID compares. */
+  readonly taps?: Readonly<Record<string, ExtractorOutput>>;
   /**
    * Images per run, always: at the end of a set the last one is repeated, so that a vector does
    * not depend on how images are grouped. Default 32.
@@ -93,6 +95,7 @@ const descriptionSchema = z.strictObject({
   }),
   features: output,
   logits: output.optional(),
+  taps: z.record(z.string(), output).optional(),
   batch: z.int().positive().max(1024).default(32),
 });
 
@@ -109,6 +112,10 @@ export interface OnnxExtractorOptions {
    * 8 at most; one in a compiled program.
    */
   readonly threads?: number;
+  /** What determines the features, where that is known better than from the bytes of the model. */
+  readonly hash?: string;
+  /** See {@link FeatureExtractor.details}. */
+  readonly details?: Readonly<Record<string, string | number>>;
 }
 
 /** The description as the metadata of a model: an entry for `OnnxGraph.metadata`. */
@@ -121,17 +128,22 @@ export class OnnxExtractor implements FeatureExtractor {
   readonly id: string;
   readonly dimension: number;
   readonly classes?: number;
+  readonly taps: Readonly<Record<string, number>>;
   readonly batch: number;
 
   private constructor(
     readonly description: ExtractorDescription,
     readonly hash: string,
+    readonly details: Readonly<Record<string, string | number>> | undefined,
     private readonly session: InferenceSession,
     private readonly tensorType: typeof Tensor,
   ) {
     this.id = description.id;
     this.dimension = description.features.size;
     this.classes = description.logits?.size;
+    this.taps = Object.fromEntries(
+      Object.entries(description.taps ?? {}).map(([tap, { size }]) => [tap, size]),
+    );
     this.batch = description.batch;
   }
 
@@ -150,18 +162,14 @@ export class OnnxExtractor implements FeatureExtractor {
     const bytes = typeof model === "string" ? await readFileBytes(model) : model;
     const embedded = readOnnxMetadata(bytes, name).get(METADATA_KEY);
     const description = parseDescription(options.description ?? embedded, name);
-    const hashes = [await sha256(bytes)];
-    if (options.description) hashes.push(JSON.stringify(description));
-    const hash = hashes.length === 1
-      ? hashes[0]
-      : await sha256(new TextEncoder().encode(hashes.join("\n")));
+    const hash = options.hash ?? await hashOf(bytes, options.description && description);
 
     const runtime = await loadRuntime(options.threads ?? defaultThreads());
     const session = await createSession(runtime, bytes, name);
-    const { input, features, logits } = description;
+    const { input, features, logits, taps = {} } = description;
     const missing = [
       ...[input.name].filter((item) => !session.inputNames.includes(item)),
-      ...[features, logits].flatMap((item) => item ? [item.name] : [])
+      ...[features, logits, ...Object.values(taps)].flatMap((item) => item ? [item.name] : [])
         .filter((item) => !session.outputNames.includes(item)),
     ];
     if (missing.length > 0) {
@@ -171,12 +179,12 @@ export class OnnxExtractor implements FeatureExtractor {
           `and its outputs ${session.outputNames.join(", ")}. Correct the description.`,
       );
     }
-    return new OnnxExtractor(description, hash, session, runtime.Tensor);
+    return new OnnxExtractor(description, hash, options.details, session, runtime.Tensor);
   }
 
   /** Runs the network on the images, {@link batch} at a time. */
-  async extract(images: ImageBatch): Promise<Extracted> {
-    const { input, features, logits } = this.description;
+  async extract(images: ImageBatch, taps: readonly string[] = []): Promise<Extracted> {
+    const { input } = this.description;
     const wrongSize = (input.height !== null && input.height !== images.height) ||
       (input.width !== null && input.width !== images.width);
     if (wrongSize || (images.channels !== input.channels && images.channels !== 1)) {
@@ -186,28 +194,37 @@ export class OnnxExtractor implements FeatureExtractor {
           `${images.channels}.`,
       );
     }
-    const result = {
-      features: new Float32Array(images.count * features.size),
-      logits: logits && new Float32Array(images.count * logits.size),
-    };
+    const wanted = this.#outputs(taps);
+    const found = wanted.map(({ size }) => new Float32Array(images.count * size));
     for (let first = 0; first < images.count; first += this.batch) {
       const count = Math.min(this.batch, images.count - first);
       const feeds = { [input.name]: this.#input(images, first) };
-      const outputs = await this.session.run(feeds);
-      result.features.set(
-        this.#output(outputs[features.name], features, count),
-        first * features.size,
+      const outputs = await this.session.run(feeds, wanted.map(({ name }) => name));
+      wanted.forEach((item, i) =>
+        found[i].set(this.#output(outputs[item.name], item, count), first * item.size)
       );
-      if (logits && result.logits) {
-        result.logits.set(this.#output(outputs[logits.name], logits, count), first * logits.size);
-      }
     }
-    return result;
+    const [features, ...others] = found;
+    const logits = this.description.logits ? others.shift() : undefined;
+    return {
+      features,
+      logits,
+      ...(taps.length > 0
+        ? { taps: Object.fromEntries(taps.map((tap, i) => [tap, others[i]])) }
+        : {}),
+    };
   }
 
   /** Frees the memory of the network. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.session.release();
+  }
+
+  /** Features, logits where there are some, taps. */
+  #outputs(taps: readonly string[]): ExtractorOutput[] {
+    const { features, logits, taps: known = {} } = this.description;
+    checkTaps(this, taps);
+    return [features, ...(logits ? [logits] : []), ...taps.map((tap) => known[tap])];
   }
 
   /** `batch` images from `first`; where the set ends its last image is repeated. */
@@ -284,6 +301,16 @@ async function createSession(
   } finally {
     globalThis.Worker = Worker;
   }
+}
+
+/** Of the model, and of a description that is not part of it. */
+async function hashOf(
+  bytes: Uint8Array<ArrayBuffer>,
+  description?: ExtractorDescription,
+): Promise<string> {
+  const hash = await sha256(bytes);
+  if (!description) return hash;
+  return await sha256(new TextEncoder().encode(`${hash}\n${JSON.stringify(description)}`));
 }
 
 function channelValue(value: number | readonly number[], channel: number): number {

@@ -15,10 +15,13 @@ const OPSET = 19;
 const IR_VERSION = 9;
 
 /** Element types and their codes (TensorProto.DataType). */
-const TYPE_CODES = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 } as const;
+const TYPE_CODES = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
 
 /** Element type of a tensor. */
 export type OnnxType = keyof typeof TYPE_CODES;
+
+/** The numbers of a constant. */
+export type OnnxData = Float32Array | Float64Array | BigInt64Array | Int32Array | Uint8Array;
 
 /** A tensor within a graph. */
 export interface OnnxValue {
@@ -69,7 +72,7 @@ export class OnnxGraph {
    * @param name default: counted up
    */
   constant(
-    data: Float32Array | BigInt64Array | Int32Array | Uint8Array,
+    data: OnnxData,
     shape: readonly number[] = [data.length],
     name?: string,
   ): OnnxValue {
@@ -156,8 +159,9 @@ export class OnnxGraph {
   }
 }
 
-function typeOf(data: Float32Array | BigInt64Array | Int32Array | Uint8Array): OnnxType {
+function typeOf(data: OnnxData): OnnxType {
   if (data instanceof Float32Array) return "float32";
+  if (data instanceof Float64Array) return "float64";
   if (data instanceof BigInt64Array) return "int64";
   return data instanceof Int32Array ? "int32" : "uint8";
 }

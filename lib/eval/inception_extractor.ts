@@ -1,0 +1,175 @@
+/**
+ * Inception features in the way of a pipeline, computed by this project's own engine or by
+ * onnxruntime-web.
+ *
+ * @module
+ */
+
+import { compile } from "../compile/compile.ts";
+import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
+import type { Device, Executable } from "../device/device.ts";
+import { type DeviceName, openDevice } from "../device/open.ts";
+import { checkTaps, type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
+import { descriptionMetadata, OnnxExtractor } from "./features.ts";
+import type { ImageBatch } from "./images.ts";
+import {
+  INCEPTION_CLASSES,
+  INCEPTION_FEATURES,
+  INCEPTION_SIZE,
+  INCEPTION_TAPS,
+} from "./inception.ts";
+import { inceptionOnnx } from "./inception_onnx.ts";
+import { inceptionProgram } from "./inception_program.ts";
+import type { LoadedWeights } from "./inception_weights.ts";
+import { type PipelineName, PIPELINES } from "./pipelines.ts";
+import { Resampler } from "./resample.ts";
+
+/** What runs the network: this project's own engine, or onnxruntime-web. */
+export const INCEPTION_BACKENDS = ["imm", "onnx"] as const;
+
+/** Name of a backend. */
+export type InceptionBackend = typeof INCEPTION_BACKENDS[number];
+
+/** How to extract. */
+export interface InceptionOptions {
+  /** Default: `fid`. */
+  readonly pipeline?: PipelineName;
+  /** Default: `imm`. The features differ by rounding only, about 1e-6 of the largest. */
+  readonly backend?: InceptionBackend;
+  /** For the backend `imm`. Default: auto. */
+  readonly device?: DeviceName;
+  /** Default: as many as there are cores. No result depends on it. */
+  readonly threads?: number;
+  /** Images per run of the network. Default: 8, and 4 for `onnx`. No result depends on it. */
+  readonly batch?: number;
+}
+
+/**
+ * Opens the extractor.
+ *
+ * Features are pool3 `[2048]`, logits those without the bias `[1008]`; taps are `64`, `192`, `768`
+ * and `spatial` (see inception.ts).
+ *
+ * @throws {DeviceError} when the device cannot be opened
+ */
+export async function openInception(
+  { weights, sha256: weightsHash }: LoadedWeights,
+  options: InceptionOptions = {},
+): Promise<FeatureExtractor> {
+  const { pipeline = "fid", backend = "imm" } = options;
+  const id = `inception-${pipeline}`;
+  // All that determines the features: which weights, how images are prepared, and this program's
+  // version of that.
+  const definition = `imm inception 1 ${pipeline} ${weightsHash}`;
+  const hash = await sha256(new TextEncoder().encode(definition));
+  const details = { pipeline, weights: weightsHash };
+  if (backend === "imm") {
+    const device = await openDevice(options);
+    try {
+      const { batch = 8 } = options;
+      const { program, arena, values } = inceptionProgram(weights, batch);
+      const buffer = new ArenaBuffer(device, arena);
+      for (const [name, data] of values) buffer.write(name, data);
+      const executable = await device.prepare(compile(program), arenaMap(buffer));
+      return new EngineInception({
+        id,
+        hash,
+        details: { ...details, runtime: `imm (${device.description})` },
+        batch,
+        device,
+        executable,
+        resampler: new Resampler(PIPELINES[pipeline]),
+      });
+    } catch (error) {
+      device.close();
+      throw error;
+    }
+  }
+  const graph = inceptionOnnx(weights, pipeline, "the file of weights");
+  graph.metadata.set(...descriptionMetadata({
+    version: 1,
+    id,
+    input: {
+      name: "images",
+      height: null,
+      width: null,
+      channels: 3,
+      layout: "NHWC",
+      type: "uint8",
+    },
+    features: { name: "features", size: INCEPTION_FEATURES },
+    logits: { name: "logits", size: INCEPTION_CLASSES },
+    taps: Object.fromEntries(
+      Object.entries(INCEPTION_TAPS).map(([name, size]) => [name, { name, size }]),
+    ),
+    batch: options.batch ?? 4,
+  }));
+  return await OnnxExtractor.load(graph.toBytes(), {
+    hash,
+    details: { ...details, runtime: "onnxruntime-web" },
+    threads: options.threads,
+  });
+}
+
+/** What {@link EngineInception} is made of. */
+interface EngineParts {
+  readonly id: string;
+  readonly hash: string;
+  readonly details: Readonly<Record<string, string>>;
+  readonly batch: number;
+  readonly device: Device;
+  readonly executable: Executable;
+  readonly resampler: Resampler;
+}
+
+/** On this project's own engine. */
+class EngineInception implements FeatureExtractor {
+  readonly id: string;
+  readonly hash: string;
+  readonly details: Readonly<Record<string, string>>;
+  readonly dimension = INCEPTION_FEATURES;
+  readonly classes = INCEPTION_CLASSES;
+  readonly taps = INCEPTION_TAPS;
+  readonly batch: number;
+  readonly #parts: EngineParts;
+  /** Images as the network takes them; a short batch is filled up with what was there before. */
+  readonly #input: Float32Array;
+
+  constructor(parts: EngineParts) {
+    ({ id: this.id, hash: this.hash, details: this.details, batch: this.batch } = parts);
+    this.#parts = parts;
+    this.#input = new Float32Array(this.batch * INCEPTION_SIZE ** 2 * 3);
+  }
+
+  async extract(images: ImageBatch, taps: readonly string[] = []): Promise<Extracted> {
+    const { executable, resampler } = this.#parts;
+    checkTaps(this, taps);
+    const names = ["features", "logits", ...taps];
+    const sizes: Record<string, number> = {
+      ...this.taps,
+      features: this.dimension,
+      logits: this.classes,
+    };
+    const found = Object.fromEntries(
+      names.map((name) => [name, new Float32Array(images.count * sizes[name])]),
+    );
+    for (let first = 0; first < images.count; first += this.batch) {
+      const count = Math.min(this.batch, images.count - first);
+      resampler.resample(images, first, count, this.#input);
+      executable.run({ images: this.#input });
+      const outputs = await executable.read(names);
+      for (const name of names) {
+        const part = (outputs[name] as Float32Array).subarray(0, count * sizes[name]);
+        found[name].set(part, first * sizes[name]);
+      }
+    }
+    const { features, logits, ...others } = found;
+    return { features, logits, ...(taps.length > 0 ? { taps: others } : {}) };
+  }
+
+  // deno-lint-ignore require-await -- the interface is asynchronous
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#parts.executable.destroy();
+    this.#parts.device.close();
+  }
+}
