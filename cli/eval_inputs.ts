@@ -10,6 +10,7 @@ import { join } from "jsr:@std/path@^1";
 import { ContentHasher, type Dataset } from "../lib/data/dataset.ts";
 import { openDataset } from "../lib/data/open.ts";
 import { type DeviceName, openDevice } from "../lib/device/open.ts";
+import { fileSha256 } from "../lib/download.ts";
 import { FormatError, InternalError, UsageError } from "../lib/errors.ts";
 import { openDigitClassifier } from "../lib/eval/digit_classifier.ts";
 import type { FeatureExtractor } from "../lib/eval/extractor.ts";
@@ -20,7 +21,6 @@ import { PixelExtractor } from "../lib/eval/pixels.ts";
 import { holdsStatistics, readReference } from "../lib/eval/reference_files.ts";
 import type { Reference, Shard } from "../lib/eval/references.ts";
 import { NpzFile } from "../lib/format/npz.ts";
-import { openFileSource } from "../lib/format/source.ts";
 import { findModel, loadModel } from "../lib/models/model_file.ts";
 import { createNetwork } from "../lib/models/registry.ts";
 import { Generator } from "../lib/sample/generator.ts";
@@ -203,7 +203,7 @@ export async function openGenerated(checkpoint: string, args: GenerationArgs): P
   const plan = planSampling(args, model.imm, seeds, classCount);
   const labelled = plan.labels.every((label) => label !== null);
   const labels = labelled ? Int32Array.from(plan.labels as number[]) : undefined;
-  const sha256 = await fileHash(file);
+  const sha256 = await fileSha256(file);
 
   const device = await openDevice({ device: args.device });
   try {
@@ -291,17 +291,6 @@ async function holdsImages(spec: string): Promise<boolean> {
   if (!spec.toLowerCase().endsWith(".npz")) return false;
   using file = await NpzFile.open(spec);
   return file.names.includes("arr_0");
-}
-
-/** SHA-256 of a file of any size, in hex. */
-async function fileHash(path: string): Promise<string> {
-  using file = await openFileSource(path);
-  const hash = createHash("sha256");
-  const piece = 1 << 24;
-  for (let at = 0; at < file.size; at += piece) {
-    hash.update(await file.read(at, Math.min(piece, file.size - at)));
-  }
-  return hash.digest("hex");
 }
 
 /** Larger images need a network to say what is on them. */
