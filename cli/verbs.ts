@@ -58,6 +58,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./info.ts")).verb,
   },
   {
+    name: "bench",
+    summary: "measure how fast this machine computes, trains and samples",
+    load: async () => (await import("./bench.ts")).verb,
+  },
+  {
     name: "doctor",
     summary: "show the devices, test them, and say what to do when none works",
     load: async () => (await import("./doctor.ts")).verb,

@@ -6,6 +6,7 @@
 
 import { environmentVariable } from "../environment.ts";
 import { sizeOf } from "../tensor/tensor.ts";
+import { planFlops } from "./flops.ts";
 import type { Access, Expression, Kernel, Plan, Store } from "./plan.ts";
 
 /** Counts and memory of a plan, in bytes. */
@@ -14,6 +15,8 @@ export interface PlanSummary {
   readonly kernels: number;
   /** How many of each kind. */
   readonly kernelsByKind: Readonly<Record<string, number>>;
+  /** Floating-point operations of one run: of products, convolutions and attentions. */
+  readonly flops: number;
   /** Scratch that is allocated for the plan alone. */
   readonly slotBytes: number;
   /** Uploaded for a run. */
@@ -33,6 +36,7 @@ export function summarize(plan: Plan): PlanSummary {
   return {
     kernels: plan.kernels.length,
     kernelsByKind,
+    flops: planFlops(plan),
     slotBytes: bytes.slot,
     inputBytes: bytes.input,
     outputBytes: bytes.output,

@@ -6,6 +6,7 @@
  */
 
 import { compile } from "../compile/compile.ts";
+import type { Program } from "../compile/program.ts";
 import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
 import type { Device, Executable } from "../device/device.ts";
 import { ImmError } from "../errors.ts";
@@ -252,21 +253,28 @@ export class Generator {
   }
 }
 
-/** The network alone: from `x` and what conditions it to the raw output `F`. */
-async function prepare(
-  device: Device,
-  { network, parameters, frozen }: SharedModel,
-  batch: number,
-): Promise<Executable> {
+/**
+ * The network alone: from `x` [batch, ...sample] and the inputs that condition it to the raw output
+ * `F` of the same shape.
+ */
+export function samplingProgram(network: Network, batch: number): Program {
   const x = input("x", [batch, ...network.sampleShape]);
   const conditioning = network.conditioningInputs(batch);
-  const plan = compile({
+  return {
     label: "sampling",
     inputs: [x, ...Object.values(conditioning).filter((t): t is Tensor => t !== null)],
     outputs: { F: network.forward(x, conditioning) },
     updates: [],
     batchInvariant: true,
-  });
+  };
+}
+
+async function prepare(
+  device: Device,
+  { network, parameters, frozen }: SharedModel,
+  batch: number,
+): Promise<Executable> {
+  const plan = compile(samplingProgram(network, batch));
   const arenas = arenaMap(parameters, frozen);
   // The memory may belong to arenas of the same layout, such as that of the averaged weights.
   arenas.set(network.parameters.arena, parameters.buffer);

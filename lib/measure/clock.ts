@@ -1,0 +1,56 @@
+/**
+ * Timing work that is repeated.
+ *
+ * @module
+ */
+
+/** What is timed. */
+export interface Timed {
+  /** Does the work once, or enqueues it. */
+  run(): void | Promise<unknown>;
+  /** Waits for all that was enqueued. */
+  finish(): Promise<unknown>;
+}
+
+/** How long is measured. */
+export interface TimingOptions {
+  /** About how long, warm-up aside. Default 1. */
+  readonly seconds?: number;
+  /** How many samples to take, if the time suffices; at least one is taken. Default 5. */
+  readonly samples?: number;
+}
+
+/**
+ * Seconds per run, as several samples of at least a tenth of a second where that is possible: one
+ * wait for a GPU takes longer than many a kernel. One run before is not counted; it compiles
+ * shaders and touches memory for the first time.
+ */
+export async function timeRuns(
+  { run, finish }: Timed,
+  { seconds = 1, samples = 5 }: TimingOptions = {},
+): Promise<number[]> {
+  const time = async (runs: number) => {
+    const started = performance.now();
+    for (let i = 0; i < runs; i++) await run();
+    await finish();
+    return (performance.now() - started) / 1000;
+  };
+  await time(1);
+  const first = Math.max(await time(1), 1e-6);
+  const perSample = Math.max(1, Math.round(seconds / samples / first));
+  const taken: number[] = perSample === 1 ? [first] : [];
+  let spent = perSample === 1 ? first : 0;
+  while (taken.length === 0 || (taken.length < samples && spent + first * perSample <= seconds)) {
+    const elapsed = await time(perSample);
+    taken.push(elapsed / perSample);
+    spent += elapsed;
+  }
+  return taken;
+}
+
+/** The middle value; of an even number of values the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

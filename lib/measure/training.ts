@@ -1,0 +1,110 @@
+/**
+ * Training steps and sampling of the presets on made-up images, to measure how fast they are.
+ *
+ * @module
+ */
+
+import { compile } from "../compile/compile.ts";
+import { type PlanSummary, summarize } from "../compile/print.ts";
+import type { Device } from "../device/device.ts";
+import { pushforwardSteps, sampleTimes, scheduleTimes, trainingKey } from "../imm/mod.ts";
+import type { NetworkConfig } from "../models/config.ts";
+import { createNetwork } from "../models/registry.ts";
+import { Generator, samplingProgram } from "../sample/generator.ts";
+import { hostUniform } from "../tensor/mod.ts";
+import { parseTrainConfig, type TrainConfig } from "../train/config.ts";
+import { Learner } from "../train/learner.ts";
+import { preset, presetShape } from "../train/presets.ts";
+import type { Timed } from "./clock.ts";
+
+/** Work to be timed that holds memory of a device. */
+export interface Job extends Timed {
+  /** Images per run. */
+  readonly images: number;
+  /** Gives back what it holds. */
+  free(): void;
+}
+
+/** The configuration of a preset for its own kind of data, with another batch. */
+export function presetConfig(name: string, batch?: number): TrainConfig {
+  const config = preset(name);
+  const train = batch === undefined ? config.train : { ...config.train, batch, microBatch: null };
+  return parseTrainConfig({ ...config, train }, presetShape(name));
+}
+
+/**
+ * A whole step of training: two passes forward, one backward, the optimiser and the average.
+ *
+ * @throws {DeviceError} when the device cannot hold it
+ */
+export async function trainingJob(device: Device, config: TrainConfig): Promise<Job> {
+  const { imm, optimizer, train: { batch, microBatch } } = config;
+  const network = createNetwork(config.network);
+  const learner = await Learner.create(device, network, {
+    imm,
+    optimizer,
+    batch,
+    microBatch: microBatch ?? batch,
+    clip: optimizer.clip !== null,
+  });
+  learner.initialize(network.parameters.initial(0));
+  const { sampleShape } = network;
+  const x = hostUniform(trainingKey(0, "augmentation", 0), [batch, ...sampleShape], 0)
+    .map((u) => 2 * u - 1);
+  const labels = classesInTurn(config.network, batch);
+  return {
+    images: batch,
+    run() {
+      const { step } = learner;
+      learner.run({
+        x,
+        times: sampleTimes(imm, trainingKey(0, "times", step), batch / imm.M),
+        noiseKey: trainingKey(0, "noise", step),
+        dropoutKey: trainingKey(0, "dropout", step),
+        ...(labels ? { labels: { student: labels, target: labels } } : {}),
+      }, {
+        lr: optimizer.lr,
+        emaDecay: config.train.ema.decay,
+        ...(optimizer.clip === null ? {} : { maxNorm: optimizer.clip }),
+      });
+    },
+    finish: () => learner.finish(),
+    free: () => learner.free(),
+  };
+}
+
+/**
+ * Sampling in one step: seeds to latents, one pass of the network, pixels.
+ *
+ * @throws {DeviceError} when the device cannot hold it
+ */
+export async function samplingJob(
+  device: Device,
+  config: TrainConfig,
+  batch: number,
+): Promise<Job> {
+  const { imm } = config;
+  const weights = createNetwork(config.network).parameters.initial(0);
+  const model = { network: config.network, imm, weights };
+  const generator = await Generator.create(device, model, { batch });
+  const steps = pushforwardSteps(imm, scheduleTimes(imm, { kind: "uniform", steps: 1 }));
+  const seeds = Array.from({ length: batch }, (_, i) => i);
+  const labels = classesInTurn(config.network, batch) ?? undefined;
+  return {
+    images: batch,
+    run: () => generator.generate({ seeds, labels, steps }),
+    finish: () => device.finish(),
+    free: () => generator.free(),
+  };
+}
+
+/** What sampling a batch takes, known without a device. */
+export function describeSampling({ network }: TrainConfig, batch: number): PlanSummary {
+  return summarize(compile(samplingProgram(createNetwork(network), batch)));
+}
+
+/** A class for each image, or null where the network has none. */
+function classesInTurn(network: NetworkConfig, images: number): number[] | null {
+  const classes = "labelDim" in network ? network.labelDim : 0;
+  return classes > 0 ? Array.from({ length: images }, (_, i) => i % classes) : null;
+}
