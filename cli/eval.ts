@@ -1,21 +1,30 @@
 /** `imm eval`. @module */
 
-import { dirname } from "jsr:@std/path@^1";
 import { GateError, UsageError } from "../lib/errors.ts";
-import { evaluate } from "../lib/eval/evaluate.ts";
+import { evaluate, type Evaluation } from "../lib/eval/evaluate.ts";
 import type { FeatureExtractor } from "../lib/eval/extractor.ts";
-import { checkedMetrics, type Metric } from "../lib/eval/metrics.ts";
-import { referenceFormat, writeReference } from "../lib/eval/reference_files.ts";
-import type { MadeReference } from "../lib/eval/references.ts";
+import { makeGallery } from "../lib/eval/gallery.ts";
 import {
+  type Baseline,
+  checkBaseline,
+  checkBaselineOrigin,
   checkThresholds,
   gateFailures,
+  type GateOutcome,
+  joinGates,
   metricOf,
   negated,
+  parseBaseline,
   parseThreshold,
-  textReport,
+  parseTolerances,
   type Threshold,
-} from "../lib/eval/report.ts";
+  type Tolerances,
+} from "../lib/eval/gate.ts";
+import { checkedMetrics, type Metric, type MetricSet } from "../lib/eval/metrics.ts";
+import { referenceFormat, writeReference } from "../lib/eval/reference_files.ts";
+import type { MadeReference } from "../lib/eval/references.ts";
+import { textReport } from "../lib/eval/report.ts";
+import { readFileBytes } from "../lib/format/source.ts";
 import {
   isStatistics,
   openCache,
@@ -32,6 +41,7 @@ import {
   seedsOf,
   withProgress,
 } from "./eval_options.ts";
+import { checkFolders, reportingFailure, reportOptions, writeReports } from "./eval_reports.ts";
 import { interruptible } from "./interrupt.ts";
 import { flag, type Parsed, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
@@ -52,6 +62,16 @@ const options = {
     value: "BOUND",
     repeat: true,
   }),
+  baseline: text({
+    help: "end with exit code 3 if a value is worse than in this earlier result of --json",
+    value: "FILE.json",
+  }),
+  tolerance: text({
+    help: "how much worse than the baseline: fd=2%, fd=0.1, or 2% for all (default 0)",
+    value: "[NAME=]X[%]",
+    repeat: true,
+  }),
+  ...reportOptions,
   halves: flag({
     help: "compare half of the real images with the other half, too",
     default: true,
@@ -60,7 +80,9 @@ const options = {
     help: "write the statistics of the reference images, for --reference another time",
     value: "FILE.npz",
   }),
-  force: flag({ help: "compare with statistics that another extractor made" }),
+  force: flag({
+    help: "compare with statistics of another extractor, or with a baseline of other images",
+  }),
   ...inputOptions,
   ...generationOptions,
 };
@@ -88,6 +110,10 @@ export const verb = defineVerb({
       command: 'imm eval samples.npz --reference stats.npz --fail-if "fd>5" --json',
       does: "a gate for scripts: exit code 3 and a report when the distance is above 5",
     },
+    {
+      command: "imm eval samples.npz --reference photos.zip --baseline last.json --tolerance 2%",
+      does: "a gate that lets no value become worse by more than 2%",
+    },
   ],
   positionals: {
     value: "SAMPLES",
@@ -95,61 +121,78 @@ export const verb = defineVerb({
     max: 1,
   },
   options,
-  async run(args, terminal) {
-    const [samples] = args._;
-    checkUsage(args, samples);
-    const thresholds = args.failIf.map((bound) => negated(parseThreshold(bound)));
-    const metrics = args.metrics === undefined
-      ? null
-      : checkedMetrics(args.metrics.split(",").map((name) => name.trim()));
-    if (args.saveStats !== undefined) {
-      referenceFormat(args.saveStats);
-      await checkFolder(args.saveStats);
-    }
-
-    await interruptible(terminal, async (signal) => {
-      await using reference = args.reference === undefined
-        ? null
-        : await openSide(args.reference, { skipCorrupt: args.skipCorrupt });
-      if (args.saveStats !== undefined && isStatistics(reference)) {
-        throw new UsageError(
-          "--save-stats needs the images of the reference, but --reference holds statistics.",
-        );
-      }
-      await using fake = samples !== undefined
-        ? await openSide(samples, args)
-        : await openGenerated(args.checkpoint!, { ...args, seeds: seedsOf(args), signal });
-      await compare(args, { fake, reference, metrics, thresholds }, terminal, signal);
-    }, "Stopped; features that were extracted are kept in the cache.");
-  },
+  run: (args, terminal) => reportingFailure(args, terminal, () => run(args, terminal)),
 });
+
+async function run(args: Args, terminal: Terminal): Promise<void> {
+  const [samples] = args._;
+  checkUsage(args, samples);
+  const requirements: Requirements = {
+    thresholds: args.failIf.map((bound) => negated(parseThreshold(bound))),
+    tolerances: parseTolerances(args.tolerance),
+    baseline: args.baseline === undefined ? null : await readBaseline(args.baseline),
+  };
+  const metrics = args.metrics === undefined
+    ? null
+    : checkedMetrics(args.metrics.split(",").map((name) => name.trim()));
+  const { saveStats, junit, markdown, html } = args;
+  if (saveStats !== undefined) referenceFormat(saveStats);
+  await checkFolders({ saveStats, junit, markdown, html });
+
+  await interruptible(terminal, async (signal) => {
+    await using reference = args.reference === undefined
+      ? null
+      : await openSide(args.reference, { skipCorrupt: args.skipCorrupt });
+    if (saveStats !== undefined && isStatistics(reference)) {
+      throw new UsageError(
+        "--save-stats needs the images of the reference, but --reference holds statistics.",
+      );
+    }
+    await using fake = samples !== undefined
+      ? await openSide(samples, args)
+      : await openGenerated(args.checkpoint!, { ...args, seeds: seedsOf(args), signal });
+    await compare(args, { fake, reference, metrics, requirements }, terminal, signal);
+  }, "Stopped; features that were extracted are kept in the cache.");
+}
 
 interface Comparison {
   readonly fake: Side | StatisticsSide;
   readonly reference: Side | StatisticsSide | null;
   /** Null: those that fit. */
   readonly metrics: readonly Metric[] | null;
+  readonly requirements: Requirements;
+}
+
+/** What must hold for exit code 0. */
+interface Requirements {
   readonly thresholds: readonly Threshold[];
+  readonly baseline: Baseline | null;
+  readonly tolerances: Tolerances;
 }
 
 async function compare(
   args: Args,
-  { fake, reference, metrics: asked, thresholds }: Comparison,
+  { fake, reference, metrics: asked, requirements }: Comparison,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
   const sides = reference ? [fake, reference] : [fake];
   await using extractor = await openExtractor(args.extractor, sides);
+  const required = [
+    ...requirements.thresholds.map(({ metric }) => metric),
+    ...[...requirements.tolerances.keys()].filter((name) => name !== null),
+  ];
   const metrics = checkedMetrics([
     ...asked ?? fittingMetrics(fake, reference, extractor),
-    ...thresholds.flatMap(({ metric }) => metricOf(metric) ?? []),
+    ...required.flatMap((name) => metricOf(name) ?? []),
   ]);
   const [fakeImages, realImages] = [fake, reference].map(imagesOf);
   if (fakeImages && realImages) checkSizes(fakeImages, realImages);
   checkLabels(metrics, fakeImages, realImages);
 
   let made: MadeReference | undefined;
-  const evaluation = await withProgress(terminal, (progress) =>
+  let sets: readonly [MetricSet, MetricSet | null] | undefined;
+  const computed = await withProgress(terminal, (progress) =>
     evaluate({
       samples: isStatistics(fake) ? fake.statistics : fake.images,
       reference: isStatistics(reference) ? reference.statistics : reference?.images,
@@ -160,18 +203,55 @@ async function compare(
       force: args.force,
       cache: openCache(args.cache, extractor),
       onReference: args.saveStats === undefined ? undefined : (statistics) => made = statistics,
+      onCollected: args.html === undefined ? undefined : (...both) => sets = both,
       progress,
       signal,
     }));
   if (made) await writeReference(args.saveStats!, made, made.provenance);
-  const gate = thresholds.length > 0 ? checkThresholds(evaluation, thresholds) : undefined;
   const inputs = { samples: fake.origin(), reference: reference?.origin() ?? null };
+  const { gate, warnings } = checkRequirements(computed, requirements, {
+    reference: inputs.reference?.sha256,
+    force: args.force,
+  });
+  const evaluation = { ...computed, warnings: [...computed.warnings, ...warnings] };
   terminal.result(
     { ...evaluation, inputs, ...(gate ? { gate } : {}) },
     () => textReport(evaluation, gate).trimEnd(),
   );
+  const gallery = sets && fakeImages
+    ? await makeGallery(
+      { source: fakeImages.images, set: sets[0] },
+      realImages && sets[1] ? { source: realImages.images, set: sets[1] } : null,
+    )
+    : undefined;
+  await writeReports(args, terminal, { evaluation, gate, gallery });
   if (gate && !gate.passed) throw new GateError(`${gateFailures(gate).join("; ")}.`);
 }
+
+/** The gate, where something is required, and what must be said about it. */
+function checkRequirements(
+  evaluation: Evaluation,
+  { thresholds, baseline, tolerances }: Requirements,
+  { reference, force }: { readonly reference: unknown; readonly force: boolean },
+): { gate?: GateOutcome; warnings: readonly string[] } {
+  const gates: GateOutcome[] = [];
+  const warnings: string[] = [];
+  if (thresholds.length > 0) gates.push(checkThresholds(evaluation, thresholds));
+  if (baseline) {
+    const hash = typeof reference === "string" ? reference : null;
+    warnings.push(...checkBaselineOrigin(evaluation, hash, baseline, { force }));
+    gates.push(checkBaseline(evaluation, baseline, tolerances));
+  }
+  return { gate: gates.length > 0 ? joinGates(...gates) : undefined, warnings };
+}
+
+async function readBaseline(path: string): Promise<Baseline> {
+  const bytes = await readFileBytes(path, MAX_BASELINE_BYTES);
+  return parseBaseline(new TextDecoder().decode(bytes), path);
+}
+
+/** A result is a few kilobytes. */
+const MAX_BASELINE_BYTES = 2 ** 24;
 
 /** The images of a side, where there are some. */
 function imagesOf(side: Side | StatisticsSide | null): Side | null {
@@ -197,15 +277,12 @@ function checkUsage(args: Args, samples: string | undefined): void {
         "--reference digits.",
     );
   }
-  checkGeneration(args);
-}
-
-/** Features take long; where they are to be written should exist before. */
-async function checkFolder(path: string): Promise<void> {
-  const folder = dirname(path);
-  if (!(await Deno.stat(folder).catch(() => null))?.isDirectory) {
-    throw new UsageError(`The folder ${folder} of --save-stats does not exist; create it first.`);
+  if (args.tolerance.length > 0 && args.baseline === undefined) {
+    throw new UsageError(
+      "--tolerance says how much worse than a baseline a value may be; give it with --baseline FILE.",
+    );
   }
+  checkGeneration(args);
 }
 
 function checkSizes(fake: Side, real: Side): void {

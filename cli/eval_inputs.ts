@@ -94,7 +94,7 @@ export async function openImages(spec: string, args: ImagesArgs = {}): Promise<S
       if (!skipCorrupt) throw corruptError(dataset, index + 1, [...corrupt, error]);
       corrupt.push(error);
     };
-    const whole = datasetImages(dataset, { indices, onCorrupt });
+    const whole = { ...datasetImages(dataset, { indices, onCorrupt }), missing: corrupt.length };
     const part = shard ? shardOf(whole, shard) : whole;
     const hashed = hashedImages(part, dataset);
     return {

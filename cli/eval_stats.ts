@@ -1,6 +1,5 @@
 /** `imm eval stats`. @module */
 
-import { dirname } from "jsr:@std/path@^1";
 import { UsageError } from "../lib/errors.ts";
 import { computeReference } from "../lib/eval/evaluate.ts";
 import { REFERENCE_FORMATS, referenceFormat, writeReference } from "../lib/eval/reference_files.ts";
@@ -14,6 +13,7 @@ import {
   seedsOf,
   withProgress,
 } from "./eval_options.ts";
+import { checkFolders } from "./eval_reports.ts";
 import { interruptible } from "./interrupt.ts";
 import { choice, text } from "./options.ts";
 import { defineVerb } from "./verb.ts";
@@ -72,10 +72,7 @@ export const verb = defineVerb({
         `--shard makes a part to be merged, which needs sums: write it as .stats, not ${args.out}.`,
       );
     }
-    const folder = dirname(args.out);
-    if (!(await Deno.stat(folder).catch(() => null))?.isDirectory) {
-      throw new UsageError(`The folder ${folder} of --out does not exist; create it first.`);
-    }
+    await checkFolders({ out: args.out });
     await interruptible(terminal, async (signal) => {
       await using side = data !== undefined
         ? await openImages(data, { ...args, shard })

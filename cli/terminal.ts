@@ -83,6 +83,12 @@ export class Terminal {
     this.#stderr.write(`${this.#paint("31", "error:")} ${text}\n`);
   }
 
+  /** Writes a line for the system that runs the program to standard error, also with `--quiet`. */
+  command(line: string): void {
+    this.#progress?.clear();
+    this.#stderr.write(line + "\n");
+  }
+
   /**
    * Begins to show the progress of `total` units of work, named by `unit` (`images`). On a terminal
    * it is a bar; otherwise a line now and then; with `--quiet` nothing. Call `finish()` at the end.

@@ -53,6 +53,8 @@ export interface Collected {
   readonly labels: Int32Array | null;
   /** Numbers of the images that were left out because they cannot be read. */
   readonly skipped: readonly number[];
+  /** How many these are, with those that had no number because not even their headers can be read. */
+  readonly unreadable: number;
 }
 
 /**
@@ -94,6 +96,7 @@ export async function collect(
     logits: classes ? { data: joined(logits), classes } : null,
     labels: rows > 0 && allLabels.length === rows ? allLabels : null,
     skipped,
+    unreadable: skipped.length + (source.missing ?? 0),
   };
 }
 

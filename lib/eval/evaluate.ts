@@ -181,7 +181,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const finished = performance.now();
 
   const { id, hash, dimension, details } = extractor;
-  const skipped = (set: Collected | null) => set?.skipped.length ?? 0;
+  const skipped = (set: Collected | null) => set?.unreadable ?? 0;
   return {
     version: 1,
     values,
@@ -224,7 +224,7 @@ export async function computeReference(
 }
 
 function madeReference(
-  { name, statistics, taps, skipped }: Collected,
+  { name, statistics, taps, unreadable }: Collected,
   { id, hash, details }: FeatureExtractor,
 ): MadeReference {
   const provenance: Provenance = {
@@ -232,7 +232,7 @@ function madeReference(
     extractor: { id, hash, ...(details ? { details } : {}) },
     count: statistics.count,
     images: name,
-    ...(skipped.length > 0 ? { skipped: skipped.length } : {}),
+    ...(unreadable > 0 ? { skipped: unreadable } : {}),
   };
   return referenceOf({ name, statistics, taps, provenance });
 }
@@ -246,12 +246,13 @@ function metricSet(reference: Reference, images: Collected | null): MetricSet {
     features: images?.features ?? null,
     logits: images?.logits ?? null,
     labels: images?.labels ?? null,
+    skipped: images?.skipped,
   };
 }
 
 function skipWarning(set: Collected | null): string[] {
-  return set?.skipped.length
-    ? [`${set.name}: ${set.skipped.length} images cannot be read and were left out.`]
+  return set?.unreadable
+    ? [`${set.name}: ${set.unreadable} images cannot be read and were left out.`]
     : [];
 }
 
@@ -276,6 +277,7 @@ function split(set: Collected, seed: number): [Collected, Collected] {
       taps: {},
       labels: set.labels && Int32Array.from(indices, (i) => set.labels![i]),
       skipped: [],
+      unreadable: 0,
     };
   }) as [Collected, Collected];
 }

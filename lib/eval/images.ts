@@ -40,6 +40,8 @@ export interface ImageSource {
   readonly name: string;
   /** Number of images, those included that may turn out to be unreadable. */
   readonly count: number;
+  /** Images that are not among them because already their headers cannot be read. Default 0. */
+  readonly missing?: number;
   /** A number of images that is made as quickly as one. Default 1. */
   readonly batch?: number;
   /** Images number `first` to `first + count - 1`. They are read in order, unless looked up. */
@@ -131,6 +133,7 @@ export function imageRange(source: ImageSource, begin: number, end: number): Ima
   return {
     name: source.name,
     count: end - begin,
+    missing: begin === 0 ? source.missing : 0,
     batch: source.batch,
     async read(first, count) {
       const { skipped, ...batch } = await source.read(begin + first, count);

@@ -77,6 +77,8 @@ export interface MetricSet {
   readonly logits: { readonly data: Float32Array; readonly classes: number } | null;
   /** Class of each image. */
   readonly labels: Int32Array | null;
+  /** Numbers of the images that were left out because they cannot be read. */
+  readonly skipped?: readonly number[];
 }
 
 /**

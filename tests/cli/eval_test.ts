@@ -4,7 +4,7 @@ import { main } from "../../cli/main.ts";
 import { openDigits } from "../../lib/data/digits.ts";
 import type { Evaluation } from "../../lib/eval/evaluate.ts";
 import { readReference } from "../../lib/eval/reference_files.ts";
-import type { GateOutcome } from "../../lib/eval/report.ts";
+import type { GateOutcome } from "../../lib/eval/gate.ts";
 import { encodePng } from "../../lib/format/png.ts";
 import { writeNpz } from "../../lib/format/npz.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
@@ -14,6 +14,9 @@ import { availableDevices } from "../support/devices.ts";
 import { withTempFolder } from "../support/files.ts";
 import { tinyModel } from "../support/models.ts";
 import { memorySink } from "../support/sink.ts";
+
+// What GitHub Actions is told when it runs these tests has tests of its own.
+Deno.env.delete("GITHUB_ACTIONS");
 
 async function runEval(...args: string[]) {
   const [stdout, stderr] = [memorySink(), memorySink()];
@@ -147,6 +150,141 @@ Deno.test("imm eval --save-stats: statistics stand for their images, and know wh
     match(needy.stderr, /kd needs reference images/);
     const circular = await runEval(odd, "--reference", stats, "--save-stats", again);
     strictEqual(circular.code, 2);
+  });
+});
+
+Deno.test("imm eval --baseline: a value may not become worse than before", async () => {
+  await withTempFolder(async (folder) => {
+    const [odd, last] = [join(folder, "odd.npz"), join(folder, "last.json")];
+    await writeDigits(odd, (i) => i % 2 === 1);
+    const run = (...args: string[]) => runEval("--reference", "digits", "-q", ...args);
+    const before = await run(odd, "--json");
+    await Deno.writeTextFile(last, before.stdout);
+    const same = await run(odd, "--baseline", last, "--json");
+    strictEqual(same.code, 0, same.stderr);
+    const { gate } = JSON.parse(same.stdout) as Report;
+    deepStrictEqual(gate!.baseline.map(({ metric }) => metric), [
+      "fd",
+      "nn_accuracy",
+      "class_accuracy",
+    ]);
+    const { values } = JSON.parse(before.stdout) as Report;
+    await Deno.writeTextFile(last, JSON.stringify({ values: { fd: values.fd / 1.05 } }));
+    const worse = await run(odd, "--baseline", last, "--tolerance", "fd=4%");
+    strictEqual(worse.code, 3);
+    match(worse.stderr, /^error: fd is \S+, required <= \S+ \(\S+ before, 4% tolerated\)\.\n$/);
+    strictEqual((await run(odd, "--baseline", last, "--tolerance", "6%")).code, 0);
+    await Deno.writeTextFile(last, before.stdout.replace('"count":898', '"count":900'));
+    const other = await run(odd, "--baseline", last);
+    strictEqual(other.code, 2);
+    match(other.stderr, /made with 900 samples, not 898/);
+    strictEqual((await run(odd, "--baseline", last, "--force")).code, 0);
+  });
+});
+
+Deno.test("imm eval writes reports for CI, also when it fails", async () => {
+  await withTempFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    const args = ["--reference", "digits", "--fail-if", "fd>-1", "-q"];
+    const files = ["--junit", at("j.xml"), "--markdown", at("m.md"), "--html", at("h.html")];
+    strictEqual((await runEval("digits", "--num", "300", ...args, ...files)).code, 3);
+    match(await Deno.readTextFile(at("j.xml")), /tests="1" failures="1" errors="0"/);
+    match(await Deno.readTextFile(at("m.md")), /^### imm eval: failed/);
+    const html = await Deno.readTextFile(at("h.html"));
+    match(html, /Failed: 1 of 1 requirements is not met/);
+    // A sample is its own nearest real image.
+    strictEqual(html.match(/<figcaption>class \d, 0<\/figcaption>/g)?.length, 8);
+
+    const broken = await runEval("digts", ...args, "--junit", at("e.xml"));
+    strictEqual(broken.code, 1);
+    match(await Deno.readTextFile(at("e.xml")), /errors="1"[^]*did you mean &#34;digits&#34;/);
+  });
+});
+
+Deno.test("imm eval under GitHub Actions: annotations on stderr, a summary in its file", async () => {
+  await withTempFolder(async (folder) => {
+    const summary = join(folder, "summary.md");
+    await Deno.writeTextFile(summary, "before\n");
+    Deno.env.set("GITHUB_ACTIONS", "true");
+    Deno.env.set("GITHUB_STEP_SUMMARY", summary);
+    try {
+      const args = ["digits", "--num", "60", "--reference", "digits", "--metrics", "fd"];
+      const { code, stdout, stderr } = await runEval(...args, "--fail-if", "fd>-1", "--json", "-q");
+      strictEqual(code, 3);
+      JSON.parse(stdout);
+      match(stderr, /^::error title=imm eval::fd is \S+, required <= -1\n/);
+      match(stderr, /\n::warning title=imm eval::digits has 60 images for 64 features/);
+      match(await Deno.readTextFile(summary), /^before\n### imm eval: failed\n/);
+      match((await runEval("digits")).stderr, /^::error title=imm eval::imm eval needs/);
+    } finally {
+      Deno.env.delete("GITHUB_ACTIONS");
+      Deno.env.delete("GITHUB_STEP_SUMMARY");
+    }
+  });
+});
+
+Deno.test("imm eval stats --shard and merge: the parts together are the whole", async () => {
+  await withTempFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    const stats = async (...args: string[]) => {
+      const { code, stderr } = await runEval("stats", ...args, "-q");
+      strictEqual(code, 0, stderr);
+    };
+    for (const i of [1, 2, 3]) {
+      await stats("digits", "--shard", `${i}/3`, "--out", at(`${i}.stats`));
+    }
+    await stats("digits", "--out", at("whole.npz"));
+    const merge = (...parts: string[]) =>
+      runEval("merge", ...parts.map((name) => at(name)), "--out", at("all.npz"));
+    const merged = await merge("3.stats", "1.stats", "2.stats");
+    strictEqual(merged.code, 0, merged.stderr);
+    match(merged.stdout, /^statistics of 1797 images of 3 parts: /);
+    const first = await Deno.readFile(at("all.npz"));
+    await merge("1.stats", "2.stats", "3.stats");
+    deepStrictEqual(await Deno.readFile(at("all.npz")), first, "in any order");
+    const same = await report(at("all.npz"), "--reference", at("whole.npz"));
+    ok(Math.abs(same.values.fd) < 1e-9, `${same.values.fd}`);
+    deepStrictEqual([same.samples.count, same.reference!.count], [1797, 1797]);
+    const missing = await merge("1.stats", "3.stats");
+    strictEqual(missing.code, 2);
+    match(missing.stderr, /part 2 is missing/);
+  });
+});
+
+Deno.test("imm eval --skip-corrupt: unreadable pictures are named, counted, and left out", async () => {
+  await withTempFolder(async (folder) => {
+    using digits = await openDigits();
+    for (let i = 0; i < 70; i++) {
+      const png = encodePng({ width: 8, height: 8, channels: 1, data: digits.image(i) });
+      const name = `${i}`.padStart(3, "0") + ".png";
+      await Deno.writeFile(join(folder, name), i === 20 || i === 65 ? png.slice(0, 60) : png);
+    }
+    await Deno.writeTextFile(join(folder, "040.png"), "no picture");
+    const args = [folder, "--reference", "digits"];
+    const failed = await runEval(...args);
+    strictEqual(failed.code, 1);
+    match(failed.stderr, /has 3 images that cannot be read \(.*040.png .*020.png .*065.png /);
+    match(failed.stderr, /--skip-corrupt\.\n$/);
+    const html = join(folder, "report.html");
+    const skipped = await report(...args, "--skip-corrupt", "--html", html);
+    deepStrictEqual(skipped.samples, { name: folder, count: 67, skipped: 3 });
+    match(skipped.warnings.at(-1)!, /3 images cannot be read and were left out/);
+    strictEqual((skipped.inputs.samples.corrupt as string[]).length, 3);
+    // Samples and their nearest real images are still those that belong together.
+    strictEqual((await Deno.readTextFile(html)).match(/>(class \d, )?0</g)?.length, 8);
+  });
+});
+
+Deno.test("imm eval --cache: a second run computes nothing again", async () => {
+  await withTempFolder(async (folder) => {
+    const cache = join(folder, "cache");
+    const args = ["digits", "--num", "200", "--reference", "digits", "--cache", cache];
+    const first = await report(...args);
+    strictEqual(first.cached, 0);
+    const second = await report(...args);
+    strictEqual(second.cached, 200 + 1797);
+    deepStrictEqual(second.values, first.values);
+    deepStrictEqual(second.inputs, first.inputs);
   });
 });
 

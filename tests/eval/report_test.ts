@@ -1,28 +1,22 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
-import type { Evaluation } from "../../lib/eval/evaluate.ts";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import {
+  checkBaseline,
   checkThresholds,
-  gateFailures,
-  jsonReport,
-  metricOf,
-  negated,
+  joinGates,
+  parseBaseline,
   parseThreshold,
-  textReport,
-} from "../../lib/eval/report.ts";
-
-const EVALUATION: Evaluation = {
-  version: 1,
-  values: { fd: 2.774541837, kd: 0.0044862, kd_std: 0.0018, nn_accuracy: 0.92 },
-  halves: null,
-  samples: { name: "samples.npz", count: 1000, skipped: 0 },
-  reference: { name: "digits", count: 1797, skipped: 0, provenance: null },
-  extractor: { id: "pixels-8x8x1", hash: "0123456789abcdef", dimension: 64 },
-  seed: 2020,
-  warnings: ["few images"],
-  seconds: { features: 1.25, metrics: 0.5 },
-  cached: 0,
-  versions: { imm: "0.1.0", deno: "2.9.6" },
-};
+  parseTolerances,
+} from "../../lib/eval/gate.ts";
+import {
+  githubAnnotations,
+  githubCommand,
+  junitError,
+  junitReport,
+  markdownReport,
+} from "../../lib/eval/report_ci.ts";
+import { htmlReport } from "../../lib/eval/report_html.ts";
+import { jsonReport, textReport } from "../../lib/eval/report.ts";
+import { EVALUATION } from "../support/evaluation.ts";
 
 Deno.test("textReport shows values, spreads, what was compared and warnings", () => {
   strictEqual(
@@ -58,66 +52,107 @@ time       1.3 s features, 0.5 s metrics
   );
 });
 
-Deno.test("textReport marks thresholds and jsonReport holds everything", () => {
-  const gate = checkThresholds(EVALUATION, [parseThreshold("fd<=2.5")]);
-  const [first, second] = textReport(EVALUATION, gate).split("\n");
-  strictEqual(
-    first,
-    "fd           2.77454             FAILED, required <= 2.5  Fréchet distance (lower is better)",
+function gate() {
+  const baseline = parseBaseline('{"values": {"fd": 2.7, "nn_accuracy": 0.9}}', "last.json");
+  return joinGates(
+    checkThresholds(EVALUATION, [parseThreshold("fd<=2.5")]),
+    checkBaseline(EVALUATION, baseline, parseTolerances(["fd=10%"])),
   );
+}
+
+Deno.test("textReport lists what was required and jsonReport holds everything", () => {
+  const required = textReport(EVALUATION, gate()).split("\n\n")[1];
   strictEqual(
-    second,
-    "kd           0.0044862 ± 0.0018                           Kernel distance (lower is better)",
+    required,
+    `FAILED  fd is 2.77454, required <= 2.5
+ok      fd is 2.77454, required <= 2.97 (2.7 before, 10% tolerated)
+ok      nn_accuracy is 0.92, required >= 0.9 (0.9 before, 0% tolerated)`,
   );
-  deepStrictEqual(JSON.parse(jsonReport(EVALUATION, gate)), { ...EVALUATION, gate });
+  deepStrictEqual(JSON.parse(jsonReport(EVALUATION, gate())), { ...EVALUATION, gate: gate() });
   deepStrictEqual(JSON.parse(jsonReport(EVALUATION)), EVALUATION);
 });
 
-Deno.test("parseThreshold reads a value, a relation and a number", () => {
-  deepStrictEqual(parseThreshold("fd<=2.5"), { metric: "fd", relation: "<=", limit: 2.5 });
-  deepStrictEqual(parseThreshold(" kd_std > -1e-3 "), {
-    metric: "kd_std",
-    relation: ">",
-    limit: -0.001,
+Deno.test("textReport tells what was left out, cached, and what the extractor tells", () => {
+  const text = textReport({
+    ...EVALUATION,
+    samples: { name: "photos", count: null, skipped: 2 },
+    cached: 64,
+    extractor: { ...EVALUATION.extractor, details: { pipeline: "fid", threads: 2 } },
   });
-  for (const text of ["fd", "fd<=", "fd<=x", "fd=2", "<=2", "fid<=2", "fd<=NaN", "fd<= 2 3", ""]) {
-    throws(() => parseThreshold(text), /A threshold is .* found/, text);
-  }
+  match(text, /^samples +photos, unknown number of images \(2 left out\)$/m);
+  match(text, /^features .*\), pipeline fid, threads 2$/m);
+  match(text, /; the features of 64 images were in the cache$/m);
 });
 
-Deno.test("checkThresholds compares in the stated direction, borders included or not", () => {
-  const met = (text: string) =>
-    checkThresholds({ values: { fd: 2 } }, [parseThreshold(text)]).passed;
-  deepStrictEqual(["fd<=2", "fd>=2", "fd<2", "fd>2"].map(met), [true, true, false, false]);
-  deepStrictEqual(["fd<=1", "fd>=1", "fd<1", "fd>1"].map(met), [false, true, false, true]);
-  throws(() => checkThresholds({ values: {} }, [parseThreshold("fd<1")]), /not computed/);
+Deno.test("junitReport has a test for everything that was required", () => {
+  const xml = junitReport({ ...EVALUATION, warnings: ['a < b & "c"\x00'] }, gate());
+  match(xml, /^<\?xml version="1.0" encoding="UTF-8"\?>\n<testsuites /);
+  match(xml, /<testsuite name="imm eval" tests="3" failures="1" errors="0" time="1.750"/);
+  strictEqual(xml.match(/<testcase /g)?.length, 3);
+  strictEqual(xml.match(/<failure /g)?.length, 1);
+  match(xml, /name="fd &#60;= 2.5"><failure message="fd is 2.77454: FAILED, required &#60;= 2.5"/);
+  match(xml, /<property name="warning" value="a &#60; b &#38; &#34;c&#34;"\/>/);
+  match(xml, /<property name="fd" value="2.774541837"\/>/);
 });
 
-Deno.test("gateFailures has a sentence for each threshold that was not met", () => {
-  const gate = checkThresholds(
-    EVALUATION,
-    ["fd<=2.5", "kd<1", "nn_accuracy>=0.95"].map(parseThreshold),
-  );
-  deepStrictEqual(gateFailures(gate), [
-    "fd is 2.77454, required <= 2.5",
-    "nn_accuracy is 0.92, required >= 0.95",
+Deno.test("junitReport without requirements has a test for every value; junitError has one", () => {
+  const xml = junitReport(EVALUATION);
+  match(xml, /tests="3" failures="0"/);
+  match(xml, /name="kd = 0.0044862 ± 0.0018"\/>/);
+  match(junitError("no such <file>"), /errors="1"[^]*<error message="no such &#60;file&#62;"/);
+});
+
+Deno.test("markdownReport is a table whose cells cannot break it", () => {
+  const text = markdownReport({
+    ...EVALUATION,
+    samples: { ...EVALUATION.samples, name: "a|b\nc" },
+  });
+  match(text, /^### imm eval\n\n\| metric \| samples \|  \|\n\| --- \| ---: \| --- \|\n/);
+  match(text, /\n\| `fd` \| \*\*2.77454\*\* \| Fréchet distance \(lower is better\) \|\n/);
+  match(text, /\n- samples: a\\\|b c, 1000 images\n/);
+  match(text, /\n- ⚠️ few images\n/);
+  match(markdownReport(EVALUATION, gate()), /^### imm eval: failed\n/);
+});
+
+Deno.test("githubAnnotations are commands, escaped", () => {
+  deepStrictEqual(githubAnnotations(EVALUATION, gate()), [
+    "::error title=imm eval::fd is 2.77454, required <= 2.5",
+    "::warning title=imm eval::few images",
   ]);
+  strictEqual(
+    githubCommand("error", "100%\r\n::set-output"),
+    "::error title=imm eval::100%25%0D%0A::set-output",
+  );
 });
 
-Deno.test("negated turns what must not be into what must be, for every value", () => {
-  const turned = ["fd>5", "fd>=5", "fd<5", "fd<=5"].map((text) => negated(parseThreshold(text)));
-  deepStrictEqual(turned.map(({ relation }) => relation), ["<=", "<", ">=", ">"]);
-  for (const value of [4, 5, 6]) {
-    const bound = parseThreshold("fd>5");
-    const met = (threshold: typeof bound) =>
-      checkThresholds({ values: { fd: value } }, [threshold]).passed;
-    strictEqual(met(bound), !met(negated(bound)));
+Deno.test("htmlReport is one page that loads nothing and runs nothing", () => {
+  const image = (value: number) => ({
+    image: { width: 2, height: 2, channels: 1, data: new Uint8Array(4).fill(value) },
+    label: value,
+  });
+  const html = htmlReport(
+    { ...EVALUATION, samples: { ...EVALUATION.samples, name: "<script>alert(1)</script>" } },
+    {
+      gate: gate(),
+      gallery: {
+        samples: [image(1), image(2), image(3)],
+        neighbours: [{ sample: image(1), nearest: [{ ...image(7), distance: 0.12345 }] }],
+      },
+    },
+  );
+  ok(!html.includes("<script"));
+  match(html, /<title>imm eval: &#60;script&#62;/);
+  match(html, /Failed: 1 of 3 requirements is not met\./);
+  const sources = [...html.matchAll(/src="([^"]{0,22})/g)].map(([, source]) => source);
+  deepStrictEqual(sources, new Array(3).fill("data:image/png;base64,"), "grid, sample, neighbour");
+  ok(!/(?:href|url\()/.test(html));
+  match(html, /<figcaption>class 7, 0.123<\/figcaption>/);
+  // Every element that is opened is closed, in order.
+  const open: string[] = [];
+  for (const [, close, tag] of html.matchAll(/<(\/?)([a-z][a-z0-9]*)\b[^>]*>/g)) {
+    if (["meta", "img", "br"].includes(tag)) continue;
+    if (close) strictEqual(open.pop(), tag);
+    else open.push(tag);
   }
-});
-
-Deno.test("metricOf knows which metric reports a value", () => {
-  strictEqual(metricOf("fd"), "fd");
-  strictEqual(metricOf("kd_std"), "kd");
-  strictEqual(metricOf("recall"), "pr");
-  strictEqual(metricOf("fid"), undefined);
+  deepStrictEqual(open, []);
 });

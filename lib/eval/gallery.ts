@@ -1,0 +1,130 @@
+/**
+ * Pictures for a report: some samples, and the real images that are nearest to some of them. A
+ * model that only remembers shows its training images there.
+ *
+ * @module
+ */
+
+import { splitImages } from "../format/grid.ts";
+import type { Image } from "../format/pixels.ts";
+import { type ImageSource, toBytes } from "./images.ts";
+import type { MetricSet } from "./metrics.ts";
+import type { Features } from "./statistics.ts";
+
+/** A picture and its class. */
+export interface GalleryImage {
+  /** The pixels. */
+  readonly image: Image;
+  /** Its class, where it has one. */
+  readonly label: number | null;
+}
+
+/** A sample and the real images nearest to it. */
+export interface GalleryNeighbours {
+  /** The sample. */
+  readonly sample: GalleryImage;
+  /** Nearest first, with the Euclidean distance of the features. */
+  readonly nearest: readonly (GalleryImage & { readonly distance: number })[];
+}
+
+/** Pictures for a report. */
+export interface Gallery {
+  /** The first samples. */
+  readonly samples: readonly GalleryImage[];
+  /** Some samples, spread over all; empty where the real images are not known. */
+  readonly neighbours: readonly GalleryNeighbours[];
+}
+
+/** Images, and what was collected of them. */
+export interface GallerySide {
+  /** Where to look images up. */
+  readonly source: ImageSource;
+  /** With all vectors. */
+  readonly set: MetricSet;
+}
+
+/** Pixels in a row or column of the grid of samples, at most. */
+const GRID_PIXELS = 1024;
+/** Samples whose neighbours are shown, and neighbours of each. */
+const QUERIES = 8;
+const NEAREST = 6;
+
+/** Looks up samples and their nearest real images. */
+export async function makeGallery(
+  samples: GallerySide,
+  real: GallerySide | null,
+): Promise<Gallery> {
+  const rows = samples.set.features?.rows ?? 0;
+  const [head] = await lookUp(samples, [0]);
+  const across = Math.max(2, Math.min(8, Math.floor(GRID_PIXELS / head.image.width)));
+  const shown = Math.min(rows, across ** 2);
+  const grid = await lookUp(samples, Array.from({ length: shown }, (_, i) => i));
+  const neighbours: GalleryNeighbours[] = [];
+  const [queries, references] = [samples.set.features, real?.set.features ?? null];
+  if (queries && references && real) {
+    const count = Math.min(QUERIES, rows);
+    for (let i = 0; i < count; i++) {
+      const row = Math.floor(i * rows / count);
+      const [sample] = await lookUp(samples, [row]);
+      const found = nearestRows(queries, row, references, NEAREST);
+      const images = await lookUp(real, found.map(({ row }) => row));
+      const nearest = images.map((image, j) => ({ ...image, distance: found[j].distance }));
+      neighbours.push({ sample, nearest });
+    }
+  }
+  return { samples: grid, neighbours };
+}
+
+/** The images behind some rows of what was collected. */
+async function lookUp(
+  { source, set: { skipped = [] } }: GallerySide,
+  rows: readonly number[],
+): Promise<GalleryImage[]> {
+  const positions = rows.map((row) => positionOf(row, skipped));
+  const found: GalleryImage[] = [];
+  // A model makes its images in batches, so neighbours in a row are read together.
+  for (let i = 0; i < positions.length;) {
+    let end = i + 1;
+    while (end < positions.length && positions[end] === positions[end - 1] + 1) end++;
+    const batch = await source.read(positions[i], end - i);
+    const { height, width, channels, labels } = batch;
+    splitImages(toBytes(batch.data), [height, width, channels]).forEach((image, j) =>
+      found.push({ image, label: labels?.[j] ?? null })
+    );
+    i = end;
+  }
+  return found;
+}
+
+/** The number in its source of the image behind a row, when images before it were left out. */
+function positionOf(row: number, skipped: readonly number[]): number {
+  let position = row;
+  for (const left of skipped) {
+    if (left > position) break;
+    position++;
+  }
+  return position;
+}
+
+/** The rows nearest to one row of other features, nearest first. */
+export function nearestRows(
+  queries: Features,
+  row: number,
+  references: Features,
+  count: number,
+): { row: number; distance: number }[] {
+  const { dimension, rows, data } = references;
+  const query = queries.data.subarray(row * dimension, (row + 1) * dimension);
+  const best: { row: number; distance: number }[] = [];
+  for (let i = 0; i < rows; i++) {
+    let squared = 0;
+    for (let j = 0, at = i * dimension; j < dimension; j++, at++) {
+      squared += (query[j] - data[at]) ** 2;
+    }
+    if (best.length === count && squared >= best[count - 1].distance) continue;
+    const place = best.findIndex(({ distance }) => squared < distance);
+    best.splice(place < 0 ? best.length : place, 0, { row: i, distance: squared });
+    best.length = Math.min(best.length, count);
+  }
+  return best.map(({ row, distance }) => ({ row, distance: Math.sqrt(distance) }));
+}
