@@ -107,7 +107,7 @@ Deno.test("markdownReport is a table whose cells cannot break it", () => {
     ...EVALUATION,
     samples: { ...EVALUATION.samples, name: "a|b\nc" },
   });
-  match(text, /^### imm eval\n\n\| metric \| samples \|  \|\n\| --- \| ---: \| --- \|\n/);
+  match(text, /^### imm eval\n\n\| metric \| samples \| {2}\|\n\| --- \| ---: \| --- \|\n/);
   match(text, /\n\| `fd` \| \*\*2.77454\*\* \| Fréchet distance \(lower is better\) \|\n/);
   match(text, /\n- samples: a\\\|b c, 1000 images\n/);
   match(text, /\n- ⚠️ few images\n/);
