@@ -28,6 +28,7 @@ export async function availableDevices(): Promise<Device[]> {
 export const WEBGPU_TARGETS: Readonly<Record<string, Partial<Target>>> = {
   "hardware kernels": { software: false, wantedWorkgroups: 256 },
   "software kernels": { software: true, wantedWorkgroups: 8 },
+  "software kernels without subgroups": { software: true, wantedWorkgroups: 8, subgroupSize: null },
 };
 
 /** The wasm device's modules, with and without Workers. */

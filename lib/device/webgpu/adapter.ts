@@ -6,6 +6,7 @@
 
 import { DeviceError } from "../../errors.ts";
 import type { Target } from "./dispatch.ts";
+import { findSubgroupSize } from "./subgroups.ts";
 
 /** What is known of an adapter, for people and for the choice of kernels. */
 export interface AdapterSummary {
@@ -78,6 +79,7 @@ export async function openAdapter(): Promise<OpenAdapter> {
       maxWorkgroupBytes: gpu.limits.maxComputeWorkgroupStorageSize,
       wantedWorkgroups: software ? 8 : 256,
       batchInvariant: false,
+      subgroupSize: await findSubgroupSize(adapter, gpu),
     },
   };
 }

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Tile } from "./tiles.ts";
+import type { Variant } from "./variants.ts";
 
 /** Number of the scratch buffer that the executable owns, beside the buffers of the plan. */
 export const SCRATCH = -1;
@@ -56,8 +56,13 @@ export interface Target {
   readonly wantedWorkgroups: number;
   /** Whether the number of rows may not decide how sums are made; see `Plan.batchInvariant`. */
   readonly batchInvariant: boolean;
-  /** Tiles for matrix products to choose from; by default those for the kind of device. */
-  readonly tiles?: readonly Tile[];
+  /**
+   * Threads of a subgroup, where shaders may use subgroups, they all have the same size, and
+   * neighbouring threads are neighbouring lanes (`subgroups.ts` finds out); else null.
+   */
+  readonly subgroupSize: number | null;
+  /** Which of the possible codes of a kernel to make; by default the best guess. */
+  readonly variant?: Variant;
 }
 
 /**

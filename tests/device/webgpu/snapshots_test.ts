@@ -22,6 +22,7 @@ const HARDWARE: Target = {
   maxWorkgroupBytes: 16384,
   wantedWorkgroups: 256,
   batchInvariant: false,
+  subgroupSize: null,
 };
 const SOFTWARE: Target = { ...HARDWARE, software: true, wantedWorkgroups: 8 };
 
@@ -125,8 +126,23 @@ const KERNELS: Record<string, [Kernel, Target]> = {
     epilogue: biasAndSigmoid(500, 48),
     label: "linear",
   }, SOFTWARE],
+  matmul_subgroup: [{
+    kind: "matmul",
+    batch: 1,
+    m: 500,
+    n: 48,
+    k: 40,
+    a: array(1, 500, 40),
+    b: { ...array(1, 48, 40), strides: [0, 1, 40] },
+    epilogue: biasAndSigmoid(500, 48),
+    label: "linear",
+  }, { ...SOFTWARE, subgroupSize: 8 }],
   conv2d: [convolution("conv2d", 1024, 64), HARDWARE],
   conv2d_grad_input: [convolution("conv2dGradInput", 1024, 32), HARDWARE],
+  conv2d_grad_weight_subgroup: [
+    convolution("conv2dGradWeight", 288, 64),
+    { ...SOFTWARE, subgroupSize: 8 },
+  ],
   conv2d_grad_weight: [convolution("conv2dGradWeight", 288, 64), HARDWARE],
   attention: [{
     kind: "attention",

@@ -3,10 +3,11 @@
  * result[batch, row, column] = sum over k of A[batch, row, k] * B[batch, k, column].
  *
  * Where A and B come from is up to two WGSL functions (strided memory for matrix products, an
- * image patch for convolutions). A workgroup makes a tile of the result: it stages slices of A and B in
- * workgroup memory as vectors along rows and columns, and every thread keeps a small block of the
- * result in named registers. The text is unrolled, because the checks that come with loops and
- * indexed arrays cannot be switched off here and cost more than the arithmetic.
+ * image patch for convolutions). A workgroup makes a tile of the result, slice of k by slice, and
+ * every thread keeps a small block of it in named registers. The text is unrolled, because the checks
+ * that come with loops and indexed arrays cannot be switched off here and cost more than the
+ * arithmetic. Threads share what they load through workgroup memory (`gemm_tile.ts`) or within a
+ * subgroup (`gemm_subgroup.ts`).
  *
  * Products with few tiles and a long k are cut along k; the parts go through scratch memory and are
  * added up in order.
@@ -23,17 +24,17 @@ import {
   workgroupNumber,
 } from "../dispatch.ts";
 import { BoundExpression, Library } from "./expression.ts";
+import { type ProductSizes, type Tile, tilesFor } from "../tiles.ts";
+import { multiplyInSubgroup } from "./gemm_subgroup.ts";
 import {
   blockRegisters,
   declareTiles,
   finishBlock,
   type LoadLanes,
-  multiplyTiles,
-  stageTile,
+  multiplyInWorkgroup,
   threadsAcross,
   threadsOf,
 } from "./gemm_tile.ts";
-import { type Tile, tilesFor } from "../tiles.ts";
 import { Memory } from "./memory.ts";
 import { combinePartials } from "./reduce.ts";
 
@@ -49,51 +50,36 @@ export interface GemmOperand {
 }
 
 /** Sizes of a product and what is done with it. */
-export interface Gemm {
-  readonly batch: number;
-  readonly rows: number;
-  readonly columns: number;
-  readonly depth: number;
+export interface Gemm extends ProductSizes {
   readonly epilogue: Epilogue;
   readonly label: string;
 }
 
-/** The tile for a product, the number of parts that k is cut into, and the length of a part. */
-export interface GemmPlan {
-  readonly tile: Tile;
+/** How k is cut. */
+export interface Splits {
   readonly splits: number;
+  /** Length of a part, except for the last. */
   readonly part: number;
 }
 
-/** Chooses the tile with the least waste, and cuts k where there are too few tiles. */
-export function planGemm(
-  { batch, rows, columns, depth }: Pick<Gemm, "batch" | "rows" | "columns" | "depth">,
-  target: Target,
-): GemmPlan {
-  const tiles = target.tiles ?? tilesFor(target.software, batch * rows * columns * depth);
-  let best = tiles[0];
-  let bestCost = Infinity;
-  for (const candidate of tiles) {
-    const count = Math.ceil(rows / candidate.rows) * Math.ceil(columns / candidate.columns) * batch;
-    // Work per tile: arithmetic plus the loads of its two edges, which favours large tiles.
-    const work = candidate.rows * candidate.columns + 8 * (candidate.rows + candidate.columns);
-    const rounds = Math.max(count, target.wantedWorkgroups / 2);
-    const cost = rounds * work;
-    if (cost < bestCost) [best, bestCost] = [candidate, cost];
-  }
-  const count = Math.ceil(rows / best.rows) * Math.ceil(columns / best.columns) * batch;
-  const slices = Math.ceil(depth / best.depth);
+/** Edge of a small tile, and the multiple of k at which cuts are made. */
+const SMALL_EDGE = 32;
+const CUT = 16;
+
+/**
+ * Cuts k where even small tiles are too few to keep the device busy. It depends on the sizes and on
+ * the kind of device, never on the tile, because it decides in which order numbers are added.
+ */
+export function planSplits({ batch, rows, columns, depth }: ProductSizes, target: Target): Splits {
+  const tiles = Math.ceil(rows / SMALL_EDGE) * Math.ceil(columns / SMALL_EDGE) * batch;
+  const slices = Math.max(1, Math.ceil(depth / CUT));
   const wanted = target.batchInvariant ? 1 : Math.min(
     64,
-    Math.floor(target.wantedWorkgroups / count),
+    Math.floor(target.wantedWorkgroups / tiles),
     Math.floor(slices / 4),
   );
-  const perPart = wanted > 1 ? Math.ceil(slices / wanted) : Math.max(1, slices);
-  return {
-    tile: best,
-    splits: Math.max(1, Math.ceil(slices / perPart)),
-    part: perPart * best.depth,
-  };
+  const perPart = wanted > 1 ? Math.ceil(slices / wanted) : slices;
+  return { splits: Math.ceil(slices / perPart), part: perPart * CUT };
 }
 
 /** Code for a product whose operands `bind` registers with the memory of the shader. */
@@ -101,12 +87,12 @@ export function generateGemm(
   gemm: Gemm,
   target: Target,
   bind: (memory: Memory) => readonly [GemmOperand, GemmOperand],
-  plan: GemmPlan = planGemm(gemm, target),
+  tile: Tile = target.variant?.tile ?? tilesFor(gemm, target)[0],
 ): Dispatch[] {
   const { batch, rows, columns, depth, epilogue, label } = gemm;
   const points = batch * rows * columns;
   if (points === 0) return [];
-  const { tile, splits, part } = plan;
+  const { splits, part } = planSplits(gemm, target);
   const memory = new Memory(target, label);
   const library = new Library();
   const [a, b] = bind(memory);
@@ -122,6 +108,7 @@ export function generateGemm(
   );
   memory.seal();
 
+  const inSubgroup = tile.sharing === "subgroup";
   const threads = threadsOf(tile);
   const across = threadsAcross(tile);
   const tilesDown = Math.ceil(rows / tile.rows);
@@ -147,8 +134,7 @@ fn finish(point: u32, split: u32, result: ${T}) {
 ${finishCode}
 }
 
-${declareTiles(tile)}
-
+${inSubgroup ? "" : `${declareTiles(tile)}\n`}
 @compute @workgroup_size(${threads})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
 let number = ${workgroupNumber(workgroups)};
@@ -162,11 +148,7 @@ let ty = local / ${across}u;
 ${accumulators.map((name) => `var ${name} = vec4<f32>(0.0);`).join("\n")}
 let end = min((split + 1u) * ${part}u, ${depth}u);
 for (var k0 = split * ${part}u; k0 < end; k0 += ${tile.depth}u) {
-${stageTile("A", a.lanes, tile)}
-${stageTile("B", b.lanes, tile)}
-workgroupBarrier();
-${multiplyTiles(tile)}
-workgroupBarrier();
+${(inSubgroup ? multiplyInSubgroup : multiplyInWorkgroup)(a.lanes, b.lanes, tile, !target.software)}
 }
 ${finishBlock(rows, columns, tile, vector)}
 }

@@ -17,7 +17,7 @@ import type { Tile } from "../tiles.ts";
  */
 export type LoadLanes = "k" | "line" | "scalar";
 
-const LANES = ["x", "y", "z", "w"];
+export const LANES: readonly string[] = ["x", "y", "z", "w"];
 
 /** Threads of a workgroup next to each other, and all. */
 export function threadsAcross({ columns, threadColumns }: Tile): number {
@@ -43,7 +43,7 @@ var<workgroup> tileB: array<vec4<f32>, ${depth * columns / 4}>;`;
  * Copies a slice of an operand, from `k0` on, with the function loadA or loadB. Neighbouring
  * threads read neighbouring memory.
  */
-export function stageTile(operand: "A" | "B", lanes: LoadLanes, tile: Tile): string {
+function stageTile(operand: "A" | "B", lanes: LoadLanes, tile: Tile): string {
   const quads = (operand === "A" ? tile.rows : tile.columns) / 4;
   const slices = tile.depth / 4;
   const squares = quads * slices;
@@ -93,8 +93,30 @@ function copySquare(operand: "A" | "B", lanes: LoadLanes, quads: number): string
   }
 }
 
-/** Adds the product of the slices to the accumulators. */
-export function multiplyTiles(tile: Tile): string {
+/** Adds the product of the slices from `k0` on to the accumulators. */
+export function multiplyInWorkgroup(
+  a: LoadLanes,
+  b: LoadLanes,
+  tile: Tile,
+  fused: boolean,
+): string {
+  return `${stageTile("A", a, tile)}
+${stageTile("B", b, tile)}
+workgroupBarrier();
+${multiplyTiles(tile, fused)}
+workgroupBarrier();`;
+}
+
+/**
+ * `sum += a * b` for a number a and a vector b. With `fused`, as one operation without rounding in
+ * between, which graphics processors have and may also use unasked: asking makes it certain. Software
+ * rasterisers take twice as long for it.
+ */
+export function addProduct(sum: string, a: string, b: string, fused: boolean): string {
+  return fused ? `${sum} = fma(vec4<f32>(${a}), ${b}, ${sum});` : `${sum} += ${a} * ${b};`;
+}
+
+function multiplyTiles(tile: Tile, fused: boolean): string {
   const { depth, threadRows, unroll } = tile;
   const across = threadsAcross(tile);
   const rowQuads = tile.rows / 4;
@@ -109,7 +131,7 @@ export function multiplyTiles(tile: Tile): string {
     );
     const products = blockRegisters(tile).map((name, n) => {
       const i = Math.floor(n / vectors);
-      return `${name} += a${Math.floor(i / 4)}.${LANES[i % 4]} * b${n % vectors};`;
+      return addProduct(name, `a${Math.floor(i / 4)}.${LANES[i % 4]}`, `b${n % vectors}`, fused);
     });
     return `{ ${[...a, ...b, ...products].join(" ")} }`;
   };
@@ -159,6 +181,6 @@ ${
   }).join("\n");
 }
 
-function numbers(count: number): number[] {
+export function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
 }

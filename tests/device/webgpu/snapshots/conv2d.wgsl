@@ -1,7 +1,7 @@
-// conv2d: 256 x 1 x 1 workgroups
+// conv2d: 512 x 1 x 1 workgroups
 // 0: buffer 0 [0, 131072)
 // 1: buffer 1 [0, 73728)
-// 2: scratch [0, 524288) writable
+// 2: scratch [0, 1048576) writable
 @group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b1: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> b2: array<vec4<f32>>;
@@ -41,8 +41,8 @@ var c0_0 = vec4<f32>(0.0);
 var c1_0 = vec4<f32>(0.0);
 var c2_0 = vec4<f32>(0.0);
 var c3_0 = vec4<f32>(0.0);
-let end = min((split + 1u) * 144u, 288u);
-for (var k0 = split * 144u; k0 < end; k0 += 16u) {
+let end = min((split + 1u) * 80u, 288u);
+for (var k0 = split * 80u; k0 < end; k0 += 16u) {
 {
 let q = local / 4u; let s = local % 4u;
 let line = row0 + q * 4u; let k = k0 + s * 4u;
@@ -65,22 +65,22 @@ tileB[(s * 4u + 3u) * 4u + q] = loadB(batch, line, k + 3u);
 }
 workgroupBarrier();
 let atA = ty * 1u; let atB = tx;
-{ let a0 = tileA[atA + 0u]; let b0 = tileB[atB + 0u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 8u]; let b0 = tileB[atB + 4u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 16u]; let b0 = tileB[atB + 8u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 24u]; let b0 = tileB[atB + 12u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 32u]; let b0 = tileB[atB + 16u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 40u]; let b0 = tileB[atB + 20u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 48u]; let b0 = tileB[atB + 24u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 56u]; let b0 = tileB[atB + 28u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 64u]; let b0 = tileB[atB + 32u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 72u]; let b0 = tileB[atB + 36u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 80u]; let b0 = tileB[atB + 40u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 88u]; let b0 = tileB[atB + 44u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 96u]; let b0 = tileB[atB + 48u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 104u]; let b0 = tileB[atB + 52u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 112u]; let b0 = tileB[atB + 56u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 120u]; let b0 = tileB[atB + 60u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
+{ let a0 = tileA[atA + 0u]; let b0 = tileB[atB + 0u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 8u]; let b0 = tileB[atB + 4u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 16u]; let b0 = tileB[atB + 8u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 24u]; let b0 = tileB[atB + 12u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 32u]; let b0 = tileB[atB + 16u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 40u]; let b0 = tileB[atB + 20u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 48u]; let b0 = tileB[atB + 24u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 56u]; let b0 = tileB[atB + 28u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 64u]; let b0 = tileB[atB + 32u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 72u]; let b0 = tileB[atB + 36u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 80u]; let b0 = tileB[atB + 40u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 88u]; let b0 = tileB[atB + 44u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 96u]; let b0 = tileB[atB + 48u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 104u]; let b0 = tileB[atB + 52u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 112u]; let b0 = tileB[atB + 56u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 120u]; let b0 = tileB[atB + 60u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
 workgroupBarrier();
 }
 {
@@ -106,7 +106,7 @@ let column = column0 + (tx + 0u * 4u) * 4u;
 }
 
 // conv2d (combine): 256 x 1 x 1 workgroups
-// 0: scratch [0, 524288)
+// 0: scratch [0, 1048576)
 // 1: buffer 0 [0, 262144) writable
 @group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> b1: array<vec4<f32>>;
@@ -119,8 +119,8 @@ let lane = local % 64u; let row = local / 64u;
 let unit = (number % 256u) * 64u + lane;
 let point = min(unit, 16383u) * 4u;
 var a0 = vec4<f32>(0.0);
-let end = min((part + 1u) * 2u, 2u);
-for (var step = part * 2u + row; step < end; step += 1u) {
+let end = min((part + 1u) * 4u, 4u);
+for (var step = part * 4u + row; step < end; step += 1u) {
 let element = step;
 let e0 = b0[(point + element * 65536u) / 4u];
 a0 = a0 + e0;

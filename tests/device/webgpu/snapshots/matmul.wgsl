@@ -74,22 +74,22 @@ tileB[(s * 4u + 3u) * 4u + q] = vec4<f32>(v0.w, v1.w, v2.w, v3.w);
 }
 workgroupBarrier();
 let atA = ty * 1u; let atB = tx;
-{ let a0 = tileA[atA + 0u]; let b0 = tileB[atB + 0u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 8u]; let b0 = tileB[atB + 4u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 16u]; let b0 = tileB[atB + 8u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 24u]; let b0 = tileB[atB + 12u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 32u]; let b0 = tileB[atB + 16u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 40u]; let b0 = tileB[atB + 20u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 48u]; let b0 = tileB[atB + 24u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 56u]; let b0 = tileB[atB + 28u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 64u]; let b0 = tileB[atB + 32u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 72u]; let b0 = tileB[atB + 36u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 80u]; let b0 = tileB[atB + 40u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 88u]; let b0 = tileB[atB + 44u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 96u]; let b0 = tileB[atB + 48u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 104u]; let b0 = tileB[atB + 52u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 112u]; let b0 = tileB[atB + 56u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
-{ let a0 = tileA[atA + 120u]; let b0 = tileB[atB + 60u]; c0_0 += a0.x * b0; c1_0 += a0.y * b0; c2_0 += a0.z * b0; c3_0 += a0.w * b0; }
+{ let a0 = tileA[atA + 0u]; let b0 = tileB[atB + 0u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 8u]; let b0 = tileB[atB + 4u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 16u]; let b0 = tileB[atB + 8u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 24u]; let b0 = tileB[atB + 12u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 32u]; let b0 = tileB[atB + 16u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 40u]; let b0 = tileB[atB + 20u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 48u]; let b0 = tileB[atB + 24u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 56u]; let b0 = tileB[atB + 28u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 64u]; let b0 = tileB[atB + 32u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 72u]; let b0 = tileB[atB + 36u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 80u]; let b0 = tileB[atB + 40u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 88u]; let b0 = tileB[atB + 44u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 96u]; let b0 = tileB[atB + 48u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 104u]; let b0 = tileB[atB + 52u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 112u]; let b0 = tileB[atB + 56u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 120u]; let b0 = tileB[atB + 60u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
 workgroupBarrier();
 }
 {
