@@ -53,6 +53,8 @@ export interface Option<Result> {
   readonly parse: (text: string, flag: string) => unknown;
   /** Turns a default back into text for the help (default: `String`). */
   readonly format?: (value: unknown) => string;
+  /** The values that there are, where they can be listed. */
+  readonly words?: readonly string[];
   /** Only a type: no option holds a result. */
   readonly result?: Result;
 }
@@ -65,6 +67,8 @@ export interface Positionals {
   /** What they stand for in the help: `FILE...`. */
   readonly value: string;
   readonly help: string;
+  /** The values that there are, where they can be listed. */
+  readonly words?: readonly string[];
   /** How many there must be (default 0). */
   readonly min?: number;
   /** How many there may be (default any number). */
@@ -154,6 +158,7 @@ export function choice<const Word extends string, const S extends Spec<NoInfer<W
   return {
     spec: { value: words.join("|"), ...spec },
     kind: "value",
+    words,
     parse(text, flag) {
       if (!(words as readonly string[]).includes(text)) {
         throw new UsageError(

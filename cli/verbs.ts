@@ -67,6 +67,11 @@ export const verbs: readonly VerbEntry[] = [
     summary: "show the devices, test them, and say what to do when none works",
     load: async () => (await import("./doctor.ts")).verb,
   },
+  {
+    name: "completions",
+    summary: "print a script that completes verbs and options in a shell",
+    load: async () => (await import("./completions.ts")).verb,
+  },
 ];
 
 /**

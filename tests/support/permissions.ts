@@ -16,7 +16,7 @@ export interface Places {
 
 /** Documented permissions of each verb, as flags of Deno with placeholders. */
 export function documentedPermissions(): Map<string, string[]> {
-  const rows = Deno.readTextFileSync(documentation).matchAll(/^\| `(\w+)` *\| (.*?) *\|/gm);
+  const rows = Deno.readTextFileSync(documentation).matchAll(/^\| `([\w ]+)` *\| (.*?) *\|/gm);
   return new Map([...rows].map(([, verb, flags]) => [
     verb,
     [...flags.matchAll(/`(--allow-[^`]+)`/g)].map(([, flag]) => flag),

@@ -1,0 +1,57 @@
+/** `imm completions`: scripts that complete this command line in shells. @module */
+
+import { bashCompletions } from "./completions/bash.ts";
+import { type CompletedVerb, completedVerbs } from "./completions/commands.ts";
+import { fishCompletions } from "./completions/fish.ts";
+import { powershellCompletions } from "./completions/powershell.ts";
+import { zshCompletions } from "./completions/zsh.ts";
+import { UsageError } from "../lib/errors.ts";
+import { didYouMean } from "../lib/suggest.ts";
+import { defineVerb } from "./verb.ts";
+
+const SHELLS: Readonly<Record<string, (verbs: readonly CompletedVerb[]) => string>> = {
+  bash: bashCompletions,
+  zsh: zshCompletions,
+  fish: fishCompletions,
+  powershell: powershellCompletions,
+};
+
+/** The verb. */
+export const verb = defineVerb({
+  name: "completions",
+  summary: "print a script that completes verbs and options in a shell",
+  usage: "imm completions bash|zsh|fish|powershell",
+  examples: [
+    {
+      command: "imm completions bash > ~/.local/share/bash-completion/completions/imm",
+      does: "complete in every bash from now on; in this one: source <(imm completions bash)",
+    },
+    {
+      command: "imm completions fish > ~/.config/fish/completions/imm.fish",
+      does: "complete in every fish from now on",
+    },
+  ],
+  positionals: {
+    value: "SHELL",
+    help: "bash, zsh, fish or powershell",
+    words: Object.keys(SHELLS),
+    min: 1,
+    max: 1,
+  },
+  options: {},
+  async run(args, terminal) {
+    const [shell] = args._;
+    if (!Object.hasOwn(SHELLS, shell)) {
+      const names = Object.keys(SHELLS);
+      throw new UsageError(
+        `imm completions expects one of ${names.join(", ")}, but got "${shell}"${
+          didYouMean(shell, names) || "."
+        }`,
+      );
+    }
+    const { verbs } = await import("./verbs.ts");
+    const loaded = await Promise.all(verbs.map(({ load }) => load()));
+    const script = SHELLS[shell](completedVerbs(loaded));
+    terminal.result({ shell, script }, script.trimEnd());
+  },
+});

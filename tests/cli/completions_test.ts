@@ -1,0 +1,200 @@
+/** The completion scripts in the shells themselves, those that are installed. */
+
+import assert from "node:assert/strict";
+import { join } from "jsr:@std/path@^1";
+import { type CompletedVerb, completedVerbs, firstWords } from "../../cli/completions/commands.ts";
+import { bashCompletions } from "../../cli/completions/bash.ts";
+import { fishCompletions } from "../../cli/completions/fish.ts";
+import { powershellCompletions } from "../../cli/completions/powershell.ts";
+import { zshCompletions } from "../../cli/completions/zsh.ts";
+import { verbs } from "../../cli/verbs.ts";
+import { withTempFolder } from "../support/files.ts";
+import { imm } from "../support/imm.ts";
+
+const all = completedVerbs(await Promise.all(verbs.map(({ load }) => load())));
+
+/** Whether a shell is installed here. */
+function has(shell: string): boolean {
+  try {
+    return new Deno.Command(shell, { args: ["--version"], stdout: "null", stderr: "null" })
+      .outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+async function run(shell: string, args: string[], cwd: string): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command(shell, {
+    args,
+    cwd,
+    env: { TERM: "dumb" },
+    stdin: "null",
+    signal: AbortSignal.timeout(60_000),
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  assert.equal(text(stderr), "");
+  assert.equal(code, 0);
+  return text(stdout);
+}
+
+/** Command lines that end where Tab is pressed, and what shells make of them. */
+function cases(verbs: readonly CompletedVerb[]): Map<string, string[]> {
+  const expected = new Map<string, string[]>();
+  for (const { name, options } of verbs) {
+    for (const { long, words } of options) {
+      const others = options.filter((other) => other.long.startsWith(long));
+      expected.set(`imm ${name} ${long}`, others.map((other) => other.long));
+      if (words) expected.set(`imm ${name} ${long} `, [...words]);
+    }
+  }
+  return expected;
+}
+
+Deno.test("bash completes verbs, options and values", { ignore: !has("bash") }, async () => {
+  await withTempFolder(async (folder) => {
+    await Deno.writeTextFile(join(folder, "imm.bash"), bashCompletions(all));
+    const expected = cases(all);
+    expected.set("imm ", [...firstWords(all).keys(), "help", "--help", "--version"]);
+    expected.set("imm tra", ["train"]);
+    expected.set("imm help tra", ["train"]);
+    expected.set("imm eval ", ["stats", "merge"]);
+    expected.set("imm eval m", ["merge"]);
+    expected.set("imm completions f", ["fish"]);
+    expected.set("imm train --device=", ["auto", "webgpu", "wasm"]);
+    expected.set("imm train --device=we", ["webgpu"]);
+    expected.set("imm train --out runs/x --dev", ["--device"]);
+    expected.set("imm train --out x", []); // bash itself completes files
+    expected.set("./imm sample --out x --sampler ", ["pushforward", "restart"]);
+    // As bash splits a line: at spaces and at "=".
+    const script = [
+      "source ./imm.bash",
+      "compopt() { :; }", // only within a completion that readline asked for
+      'try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _imm; echo "${COMPREPLY[*]}"; }',
+      ...[...expected.keys()].map((line) => {
+        const words = line.split(/ |(=)/).filter((word) => word !== undefined);
+        const shown = words.filter((word, i) => word !== "" || i === words.length - 1);
+        if (line.endsWith("=")) shown.pop();
+        return `try ${shown.map((word) => `'${word}'`).join(" ")}`;
+      }),
+    ].join("\n");
+    const lines = (await run("bash", ["--norc", "-c", script], folder)).split("\n");
+    assert.deepEqual(
+      Object.fromEntries([...expected.keys()].map((line, i) => [line, lines[i]])),
+      Object.fromEntries([...expected].map(([line, words]) => [line, words.join(" ")])),
+    );
+  });
+});
+
+Deno.test("fish completes verbs, options and values", { ignore: !has("fish") }, async () => {
+  await withTempFolder(async (folder) => {
+    await Deno.writeTextFile(join(folder, "imm.fish"), fishCompletions(all));
+    await Deno.writeTextFile(join(folder, "grid.npz"), "");
+    const expected = cases(all);
+    expected.set("imm ", [...firstWords(all).keys()]);
+    expected.set("imm help tra", ["train"]);
+    expected.set("imm eval st", ["stats"]);
+    expected.set("imm completions f", ["fish"]);
+    expected.set("imm train --device=we", ["--device=webgpu"]);
+    expected.set("imm train --out gri", ["grid.npz"]);
+    expected.set("imm train gri", []); // takes no files
+    expected.set("imm eval gri", ["grid.npz"]);
+    const script = ["source ./imm.fish"].concat(
+      [...expected.keys()].map((line) => `complete -C '${line}'; echo ';'`),
+    ).join("\n");
+    const found = (await run("fish", ["--no-config", "-c", script], folder)).split(";\n");
+    // Words and descriptions, separated by tabs; fish sorts them.
+    const words = (answers: string) =>
+      answers.split("\n").filter(Boolean).map((answer) => answer.split("\t")[0]).sort();
+    assert.deepEqual(
+      Object.fromEntries([...expected.keys()].map((line, i) => [line, words(found[i])])),
+      Object.fromEntries([...expected].map(([line, words]) => [line, words.toSorted()])),
+    );
+  });
+});
+
+Deno.test("zsh completes verbs, options and values", { ignore: !has("zsh") }, async () => {
+  await withTempFolder(async (folder) => {
+    await Deno.writeTextFile(join(folder, "imm.zsh"), zshCompletions(all));
+    await Deno.writeTextFile(join(folder, "grid.npz"), "");
+    // A terminal of zsh's own: the line, Tab, and an echo around what has become of it.
+    const script = [
+      "zmodload zsh/zpty",
+      "zpty z zsh -f -i",
+      `zpty -w z "PS1='> '; autoload -Uz compinit; compinit -u -D; source ./imm.zsh; ` +
+      `setopt nolistbeep nobeep noautolist noautomenu; bindkey '^I' complete-word; echo rea''dy"`,
+      "zpty -r z line '*ready*'",
+      'zpty -w -n z "$1"$\'\\t\\x01echo "<\\x05>"\\n\'',
+      "zpty -r z out $'*\\n<*>*'",
+      "print -r -- ${${out##*$'\\n<'}%%'>'*}",
+    ].join("\n");
+    for (
+      const [typed, complete] of [
+        ["imm tra", "imm train "],
+        ["imm help quick", "imm help quickstart "],
+        ["imm eval me", "imm eval merge "],
+        ["imm train --preset cif", "imm train --preset cifar10 "],
+        ["imm train --preset=cif", "imm train --preset=cifar10 "],
+        ["imm train --dry", "imm train --dry-run "],
+        ["imm eval stats --form", "imm eval stats --format"],
+        ["imm sample --out x --sampler re", "imm sample --out x --sampler restart "],
+        ["imm completions pow", "imm completions powershell "],
+        ["imm eval gri", "imm eval grid.npz "],
+        ["imm train gri", "imm train gri"],
+      ]
+    ) {
+      const line = await run("zsh", ["-f", "-c", script, "zsh", typed], folder);
+      assert.equal(line.replaceAll("\r", "").replace(/\n$/, "").trimEnd(), complete.trimEnd());
+    }
+  });
+});
+
+Deno.test("every verb and option is in every script", () => {
+  for (const script of [bashCompletions, zshCompletions, fishCompletions, powershellCompletions]) {
+    const text = script(all);
+    for (const { name, options } of all) {
+      assert.ok(text.includes(name), `${script.name}: ${name}`);
+      for (const { long } of options) {
+        const shown = script === fishCompletions ? `-l ${long.slice(2)} ` : long;
+        assert.ok(text.includes(shown), `${script.name}: ${name} ${long}`);
+      }
+    }
+  }
+});
+
+Deno.test(
+  "quotes and brackets in a help text do not break a script",
+  { ignore: !has("bash") },
+  async () => {
+    const awkward = completedVerbs([{
+      name: "odd",
+      summary: `an "awkward" verb, isn't it: $(touch x) [y] \\`,
+      usage: "imm odd",
+      examples: [],
+      options: {},
+      run: () => Promise.resolve(),
+    }]);
+    await withTempFolder(async (folder) => {
+      for (
+        const [shell, script] of [
+          ["bash", bashCompletions],
+          ["zsh", zshCompletions],
+          ["fish", fishCompletions],
+        ] as const
+      ) {
+        if (!has(shell)) continue;
+        const path = join(folder, `imm.${shell}`);
+        await Deno.writeTextFile(path, script(awkward));
+        await run(shell, ["-n", path], folder);
+      }
+    });
+  },
+);
+
+Deno.test("imm completions prints the script, and refuses a shell that it does not know", async () => {
+  const { code, stdout, stderr } = await imm(["completions", "bash"]);
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, bashCompletions(all));
+  const wrong = await imm(["completions", "fsih"]);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /one of bash, zsh, fish, powershell, .* did you mean "fish"\?\n$/);
+});
