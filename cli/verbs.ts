@@ -63,6 +63,16 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./bench.ts")).verb,
   },
   {
+    name: "dataset prepare",
+    summary: "make a data set of pictures: crop, resize, label",
+    load: async () => (await import("./dataset_prepare.ts")).verb,
+  },
+  {
+    name: "dataset info",
+    summary: "what is in a data set: images, classes, mean and deviation, hash",
+    load: async () => (await import("./dataset_info.ts")).verb,
+  },
+  {
     name: "doctor",
     summary: "show the devices, test them, and say what to do when none works",
     load: async () => (await import("./doctor.ts")).verb,

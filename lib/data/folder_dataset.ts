@@ -151,7 +151,9 @@ async function checkShapes(
   if (odd >= 0) {
     throw new FormatError(
       `${tree.describe(paths[odd])} is ${describe(seen[odd])}, but ${paths[0]} is ` +
-        `${describe(first)}; all pictures of a data set must be alike.`,
+        `${
+          describe(first)
+        }; all pictures of a data set must be alike (imm dataset prepare makes them so).`,
     );
   }
   return { paths, shape: first, rgb: toRgb };
@@ -173,12 +175,19 @@ function describe({ width, height, channels }: ImageShape): string {
   return `${width} x ${height} ${colours}`;
 }
 
-interface FolderLabels {
+/** Classes of pictures, and their names where folders give them. */
+export interface FolderLabels {
   readonly labels: Int32Array;
   readonly names: readonly string[] | null;
 }
 
-function readLabels(tree: FileTree, paths: readonly string[]): FolderLabels | null {
+/**
+ * Classes of the pictures of a tree, from its `dataset.json` or from the names of its folders; null
+ * where there are none.
+ *
+ * @throws {FormatError} when `dataset.json` is damaged or does not name a picture
+ */
+export function readLabels(tree: FileTree, paths: readonly string[]): FolderLabels | null {
   if (tree.paths.includes(METADATA)) return labelsFromMetadata(tree, paths);
   if (!paths.every((path) => path.includes("/"))) return null;
   const folders = paths.map((path) => path.slice(0, path.indexOf("/")));
@@ -211,5 +220,7 @@ function labelsFromMetadata(tree: FileTree, paths: readonly string[]): FolderLab
     if (label === undefined) throw new FormatError(`${name} has no label for ${path}.`);
     return label;
   });
-  return { labels, names: null };
+  const names = (metadata as { label_names?: unknown }).label_names;
+  const isName = (name: unknown): name is string => typeof name === "string";
+  return { labels, names: Array.isArray(names) && names.every(isName) ? names : null };
 }

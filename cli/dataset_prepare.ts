@@ -1,0 +1,85 @@
+/** `imm dataset prepare`. @module */
+
+import { CROPS } from "../lib/data/fit.ts";
+import { prepareDataset } from "../lib/data/prepare.ts";
+import { UsageError } from "../lib/errors.ts";
+import { RESIZE_FILTERS } from "../lib/format/resize.ts";
+import { interruptible } from "./interrupt.ts";
+import { choice, flag, integer, size, text } from "./options.ts";
+import { defineVerb } from "./verb.ts";
+
+/** The verb. */
+export const verb = defineVerb({
+  name: "dataset prepare",
+  summary: "make a data set of pictures: crop, resize, label",
+  usage: "imm dataset prepare DATA --out FILE.zip [options]",
+  examples: [
+    {
+      command: "imm dataset prepare photos/ --out photos64.zip --resolution 64 --crop center",
+      does: "the largest square in the middle of each, 64 x 64",
+    },
+    {
+      command: "imm dataset prepare train/ --out imagenet64.zip --resolution 64 --crop adm",
+      does: "as ADM and EDM prepare ImageNet; folders are the classes",
+    },
+  ],
+  positionals: {
+    value: "DATA",
+    help: "a folder or .zip of PNG and JPEG files, or any other data set",
+    min: 1,
+    max: 1,
+  },
+  options: {
+    out: text({ help: "archive to write, laid out as EDM's", value: "FILE.zip", required: true }),
+    resolution: integer({ help: "height and width (default: as they are)", min: 1, max: 16384 }),
+    crop: choice(CROPS, {
+      help:
+        "how pictures become squares: not at all (they are distorted), by their middle, or as " +
+        "ADM does it",
+      default: "none",
+    }),
+    filter: choice(RESIZE_FILTERS, {
+      help: "how they are resized, as Pillow does it (default: lanczos; bicubic with --crop adm)",
+    }),
+    colors: choice(["auto", "rgb", "grey"], {
+      help: "auto: grey where all pictures are grey",
+      default: "auto",
+    }),
+    limit: size({ help: "take the first so many", min: 1 }),
+    workers: integer({ help: "threads (default: the processors)", min: 1, max: 256 }),
+    skipCorrupt: flag({ help: "leave pictures out that cannot be read, and name them" }),
+  },
+  async run(args, terminal) {
+    const { _: [source], out, skipCorrupt, ...options } = args;
+    if (!out.toLowerCase().endsWith(".zip")) {
+      throw new UsageError(`--out is a zip archive, so its name must end in .zip; found ${out}`);
+    }
+    if (args.crop === "adm" && args.resolution === undefined) {
+      throw new UsageError("--crop adm needs --resolution N");
+    }
+    let progress: ReturnType<typeof terminal.progress> | null = null;
+    const start = (total: number) => progress ??= terminal.progress("preparing", total, "pictures");
+    try {
+      const made = await interruptible(
+        terminal,
+        (signal) =>
+          prepareDataset(source, out, {
+            ...options,
+            signal,
+            onProgress: (done, total) => start(total).update(done),
+            ...(skipCorrupt ? { onCorrupt: ({ message }) => terminal.warn(message) } : {}),
+          }),
+        "Stopped as asked; nothing was written.",
+      );
+      const { count, width, height, channels, classes, skipped } = made;
+      terminal.result(
+        { path: out, ...made },
+        `${count} pictures of ${width} x ${height} x ${channels}` +
+          (classes > 0 ? ` in ${classes} classes` : " without labels") +
+          (skipped > 0 ? `; ${skipped} left out` : "") + `: ${out}`,
+      );
+    } finally {
+      (progress as { finish(): void } | null)?.finish();
+    }
+  },
+});

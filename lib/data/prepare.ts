@@ -1,0 +1,234 @@
+/**
+ * Making a data set for training: pictures of any size become one zip archive of PNG files of one
+ * size with their labels, laid out as EDM's and StyleGAN's `dataset_tool.py` write it:
+ * `00000/img00000000.png`, …, and `dataset.json`. Members are stored, so that they can be read at
+ * random. The same input and settings give the same bytes, whatever the number of Workers.
+ *
+ * @module
+ */
+
+import { FormatError } from "../errors.ts";
+import { writeFileAtomic } from "../format/atomic.ts";
+import { IMAGE_EXTENSIONS, probeImage } from "../format/image.ts";
+import type { Image } from "../format/pixels.ts";
+import { ZipWriter } from "../format/zip_writer.ts";
+import { inOrder, WorkerPool } from "../workers.ts";
+import type { Dataset } from "./dataset.ts";
+import { type FileTree, openFolderTree, openZipTree } from "./file_tree.ts";
+import type { Crop, Fit } from "./fit.ts";
+import { readLabels } from "./folder_dataset.ts";
+import { findIdxImages } from "./idx_dataset.ts";
+import { openDataset } from "./open.ts";
+import { type PreparedPicture, preparePicture, type PrepareRequest } from "./prepare_picture.ts";
+import type { ResizeFilter } from "../format/resize.ts";
+
+/** How a data set is prepared. */
+export interface PrepareOptions {
+  /** Height and width of the result. Left out: pictures keep their size, which must be one. */
+  readonly resolution?: number;
+  /** Default `none`. */
+  readonly crop?: Crop;
+  /** Default: that of the crop. */
+  readonly filter?: ResizeFilter;
+  /** `auto`, the default: grey where all pictures are grey. */
+  readonly colors?: "auto" | "rgb" | "grey";
+  /** Takes the first so many pictures. */
+  readonly limit?: number;
+  /** Threads that decode, resize and encode; 1 works in this one. Default: the processors. */
+  readonly workers?: number;
+  /** Is told of a picture that cannot be read, which is then left out; else that is an error. */
+  readonly onCorrupt?: (error: FormatError) => void;
+  /** Called after every picture. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Ends the work between two pictures; nothing is written then. */
+  readonly signal?: AbortSignal;
+}
+
+/** What was written. */
+export interface Prepared {
+  /** Pictures in the archive. */
+  readonly count: number;
+  /** Pictures that could not be read. */
+  readonly skipped: number;
+  /** Rows of each. */
+  readonly height: number;
+  /** Pixels in a row. */
+  readonly width: number;
+  /** 1 grey, 3 RGB. */
+  readonly channels: 1 | 3;
+  /** Number of classes, 0 without labels. */
+  readonly classes: number;
+}
+
+/** Pictures of any size, as they come. */
+interface Pictures extends Disposable {
+  readonly name: string;
+  readonly length: number;
+  /** The bytes of a file, or pixels. */
+  read(index: number): Uint8Array<ArrayBuffer> | Image;
+  describe(index: number): string;
+  label(index: number): number | null;
+  /** Names of the classes, for dataset.json. */
+  readonly labelNames: readonly string[] | null;
+  readonly allGrey: () => boolean;
+}
+
+/**
+ * Writes a data set.
+ *
+ * @param source whatever `openDataset` opens, with pictures of any size
+ * @param out the zip archive to write
+ * @throws {FormatError} when a picture is damaged, or their sizes differ and no resolution is given
+ */
+export async function prepareDataset(
+  source: string,
+  out: string,
+  options: PrepareOptions = {},
+): Promise<Prepared> {
+  const { resolution, crop = "none", filter, colors = "auto", limit = Infinity } = options;
+  const { workers = navigator.hardwareConcurrency, onCorrupt, onProgress, signal } = options;
+  using pictures = await openPictures(source);
+  const length = Math.min(limit, pictures.length);
+  const grey = colors === "grey" || (colors === "auto" && pictures.allGrey());
+  const channels = grey ? 1 : 3;
+  const fit: Fit = { channels, resolution: resolution ?? null, crop, filter: filter ?? null };
+
+  using pool = workers > 1
+    ? new WorkerPool<PrepareRequest, PreparedPicture>(
+      new URL("./prepare_worker.ts", import.meta.url),
+      Math.min(workers, length),
+    )
+    : null;
+  const prepare = async (index: number): Promise<PreparedPicture | FormatError> => {
+    try {
+      const request = { name: pictures.describe(index), picture: pictures.read(index), fit };
+      if (pool === null) return await preparePicture(request);
+      const { picture, bytes } = ownMemory(request.picture);
+      return await pool.request({ ...request, picture }, [bytes.buffer]);
+    } catch (error) {
+      if (onCorrupt && error instanceof FormatError) return error;
+      throw error;
+    }
+  };
+
+  const labels: [string, number][] = [];
+  let shape: { width: number; height: number } | null = null;
+  let [count, skipped, done] = [0, 0, 0];
+  await writeFileAtomic(out, async (write) => {
+    const zip = new ZipWriter(write);
+    for await (const prepared of inOrder(length, 4 * workers, prepare)) {
+      signal?.throwIfAborted();
+      const index = done++;
+      if (prepared instanceof FormatError) {
+        skipped++;
+        onCorrupt!(prepared);
+      } else {
+        const { png, width, height } = prepared;
+        shape ??= { width, height };
+        if (width !== shape.width || height !== shape.height) {
+          throw new FormatError(
+            `${pictures.describe(index)} is ${width} x ${height}, but the pictures before it are ` +
+              `${shape.width} x ${shape.height}; give a resolution, so that all become alike.`,
+          );
+        }
+        const member = memberName(count++);
+        await zip.add(member, [png], { size: png.length });
+        const label = pictures.label(index);
+        if (label !== null) labels.push([member, label]);
+      }
+      onProgress?.(done, length);
+    }
+    if (shape === null) throw new FormatError(`${pictures.name} has no picture that can be read.`);
+    const metadata = new TextEncoder().encode(JSON.stringify({
+      labels: labels.length > 0 ? labels : null,
+      ...(pictures.labelNames === null ? {} : { label_names: pictures.labelNames }),
+    }));
+    await zip.add("dataset.json", [metadata], { size: metadata.length });
+    await zip.finish();
+  });
+  const classes = labels.reduce((most, [, label]) => Math.max(most, label + 1), 0);
+  return { count, skipped, ...shape!, channels, classes };
+}
+
+/** A copy that a Worker can take over: a view would be sent with all of the memory behind it. */
+function ownMemory(picture: PrepareRequest["picture"]) {
+  if (picture instanceof Uint8Array) {
+    const bytes = picture.slice();
+    return { picture: bytes, bytes };
+  }
+  const bytes = picture.data.slice();
+  return { picture: { ...picture, data: bytes }, bytes };
+}
+
+/** `00012/img00012345.png` for picture 12,345. */
+function memberName(index: number): string {
+  const digits = String(index).padStart(8, "0");
+  return `${digits.slice(0, 5)}/img${digits}.png`;
+}
+
+/** Pictures may differ in size within a folder or an archive; every other data set is uniform. */
+async function openPictures(spec: string): Promise<Pictures> {
+  const tree = await openTree(spec);
+  return tree === null ? datasetPictures(await openDataset(spec)) : treePictures(tree);
+}
+
+async function openTree(spec: string): Promise<FileTree | null> {
+  const info = await Deno.stat(spec).catch(() => null); // openDataset() says what is missing
+  if (info?.isFile && spec.toLowerCase().endsWith(".zip")) return await openZipTree(spec);
+  if (!info?.isDirectory) return null;
+  const tree = await openFolderTree(spec);
+  if (tree.paths.some(isPicture)) return tree;
+  const idx = findIdxImages(spec, tree.paths.filter((path) => !path.includes("/")));
+  tree.close();
+  if (idx === null) throw noPictures(spec);
+  return null;
+}
+
+const isPicture = (path: string) =>
+  IMAGE_EXTENSIONS.some((extension) => path.toLowerCase().endsWith(extension));
+
+const noPictures = (name: string) =>
+  new FormatError(
+    `${name} has no pictures: expected files that end in ${IMAGE_EXTENSIONS.join(", ")}.`,
+  );
+
+/** The header of nearly every picture lies within this many bytes. */
+const HEADER_BYTES = 2 ** 16;
+
+function treePictures(tree: FileTree): Pictures {
+  const paths = tree.paths.filter(isPicture);
+  if (paths.length === 0) throw noPictures(tree.name);
+  const labels = readLabels(tree, paths);
+  const isGrey = (path: string) => {
+    try {
+      return probeImage(tree.readSync(path, HEADER_BYTES), path).channels <= 2;
+    } catch (error) {
+      if (error instanceof FormatError) return true; // found again, and named, when it is decoded
+      throw error;
+    }
+  };
+  return {
+    name: tree.name,
+    length: paths.length,
+    read: (index) => tree.readSync(paths[index]) as Uint8Array<ArrayBuffer>,
+    describe: (index) => tree.describe(paths[index]),
+    label: (index) => labels === null ? null : labels.labels[index],
+    labelNames: labels?.names ?? null,
+    allGrey: () => paths.every(isGrey),
+    [Symbol.dispose]: () => tree.close(),
+  };
+}
+
+function datasetPictures(dataset: Dataset): Pictures {
+  const [height, width, channels] = dataset.imageShape;
+  return {
+    name: dataset.name,
+    length: dataset.length,
+    read: (index) => ({ width, height, channels, data: dataset.image(index) }),
+    describe: (index) => `${dataset.name}: image ${index}`,
+    label: (index) => dataset.label(index),
+    labelNames: dataset.labelNames,
+    allGrey: () => channels <= 2,
+    [Symbol.dispose]: () => dataset.close(),
+  };
+}

@@ -1,0 +1,6 @@
+/** A thread of prepare.ts. @module */
+
+import { serveRequests } from "../workers.ts";
+import { preparePicture } from "./prepare_picture.ts";
+
+serveRequests(preparePicture, ({ png }) => [png.buffer]);

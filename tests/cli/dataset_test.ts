@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { join } from "jsr:@std/path@^1";
+import { main } from "../../cli/main.ts";
+import { withTempFolder } from "../support/files.ts";
+import { memorySink } from "../support/sink.ts";
+
+async function runDataset(...args: string[]) {
+  const [stdout, stderr] = [memorySink(), memorySink()];
+  const code = await main(["dataset", ...args], { stdout, stderr });
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+Deno.test("imm dataset prepare writes an archive that imm dataset info describes", async () => {
+  await withTempFolder(async (folder) => {
+    const out = join(folder, "digits.zip");
+    const prepared = await runDataset("prepare", "digits", "--out", out, "--resolution", "16");
+    assert.equal(prepared.code, 0, prepared.stderr);
+    assert.match(prepared.stdout, /^1797 pictures of 16 x 16 x 1 in 10 classes: /);
+
+    const grid = join(folder, "grid.png");
+    const { code, stdout } = await runDataset("info", out, "--json", "--grid", grid);
+    assert.equal(code, 0);
+    const info = JSON.parse(stdout);
+    assert.deepEqual(info.imageShape, [16, 16, 1]);
+    assert.deepEqual(info.classCounts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+    assert.ok((await Deno.stat(grid)).size > 1000);
+  });
+});
+
+Deno.test("imm dataset info counts and measures", async () => {
+  const { code, stdout } = await runDataset("info", "digits", "--json");
+  assert.equal(code, 0);
+  const { count, mean, std, contentHash } = JSON.parse(stdout);
+  // numpy: x = load_digits().images; p = numpy.round(x * 255 / 16) / 127.5 - 1; p.mean(), p.std()
+  assert.equal(count, 1797);
+  assert.ok(
+    Math.abs(mean[0] + 0.389382562986) < 1e-9 && Math.abs(std - 0.751771823931) < 1e-9,
+    stdout,
+  );
+  assert.match(contentHash, /^[0-9a-f]{64}$/);
+});
+
+Deno.test("mistakes are told in a sentence and nothing is written", async () => {
+  await withTempFolder(async (folder) => {
+    const out = join(folder, "out.zip");
+    for (
+      const [args, pattern] of [
+        [["prepare", "digits", "--out", join(folder, "out.tar")], /\.zip/],
+        [["prepare", "digits", "--out", out, "--crop", "adm"], /--resolution/],
+        [["prepare", join(folder, "nothing"), "--out", out], /nothing/],
+        [["prepare", folder, "--out", out], /no pictures/],
+      ] as const
+    ) {
+      const { code, stdout, stderr } = await runDataset(...args);
+      assert.ok(code === 1 || code === 2, stderr);
+      assert.equal(stdout, "");
+      assert.match(stderr, pattern);
+      assert.deepEqual([...Deno.readDirSync(folder)], []);
+    }
+  });
+});
