@@ -111,7 +111,7 @@ export const verb = defineVerb({
       does: "a gate for scripts: exit code 3 and a report when the distance is above 5",
     },
     {
-      command: "imm eval samples.npz --reference photos.zip --baseline last.json --tolerance 2%",
+      command: "imm eval samples.npz --reference photos.zip --baseline old.json --tolerance 2%",
       does: "a gate that lets no value become worse by more than 2%",
     },
   ],
