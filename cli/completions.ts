@@ -24,7 +24,7 @@ export const verb = defineVerb({
   examples: [
     {
       command: "imm completions bash > ~/.local/share/bash-completion/completions/imm",
-      does: "complete in every bash from now on; in this one: source <(imm completions bash)",
+      does: "in every bash from now on; here: source <(imm completions bash)",
     },
     {
       command: "imm completions fish > ~/.config/fish/completions/imm.fish",
