@@ -3,17 +3,18 @@
 import { openDevice } from "../lib/device/open.ts";
 import { UsageError } from "../lib/errors.ts";
 import { PRESET_NAMES } from "../lib/train/presets.ts";
+import { chooseMicroBatch, type MemoryLimits } from "../lib/train/planner.ts";
 import {
-  describeRun,
   resolveConfig,
   type ResolvedConfig,
   resolveResumed,
+  resolveWithoutData,
   TrainingRun,
 } from "../lib/train/run.ts";
-import { formatBytes } from "../lib/units.ts";
 import { interruptible } from "./interrupt.ts";
-import { choice, flag, text } from "./options.ts";
+import { choice, flag, flagName, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
+import { dryRun, memoryBudget, parseMicroBatch, withMicroBatch } from "./train_plan.ts";
 import { defineVerb } from "./verb.ts";
 
 /** The verb. */
@@ -34,6 +35,10 @@ export const verb = defineVerb({
       command: "imm train --config my.json --data photos/ --out runs/photos",
       does: "train your own configuration on a folder of pictures",
     },
+    {
+      command: "imm train --preset imagenet256-s --dry-run --memory 8Gi",
+      does: "say what a run takes: arithmetic, memory, the micro-batch that fits, speed",
+    },
     { command: "imm train --resume runs/digits", does: "continue a run that was stopped" },
   ],
   options: {
@@ -44,29 +49,48 @@ export const verb = defineVerb({
     resume: text({ help: "continue the run in this folder", value: "DIR" }),
     set: text({ help: "override a key of the configuration", value: "KEY=VALUE", repeat: true }),
     device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
-    dryRun: flag({ help: "print the configuration and the plan, and stop" }),
+    microBatch: text({
+      help: "images per pass through the network, or auto: as many as fit in memory",
+      value: "N|auto",
+    }),
+    memory: text({ help: "memory of the device for training, as in 6Gi", value: "SIZE" }),
+    dryRun: flag({ help: "print the configuration, what it takes and how fast it is, and stop" }),
   },
   async run(args, terminal) {
     if (args.resume !== undefined) rejectWithResume(args);
+    const microBatch = args.microBatch === undefined ? undefined : parseMicroBatch(args.microBatch);
     const source = {
       preset: args.preset,
       configFile: args.config,
       data: args.data,
-      settings: args.set,
+      settings: typeof microBatch === "number"
+        ? [...args.set, `train.microBatch=${microBatch}`]
+        : args.set,
     };
     const resolve = () =>
       args.resume !== undefined ? resolveResumed(args.resume) : resolveConfig(source);
-    if (args.dryRun) return dryRun(await resolve(), terminal);
+    if (args.dryRun) {
+      const config = await resolve().then(({ config, data }) => {
+        data.close();
+        return config;
+      }, (error) => {
+        // Without its data, a preset that says its sizes can be planned all the same.
+        if (args.resume !== undefined || args.data !== undefined) throw error;
+        return resolveWithoutData(source).catch(() => Promise.reject(error));
+      });
+      return await dryRun(config, { ...args, microBatch }, terminal);
+    }
     if (args.resume === undefined && args.out === undefined) {
       throw new UsageError("imm train needs --out DIR, the folder for the run (or --resume DIR)");
     }
     // What is wrong with the configuration is said before a device is looked for.
-    const resolved = await resolve();
+    let resolved = await resolve();
     const device = await openDevice({ device: args.device }).catch((error) => {
-      resolved.dataset.close();
+      resolved.data.close();
       throw error;
     });
     try {
+      if (microBatch === "auto") resolved = fitted(resolved, memoryBudget(device, args.memory));
       terminal.detail(`device: ${device.description}`);
       await using run = args.resume !== undefined
         ? await TrainingRun.resume(device, args.resume, resolved)
@@ -105,25 +129,22 @@ export async function trainVisibly(run: TrainingRun, terminal: Terminal) {
   }
 }
 
-function dryRun({ config, dataset }: ResolvedConfig, terminal: Terminal): void {
-  dataset.close();
-  const description = describeRun(config);
-  terminal.result({ config, ...description }, () =>
-    [
-      JSON.stringify(config, null, 2),
-      `parameters: ${description.parameters.toLocaleString("en")}`,
-      `state on the device: ${formatBytes(description.stateBytes)}`,
-      ...description.plans.map(({ label, kernels, slotBytes }) =>
-        `${label}: ${kernels} kernels, ${formatBytes(slotBytes)} of scratch memory`
-      ),
-    ].join("\n"));
+/** The configuration with the largest micro-batch that fits. */
+function fitted(resolved: ResolvedConfig, budget: MemoryLimits): ResolvedConfig {
+  const { config } = resolved;
+  try {
+    return { ...resolved, config: withMicroBatch(config, chooseMicroBatch(config, budget)) };
+  } catch (error) {
+    resolved.data.close();
+    throw error;
+  }
 }
 
 function rejectWithResume(args: Readonly<Record<string, unknown>>): void {
-  for (const name of ["preset", "config", "data", "out"]) {
+  for (const name of ["preset", "config", "data", "out", "microBatch"]) {
     if (args[name] !== undefined) {
       throw new UsageError(
-        `--resume continues with the run's own configuration; leave out --${name}`,
+        `--resume continues with the run's own configuration; leave out ${flagName(name)}`,
       );
     }
   }

@@ -25,6 +25,8 @@ export interface Device {
   readonly kind: "webgpu" | "wasm";
   /** Adapter or processor, for people. */
   readonly description: string;
+  /** What it can hold, in bytes: everything together (null where it does not say), and one buffer. */
+  readonly limits: { readonly total: number | null; readonly buffer: number };
 
   /** Zero-filled memory. Throws `DeviceError` when it is too large for the device. */
   allocate(bytes: number, label: string): DeviceBuffer;

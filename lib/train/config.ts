@@ -174,7 +174,16 @@ const SETTINGS: readonly string[] = [
 ];
 
 /** What the data say about the network. */
-export interface DataShape {
+export type DataShape = PictureShape | PointShape;
+
+/** Of points. */
+export interface PointShape {
+  /** Coordinates of a point. */
+  readonly dimensions: number;
+}
+
+/** Of pictures. */
+export interface PictureShape {
   /** Height and width of the images after padding. */
   readonly resolution: number;
   /** 1 for grey, 3 for colour. */
@@ -194,7 +203,11 @@ export function parseTrainConfig(value: unknown, data: DataShape | null): TrainC
     throw new UsageError(describeMistake(schema, value, result.error, { elsewhere: SETTINGS }));
   }
   const parsed = result.data;
-  const sizes = data && parsed.network.type !== "mlp"
+  const sizes: Record<string, number> = !data
+    ? {}
+    : "dimensions" in data
+    ? (parsed.network.type === "mlp" ? { dimensions: data.dimensions } : {})
+    : parsed.network.type !== "mlp"
     ? {
       imgResolution: data.resolution,
       imgChannels: data.channels,

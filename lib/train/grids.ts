@@ -55,11 +55,28 @@ export class GridPainter {
         scheduleTimes(this.config.imm, { kind: "uniform", steps }),
       ),
     });
+    if (shape.length === 1) return scatterPlot(samples, shape[0]);
     return sampleGrid(toPictures(samples, shape), { shape, columns });
   }
 
+  /** Gives back what it holds on the device. */
   free(): void {
     this.#generator?.free();
     this.#generator = null;
   }
+}
+
+/** Width and height of a plot of points, which shows [-PLOT_RANGE, PLOT_RANGE]. */
+const [PLOT_SIZE, PLOT_RANGE] = [256, 1.25];
+
+/** The first two coordinates of points, white on black; where points lie close it is brighter. */
+export function scatterPlot(points: Float32Array, dimensions: number): Image {
+  const data = new Uint8ClampedArray(PLOT_SIZE * PLOT_SIZE);
+  const pixel = (x: number) => Math.floor((x / PLOT_RANGE + 1) / 2 * PLOT_SIZE);
+  for (let i = 0; i < points.length; i += dimensions) {
+    const [column, row] = [pixel(points[i]), PLOT_SIZE - 1 - pixel(points[i + 1] ?? 0)];
+    const inside = column >= 0 && column < PLOT_SIZE && row >= 0 && row < PLOT_SIZE;
+    if (inside) data[row * PLOT_SIZE + column] += 128;
+  }
+  return { width: PLOT_SIZE, height: PLOT_SIZE, channels: 1, data: new Uint8Array(data) };
 }

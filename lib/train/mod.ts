@@ -15,4 +15,8 @@ export * from "./checkpoint.ts";
 export * from "./run_folder.ts";
 export * from "./trainer.ts";
 export * from "./grids.ts";
+export * from "./sources.ts";
+export * from "./points.ts";
+export * from "./planner.ts";
+export * from "./measure.ts";
 export * from "./run.ts";

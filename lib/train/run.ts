@@ -5,20 +5,14 @@
  * @module
  */
 
-import { compile } from "../compile/compile.ts";
-import { type PlanSummary, summarize } from "../compile/print.ts";
-import type { Dataset } from "../data/dataset.ts";
-import { Loader } from "../data/loader.ts";
-import { openDataset } from "../data/open.ts";
 import type { Device } from "../device/device.ts";
 import { FormatError, UsageError } from "../errors.ts";
-import { createNetwork } from "../models/registry.ts";
 import { type DataShape, parseTrainConfig, type TrainConfig } from "./config.ts";
 import { GridPainter } from "./grids.ts";
-import { preset } from "./presets.ts";
-import { gradientProgram, targetNetwork, trainingArenas, updateProgram } from "./programs.ts";
+import { preset, presetShape } from "./presets.ts";
 import { readConfig, RunFolder } from "./run_folder.ts";
 import { applySettings } from "./settings.ts";
+import { openTrainingData, type TrainingData } from "./sources.ts";
 import { train, type TrainObserver, type TrainResult } from "./trainer.ts";
 
 /** Where a configuration comes from; later ones override earlier ones. */
@@ -33,12 +27,12 @@ export interface ConfigSource {
   readonly settings?: readonly string[];
 }
 
-/** A configuration with its data set, which the owner closes. */
+/** A configuration with its data, which the owner closes. */
 export interface ResolvedConfig {
   /** Everything has a value. */
   readonly config: TrainConfig;
-  /** The images of `config.data`. */
-  readonly dataset: Dataset;
+  /** What `config.data` names. */
+  readonly data: TrainingData;
 }
 
 /**
@@ -48,6 +42,21 @@ export interface ResolvedConfig {
  * @throws {FormatError} when the file or the data cannot be read
  */
 export async function resolveConfig(source: ConfigSource): Promise<ResolvedConfig> {
+  return await withData(await readSource(source));
+}
+
+/**
+ * The configuration alone, without opening its data: of a preset, or for a network whose sizes a
+ * file says.
+ *
+ * @throws {UsageError} naming what is wrong with it, or missing
+ */
+export async function resolveWithoutData(source: ConfigSource): Promise<TrainConfig> {
+  const shape = source.preset === undefined ? null : presetShape(source.preset);
+  return parseTrainConfig(await readSource(source), shape);
+}
+
+async function readSource(source: ConfigSource): Promise<object> {
   const { data, settings = [] } = source;
   if ((source.preset === undefined) === (source.configFile === undefined)) {
     throw new UsageError("give either a preset (--preset NAME) or a file (--config FILE)");
@@ -56,7 +65,7 @@ export async function resolveConfig(source: ConfigSource): Promise<ResolvedConfi
     ? preset(source.preset)
     : await readJson(source.configFile!);
   const all = data === undefined ? settings : [`data.source=${JSON.stringify(data)}`, ...settings];
-  return await withDataset(applySettings(base, all));
+  return applySettings(base, all);
 }
 
 /**
@@ -68,32 +77,23 @@ export async function resolveConfig(source: ConfigSource): Promise<ResolvedConfi
 export async function resolveResumed(path: string): Promise<ResolvedConfig> {
   const value = await readConfig(path);
   try {
-    return await withDataset(value);
+    return await withData(value);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     throw new FormatError(`${path}/config.json: ${error.message}`, { cause: error });
   }
 }
 
-/** Opens the data set of a configuration and resolves what follows from it. */
-async function withDataset(value: unknown): Promise<ResolvedConfig> {
+/** Opens the data of a configuration and resolves what follows from them. */
+async function withData(value: unknown): Promise<ResolvedConfig> {
   // What is wrong without knowing the data is said before the data are opened.
-  const { data } = parseTrainConfig(value, UNKNOWN_DATA);
-  const dataset = await openDataset(data.source, { padTo: data.padTo });
+  const data = await openTrainingData(parseTrainConfig(value, UNKNOWN_DATA).data);
   try {
-    const [height, width, channels] = dataset.imageShape;
-    if (height !== width) {
-      throw new FormatError(
-        `${dataset.name} has pictures of ${width} x ${height} pixels; expected squares. ` +
-          `Set data.padTo=${Math.max(width, height)} or crop them first`,
-      );
-    }
-    const shape = { resolution: height, channels, classes: dataset.labelCount };
-    const config = parseTrainConfig(value, shape);
-    checkNetwork(config, shape, dataset.name);
-    return { config, dataset };
+    const config = parseTrainConfig(value, data.shape);
+    checkNetwork(config, data);
+    return { config, data };
   } catch (error) {
-    dataset.close();
+    data.close();
     throw error;
   }
 }
@@ -102,28 +102,36 @@ async function withDataset(value: unknown): Promise<ResolvedConfig> {
 const UNKNOWN_DATA: DataShape = { resolution: 2 ** 12 * 3 * 5 * 7, channels: 3, classes: 0 };
 
 /** Whether the sizes of a network, where they were given, are those of the data. */
-function checkNetwork({ network, data }: TrainConfig, shape: DataShape, dataset: string): void {
+function checkNetwork({ network, data }: TrainConfig, { name, shape }: TrainingData): void {
+  const expect = (key: string, given: number, found: number) => {
+    if (given === found) return;
+    throw new UsageError(`network.${key} is ${given}, but ${name} has ${found}`);
+  };
+  if ("dimensions" in shape) {
+    if (network.type !== "mlp") {
+      throw new UsageError(
+        `network.type=${network.type} is for pictures, but ${name} are points; choose mlp`,
+      );
+    }
+    return expect("dimensions", network.dimensions, shape.dimensions);
+  }
   if (network.type === "mlp") {
     throw new UsageError(
       "network.type=mlp is for points, but the data are pictures; choose one of song_unet, " +
         "dhariwal_unet, dit",
     );
   }
-  const expect = (key: "imgResolution" | "imgChannels" | "labelDim", found: number) => {
-    if (network[key] === found) return;
-    throw new UsageError(`network.${key} is ${network[key]}, but ${dataset} has ${found}`);
-  };
-  expect("imgResolution", shape.resolution);
-  expect("imgChannels", shape.channels);
+  expect("imgResolution", network.imgResolution, shape.resolution);
+  expect("imgChannels", network.imgChannels, shape.channels);
   // A network without classes ignores them.
-  if (data.labels && network.labelDim > 0) expect("labelDim", shape.classes);
+  if (data.labels && network.labelDim > 0) expect("labelDim", network.labelDim, shape.classes);
 }
 
 /** A run with everything it needs, ready to train. Dispose of it at the end. */
 export class TrainingRun implements AsyncDisposable {
   private constructor(
     readonly config: TrainConfig,
-    private readonly dataset: Dataset,
+    private readonly data: TrainingData,
     private readonly device: Device,
     private readonly folder: RunFolder,
     private readonly resumed: boolean,
@@ -140,7 +148,7 @@ export class TrainingRun implements AsyncDisposable {
     source: ConfigSource | ResolvedConfig,
     out: string,
   ): Promise<TrainingRun> {
-    const resolved = "dataset" in source ? source : await resolveConfig(source);
+    const resolved = "config" in source ? source : await resolveConfig(source);
     return await TrainingRun.#open(device, resolved, () => RunFolder.create(out, resolved.config));
   }
 
@@ -156,14 +164,14 @@ export class TrainingRun implements AsyncDisposable {
 
   static async #open(
     device: Device,
-    { config, dataset }: ResolvedConfig,
+    { config, data }: ResolvedConfig,
     open: () => Promise<RunFolder>,
     resumed = false,
   ): Promise<TrainingRun> {
     try {
-      return new TrainingRun(config, dataset, device, await open(), resumed);
+      return new TrainingRun(config, data, device, await open(), resumed);
     } catch (error) {
-      dataset.close();
+      data.close();
       throw error;
     }
   }
@@ -177,13 +185,13 @@ export class TrainingRun implements AsyncDisposable {
   async train(
     { observer, signal }: { observer?: TrainObserver; signal?: AbortSignal } = {},
   ): Promise<TrainResult> {
-    const { config, dataset, device, folder } = this;
+    const { config, data, device, folder } = this;
     const painter = new GridPainter(device, config);
     try {
       return await train({
         device,
         config,
-        source: new Loader(dataset, { seed: config.train.seed, mirror: config.data.mirror }),
+        source: data.stream(config.train.seed),
         folder,
         resume: this.resumed,
         draw: painter.draw,
@@ -197,40 +205,9 @@ export class TrainingRun implements AsyncDisposable {
 
   /** Closes the data set and gives up the lock of the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.dataset.close();
+    this.data.close();
     await this.folder[Symbol.asyncDispose]();
   }
-}
-
-/** What a run would take, known before it starts. */
-export interface RunDescription {
-  /** Parameters of the network, frozen ones included. */
-  readonly parameters: number;
-  /** The plans of a training step. */
-  readonly plans: readonly ({ readonly label: string } & PlanSummary)[];
-  /** Parameters, gradients, moments and average on the device. */
-  readonly stateBytes: number;
-}
-
-/** Plans a run without a device. */
-export function describeRun({ train, imm, optimizer, network }: TrainConfig): RunDescription {
-  const built = createNetwork(network);
-  const arenas = trainingArenas(built);
-  const networks = { student: built, target: targetNetwork(built, imm) };
-  const plans = [
-    compile(
-      gradientProgram(networks, imm, arenas, {
-        batch: train.batch,
-        microBatch: train.microBatch ?? train.batch,
-      }),
-    ),
-    compile(updateProgram(arenas, optimizer, optimizer.clip !== null)),
-  ];
-  return {
-    parameters: built.parameters.parameterCount,
-    plans: plans.map((plan) => ({ label: plan.label, ...summarize(plan) })),
-    stateBytes: Object.values(arenas).reduce((sum, arena) => sum + arena.length * 4, 0),
-  };
 }
 
 async function readJson(path: string): Promise<object> {

@@ -27,6 +27,7 @@ export class InterpreterDevice implements Device {
   // There is no third kind: nothing that a device is used for may depend on which one it is.
   readonly kind = "wasm";
   readonly description = "plan interpreter";
+  readonly limits = { total: null, buffer: Infinity };
   readonly #buffers = new Set<DeviceBuffer>();
   #executables = 0;
 

@@ -73,6 +73,12 @@ export class WasmDevice implements Device {
     }
   }
 
+  /** The addresses that there are, if the machine has as much memory. */
+  get limits(): { total: number; buffer: number } {
+    const { limit } = this.team.heap;
+    return { total: limit, buffer: limit };
+  }
+
   /** Bytes that buffers and executables have taken. */
   get bytesInUse(): number {
     return this.team.heap.used;

@@ -75,6 +75,11 @@ export class WebGpuDevice implements Device {
     });
   }
 
+  /** WebGPU does not tell how much memory there is. */
+  get limits(): { total: null; buffer: number } {
+    return { total: null, buffer: this.target.maxBindingBytes };
+  }
+
   /** Opens the best adapter. Throws `DeviceError` when there is none. */
   static async open(options: WebGpuOptions = {}): Promise<WebGpuDevice> {
     return new WebGpuDevice(await openAdapter(), options);
