@@ -16,7 +16,7 @@ import {
   trainingJob,
 } from "../lib/measure/training.ts";
 import { PRESET_NAMES } from "../lib/train/presets.ts";
-import { describeRun } from "../lib/train/run.ts";
+import { describeRun } from "../lib/train/planner.ts";
 import { formatBytes, formatDuration } from "../lib/units.ts";
 import { VERSION } from "../lib/version.ts";
 import { choice, integer, number } from "./options.ts";
