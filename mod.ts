@@ -77,6 +77,8 @@ export {
 
 // Training: from a preset or a file to a run in a folder, or step by step with a Learner.
 export {
+  type BatchSource,
+  chooseMicroBatch,
   type ConfigSource,
   type DataSettings,
   type DataShape,
@@ -85,11 +87,15 @@ export {
   Learner,
   type LearnerConfig,
   type LearnerState,
+  type MemoryLimits,
+  type MicroBatchChoice,
   type OptimizerConfig,
   type OptimizerName,
   OPTIMIZERS,
   type OptimizerSettings,
   parseTrainConfig,
+  type PictureShape,
+  type PointShape,
   preset,
   PRESET_NAMES,
   type ReportSettings,
@@ -104,6 +110,7 @@ export {
   type StepSums,
   type TrainConfig,
   type TrainConfigInput,
+  type TrainingData,
   TrainingRun,
   type TrainObserver,
   type TrainResult,
