@@ -5,6 +5,7 @@
  */
 
 import { dirname } from "jsr:@std/path@^1";
+import { environmentVariable } from "../lib/environment.ts";
 import { GateError, InterruptedError, UsageError } from "../lib/errors.ts";
 import type { Evaluation } from "../lib/eval/evaluate.ts";
 import type { Gallery } from "../lib/eval/gallery.ts";
@@ -67,7 +68,7 @@ export async function writeReports(
   }
   if (!onGithub()) return;
   for (const line of githubAnnotations(evaluation, gate)) terminal.command(line);
-  const summary = Deno.env.get("GITHUB_STEP_SUMMARY");
+  const summary = environmentVariable("GITHUB_STEP_SUMMARY");
   if (summary) {
     await Deno.writeTextFile(summary, `${markdownReport(evaluation, gate)}\n`, { append: true });
   }
@@ -95,5 +96,5 @@ export async function reportingFailure<Value>(
 }
 
 function onGithub(): boolean {
-  return Deno.env.get("GITHUB_ACTIONS") === "true";
+  return environmentVariable("GITHUB_ACTIONS") === "true";
 }

@@ -31,7 +31,7 @@ export function permissionFlags(flags: readonly string[], places: Places): strin
 }
 
 /** An access that a process made or asked for. */
-interface Access {
+export interface Access {
   readonly permission: string;
   readonly value: string;
 }
@@ -62,10 +62,14 @@ export function undocumented(
             : value === allowed
         ))
     );
-  const accesses = Deno.readTextFileSync(auditFile).trim().split("\n").filter(Boolean)
-    .map((line): Access => JSON.parse(line));
-  const missing = accesses.filter((access) => !allows(access));
+  const missing = accessesIn(auditFile).filter((access) => !allows(access));
   return [...new Set(missing.map(({ permission, value }) => `${permission} ${value}`))];
+}
+
+/** All accesses in a file that Deno wrote for `DENO_AUDIT_PERMISSIONS`. */
+export function accessesIn(auditFile: string): Access[] {
+  const lines = Deno.readTextFileSync(auditFile).split("\n").filter(Boolean);
+  return lines.map((line): Access => JSON.parse(line));
 }
 
 function isWithin(path: string, folder: string): boolean {

@@ -1,0 +1,49 @@
+/** The files that the commands of the documentation take for granted, small. */
+
+import { join } from "jsr:@std/path@^1";
+import { writeNpz } from "../../lib/format/npz.ts";
+import { encodePng } from "../../lib/format/png.ts";
+
+/** Writes them into a folder. */
+export async function writeSupposedFiles(folder: string): Promise<void> {
+  for (const [name, seed] of [["photos", 1], ["pictures", 2]] as const) {
+    await Deno.mkdir(join(folder, name));
+    for (let i = 0; i < 24; i++) {
+      const data = noise(8 * 8 * 3, seed * 100 + i);
+      const png = encodePng({ width: 8, height: 8, channels: 3, data });
+      await Deno.writeFile(join(folder, name, `${i}.png`), png);
+    }
+  }
+  await Deno.mkdir(join(folder, "fashion-mnist"));
+  await Deno.writeFile(
+    join(folder, "fashion-mnist/train-images-idx3-ubyte"),
+    idx([64, 28, 28], noise(64 * 28 * 28, 3)),
+  );
+  await Deno.writeFile(
+    join(folder, "fashion-mnist/train-labels-idx1-ubyte"),
+    idx([64], Uint8Array.from({ length: 64 }, (_, i) => i % 10)),
+  );
+  await writeNpz(join(folder, "cifar10.npz"), [
+    ["arr_0", { type: "u8", shape: [8, 32, 32, 3], data: noise(8 * 32 * 32 * 3, 4) }],
+    ["arr_1", { type: "u8", shape: [8], data: Uint8Array.from({ length: 8 }, (_, i) => i) }],
+  ]);
+}
+
+/** Bytes that repeat with the seed. */
+function noise(length: number, seed: number): Uint8Array<ArrayBuffer> {
+  let state = seed * 2654435761 >>> 0 | 1;
+  return Uint8Array.from({ length }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state & 255;
+  });
+}
+
+/** An IDX file of bytes. */
+function idx(shape: readonly number[], data: Uint8Array): Uint8Array {
+  const header = new DataView(new ArrayBuffer(4 + 4 * shape.length));
+  header.setUint16(2, 0x0800 | shape.length);
+  shape.forEach((size, axis) => header.setUint32(4 + 4 * axis, size));
+  return Uint8Array.from([...new Uint8Array(header.buffer), ...data]);
+}
