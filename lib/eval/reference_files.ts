@@ -6,10 +6,13 @@
  * | `npz`            | `.npz`   | EDM, pytorch-fid, TTUR, clean-fid, MAR, JiT     | `mu`, `sigma`      |
  * | `adm`            | `.npz`   | guided-diffusion                                | and `mu_s`, `sigma_s`, `arr_0` |
  * | `meanflow`       | `.npz`   | MeanFlow, iMF                                   | `ref_mu`, `ref_sigma` |
+ * | `edm2`           | `.pkl`   | EDM2                                            | a dictionary of sets: `fid`, `fd_dinov2` |
+ * | `torch-fidelity` | `.pt`    | the cache of torch-fidelity                     | `mu`, `sigma`      |
  * | `stats`          | `.stats` | this program                                    | sums, for `imm eval merge` |
  *
- * None of the others says which network and which resizing made it; files written here do, in an
- * array `provenance` that holds JSON as bytes.
+ * None of the others says which network and which resizing made it; files written here do: npz files
+ * in an array `provenance` that holds JSON as bytes, pickles in a text `provenance`. A set of a file
+ * of EDM2 is chosen with `img512.pkl#fd_dinov2`; the first that there is counts otherwise.
  *
  * @module
  */
@@ -18,6 +21,11 @@ import { FormatError, UsageError } from "../errors.ts";
 import { writeFileAtomic } from "../format/atomic.ts";
 import type { ArrayToWrite } from "../format/npy.ts";
 import { NpzFile, writeNpz } from "../format/npz.ts";
+import { toFloat64 } from "../format/numeric.ts";
+import { PickleArray } from "../format/pickle_globals.ts";
+import { writePickle } from "../format/pickle_writer.ts";
+import { openTorchFile } from "../format/torch_file.ts";
+import { TorchTensor } from "../format/torch_tensor.ts";
 import { openZip } from "../format/zip.ts";
 import { ZipWriter } from "../format/zip_writer.ts";
 import {
@@ -39,7 +47,7 @@ const NAMES = [
 const SPATIAL = ["mu_s", "sigma_s"] as const;
 
 /** Formats that can be written. */
-export const REFERENCE_FORMATS = ["npz", "meanflow", "stats"] as const;
+export const REFERENCE_FORMATS = ["npz", "meanflow", "edm2", "torch-fidelity", "stats"] as const;
 
 /** Name of a format. */
 export type ReferenceFormat = typeof REFERENCE_FORMATS[number];
@@ -50,19 +58,29 @@ export type ReferenceFormat = typeof REFERENCE_FORMATS[number];
  * @throws {UsageError} when its extension is of none
  */
 export function referenceFormat(path: string): ReferenceFormat {
-  const extension = /\.[^./]+$/.exec(path.toLowerCase())?.[0];
-  if (extension === ".npz") return "npz";
-  if (extension === ".stats") return "stats";
+  const extension = /\.[^./]+$/.exec(path.toLowerCase())?.[0] ?? "";
+  const format = EXTENSIONS[extension];
+  if (format) return format;
   throw new UsageError(
-    `${path}: expected a name that ends in .npz (mean and covariance) or .stats (sums that can be ` +
-      `merged).`,
+    `${path}: expected a name that ends in .npz (mean and covariance), .stats (sums that can be ` +
+      `merged), .pkl (as of EDM2) or .pt (as of torch-fidelity).`,
   );
 }
+
+const EXTENSIONS: Readonly<Record<string, ReferenceFormat>> = {
+  ".npz": "npz",
+  ".stats": "stats",
+  ".pkl": "edm2",
+  ".pt": "torch-fidelity",
+};
+
+/** `.pkl` or `.pt`, and the name of a set behind it. */
+const PICKLE = /^(.*\.(?:pkl|pt))(?:#([^#/]*))?$/i;
 
 /** Whether a file is one of statistics, told from its name and the names of its arrays. */
 export async function holdsStatistics(path: string): Promise<boolean> {
   const lower = path.toLowerCase();
-  if (lower.endsWith(".stats")) return true;
+  if (lower.endsWith(".stats") || PICKLE.test(lower)) return true;
   if (!lower.endsWith(".npz")) return false;
   using file = await NpzFile.open(path);
   return NAMES.some(([mean]) => file.names.includes(mean));
@@ -75,6 +93,7 @@ export async function holdsStatistics(path: string): Promise<boolean> {
  */
 export async function readReference(path: string): Promise<Reference> {
   if (path.toLowerCase().endsWith(".stats")) return referenceOf(await readPartial(path));
+  if (PICKLE.test(path)) return await readPickledReference(path);
   return await readNpzReference(path);
 }
 
@@ -146,6 +165,9 @@ export async function writeReference(
     if (!sums) throw new UsageError(`${path}: the sums of these statistics are not known.`);
     return await writePartial(path, { name: path, ...sums, provenance });
   }
+  if (format === "edm2" || format === "torch-fidelity") {
+    return await writePickledReference(path, reference, provenance, format);
+  }
   const names = format === "meanflow" ? NAMES[1] : NAMES[0];
   const json = new TextEncoder().encode(JSON.stringify(provenance));
   const spatial = reference.taps?.spatial;
@@ -164,6 +186,111 @@ function momentArrays(
     [names[0], { type: "f64", shape: [dimension], data: mean }],
     [names[1], { type: "f64", shape: [dimension, dimension], data: covariance }],
   ];
+}
+
+/** Sets of a file of EDM2 in the order in which they are looked for. */
+const SETS = ["fid", "fd_dinov2"];
+
+async function readPickledReference(spec: string): Promise<Reference> {
+  const [, path, set] = PICKLE.exec(spec)!;
+  using file = await openTorchFile(path);
+  const found = `found ${describeValue(file.value)}`;
+  if (!(file.value instanceof Map)) {
+    throw new FormatError(
+      `${path} holds no reference statistics: expected a dictionary, ${found}.`,
+    );
+  }
+  const whole = file.value as ReadonlyMap<unknown, unknown>;
+  const isSet = (value: unknown): value is Map<unknown, unknown> =>
+    value instanceof Map && value.has("mu") && value.has("sigma");
+  const name = set ?? SETS.find((name) => isSet(whole.get(name))) ??
+    [...whole.keys()].find((key) => isSet(whole.get(key)));
+  const chosen = set === undefined && isSet(whole) ? whole : whole.get(name);
+  if (!isSet(chosen)) {
+    throw new FormatError(
+      `${path} holds no reference statistics${
+        set === undefined ? "" : ` named ${set}`
+      }: expected ` +
+        `mu and sigma, or sets with them such as fid, ${found}.`,
+    );
+  }
+  const [mean, covariance] = await Promise.all(
+    ["mu", "sigma"].map((name) => numbersOf(chosen.get(name), `${path}: ${name}`)),
+  );
+  const dimension = mean.shape[0];
+  if (mean.shape.length !== 1 || `${covariance.shape}` !== `${[dimension, dimension]}`) {
+    throw new FormatError(
+      `${path} has mu of shape [${mean.shape.join(", ")}] and sigma of shape ` +
+        `[${covariance.shape.join(", ")}]; expected [d] and [d, d].`,
+    );
+  }
+  const json = whole.get("provenance");
+  const provenance = typeof json === "string"
+    ? parseProvenance(new TextEncoder().encode(json), path)
+    : undefined;
+  const count = whole.get("num_images");
+  return {
+    name: spec,
+    dimension,
+    count: provenance?.count ?? (typeof count === "number" && count > 0 ? count : undefined),
+    mean: mean.data,
+    covariance: covariance.data,
+    provenance,
+  };
+}
+
+/** An array of numpy or a tensor of PyTorch as float64. */
+async function numbersOf(
+  value: unknown,
+  name: string,
+): Promise<{ shape: readonly number[]; data: Float64Array }> {
+  const isArray = value instanceof PickleArray || value instanceof TorchTensor;
+  if (!isArray || (value.type !== "f64" && value.type !== "f32")) {
+    throw new FormatError(
+      `${name} is ${describeValue(value)}; expected an array or tensor of floats.`,
+    );
+  }
+  return { shape: value.shape, data: toFloat64(await value.read(), value.type) };
+}
+
+function describeValue(value: unknown): string {
+  if (value instanceof Map) {
+    const keys = [...value.keys()].slice(0, 10).map(String);
+    return `a dictionary with ${keys.join(", ") || "nothing"}`;
+  }
+  if (value instanceof PickleArray || value instanceof TorchTensor) return `of ${value.type}`;
+  return value === null ? "None" : `a ${typeof value}`;
+}
+
+async function writePickledReference(
+  path: string,
+  { dimension, mean, covariance }: Moments,
+  provenance: Provenance,
+  format: "edm2" | "torch-fidelity",
+): Promise<void> {
+  const moments = {
+    mu: { shape: [dimension], data: mean },
+    sigma: { shape: [dimension, dimension], data: covariance },
+  };
+  const json = JSON.stringify(provenance);
+  if (format === "edm2") {
+    const set = provenance.extractor.id.includes("dinov2") ? "fd_dinov2" : "fid";
+    const value = { num_images: provenance.count, [set]: moments, provenance: json };
+    await writeFileAtomic(path, async (write) => {
+      for (const piece of writePickle(value)) await write(piece);
+    });
+    return;
+  }
+  // torch.save: an archive with a pickle, and a version.
+  const pickle = writePickle({ ...moments, provenance: json });
+  const size = pickle.reduce((sum, piece) => sum + piece.length, 0);
+  await writeFileAtomic(path, async (write) => {
+    const zip = new ZipWriter(write);
+    await zip.add("archive/data.pkl", pickle, { size });
+    await zip.add("archive/byteorder", [new TextEncoder().encode("little")], { size: 6 });
+    await zip.add("archive/version", [new TextEncoder().encode("3\n")], { size: 2 });
+    await zip.finish();
+  });
 }
 
 const PROVENANCE = "provenance.json";

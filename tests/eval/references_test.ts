@@ -1,8 +1,10 @@
 import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { fromFileUrl, join } from "jsr:@std/path@^1";
 import {
+  holdsStatistics,
   readPartial,
   readReference,
+  referenceFormat,
   writePartial,
   writeReference,
 } from "../../lib/eval/reference_files.ts";
@@ -16,7 +18,7 @@ import {
 import { FeatureStatistics } from "../../lib/eval/statistics.ts";
 import { UsageError } from "../../lib/errors.ts";
 import type { ArrayToWrite } from "../../lib/format/npy.ts";
-import { writeNpz } from "../../lib/format/npz.ts";
+import { NpzFile, writeNpz } from "../../lib/format/npz.ts";
 import { assertClose } from "../support/close.ts";
 import { withTempFolder } from "../support/files.ts";
 import { pseudoRandom } from "../support/features.ts";
@@ -165,5 +167,63 @@ Deno.test("readPartial reads what writePartial wrote; .stats files are reference
     deepStrictEqual(reference.covariance, part.statistics.covariance());
     await writePartial(path, { ...part, provenance: { ...part.provenance, count: 7 } });
     await rejects(readPartial(path), /sums of 200 images, but says that they are 7/);
+  });
+});
+
+/** Files that numpy and PyTorch wrote: mu = [0.5, 1.5, 2.5], sigma = diag(1, 2, 3) but for (0, 1). */
+const golden = (name: string) => fromFileUrl(import.meta.resolve(`../golden/references/${name}`));
+const MU = Float64Array.of(0.5, 1.5, 2.5);
+const SIGMA = Float64Array.of(1, 0.25, 0, 0.25, 2, 0, 0, 0, 3);
+
+for (
+  const { name, who, count } of [
+    { name: "edm2.pkl", who: "EDM2", count: 1000 },
+    { name: "edm2-protocol5.pkl", who: "EDM2 in the newest pickle protocol", count: 1000 },
+    { name: "torch-fidelity.pt", who: "torch-fidelity" },
+    { name: "torch-tensors.pt", who: "a program that saves tensors" },
+    { name: "adm.npz", who: "ADM" },
+  ]
+) {
+  Deno.test(`readReference reads the file of ${who}`, async () => {
+    const path = golden(name);
+    strictEqual(await holdsStatistics(path), true);
+    const reference = await readReference(path);
+    deepStrictEqual(reference.mean, MU);
+    deepStrictEqual(reference.covariance, SIGMA);
+    strictEqual(reference.count, count);
+    const spatial = reference.taps?.spatial;
+    deepStrictEqual(
+      spatial && [spatial.mean, spatial.covariance],
+      name === "adm.npz" ? [Float64Array.of(0.5, 1.5), Float64Array.of(1, 0.25, 0.25, 2)] : spatial,
+    );
+  });
+}
+
+Deno.test("readReference takes the set of a file of EDM2 that is asked for", async () => {
+  const reference = await readReference(`${golden("edm2.pkl")}#fd_dinov2`);
+  deepStrictEqual(reference.mean, Float64Array.of(1, 3));
+  await rejects(readReference(`${golden("edm2.pkl")}#fid2`), /named fid2: .* fid, fd_dinov2/);
+  await rejects(readReference(golden("evil.pkl")), /posix\.system.* nothing of the file was run/);
+});
+
+Deno.test("every format that is written reads back to the last bit, with its provenance", async () => {
+  await withTempFolder(async (folder) => {
+    const { mean, covariance } = moments();
+    for (const name of ["a.npz", "a.pkl", "a.pt", "dinov2.pkl"]) {
+      const path = join(folder, name);
+      const id = name === "dinov2.pkl" ? "dinov2-l" : "test";
+      const provenance = { ...PROVENANCE, extractor: { id, hash: "abc", details: { threads: 2 } } };
+      await writeReference(path, moments(), provenance);
+      const read = await readReference(path);
+      deepStrictEqual([read.mean, read.covariance, read.count], [mean, covariance, 20]);
+      deepStrictEqual(read.provenance, provenance);
+    }
+    const meanflow = join(folder, "meanflow.npz");
+    await writeReference(meanflow, moments(), PROVENANCE, "meanflow");
+    using file = await NpzFile.open(meanflow);
+    deepStrictEqual(file.names, ["ref_mu", "ref_sigma", "provenance"]);
+    deepStrictEqual((await readReference(meanflow)).mean, mean);
+    strictEqual(referenceFormat("x/y.PKL"), "edm2");
+    throws(() => referenceFormat("y.txt"), /ends in .npz/);
   });
 });
