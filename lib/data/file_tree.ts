@@ -55,27 +55,28 @@ export async function openFolderTree(root: string): Promise<FileTree> {
 }
 
 /**
- * The members of a zip archive as files. Stored ones (as in the archives of EDM and StyleGAN) are
- * read when they are needed, compressed ones are decompressed into memory now.
+ * The members of a zip archive as files, each read (and decompressed) when it is needed.
  *
  * @throws {FormatError} when the archive is damaged
  */
 export async function openZipTree(path: string): Promise<FileTree> {
   const archive = await openZip(path);
   try {
-    const sources = new Map<string, ByteSource>();
-    for (const name of archive.members.keys()) {
+    const sources = new Map<string, ByteSource | null>();
+    for (const { name, method } of archive.members.values()) {
       const hidden = name.split("/").some((part) => part.startsWith(".")) ||
         name.startsWith("__MACOSX/");
-      if (!hidden) sources.set(name, await archive.open(name));
+      if (!hidden) sources.set(name, method === "stored" ? await archive.open(name) : null);
     }
     return {
       name: path,
       paths: [...sources.keys()].sort(),
       describe: (name) => `${path}:${name}`,
       readSync(name, most = Infinity) {
-        const source = sources.get(name)!;
-        return source.readSync(0, Math.min(most, source.size));
+        const source = sources.get(name);
+        if (source) return source.readSync(0, Math.min(most, source.size));
+        const bytes = archive.readSync(name, MAX_FILE_BYTES);
+        return bytes.subarray(0, Math.min(most, bytes.length));
       },
       close: () => archive.close(),
       [Symbol.dispose]: () => archive.close(),
@@ -85,6 +86,9 @@ export async function openZipTree(path: string): Promise<FileTree> {
     throw error;
   }
 }
+
+/** No picture is larger. */
+const MAX_FILE_BYTES = 2 ** 30;
 
 function readSync(path: string, most?: number): Uint8Array {
   try {

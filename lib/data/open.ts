@@ -4,10 +4,20 @@
  * @module
  */
 
+import { join } from "node:path";
 import { FormatError } from "../errors.ts";
 import { describeFileError } from "../format/source.ts";
 import { didYouMean } from "../suggest.ts";
 import type { Dataset } from "./dataset.ts";
+import {
+  batchNames,
+  type CifarSplit,
+  holdsCifar,
+  isCifarBatch,
+  isTarName,
+  openCifarArchive,
+  openCifarFiles,
+} from "./cifar_dataset.ts";
 import { openDigits } from "./digits.ts";
 import { openFolderTree, openZipTree } from "./file_tree.ts";
 import { type FolderOptions, openFolderDataset } from "./folder_dataset.ts";
@@ -32,7 +42,10 @@ const BUILT_IN: ReadonlyMap<string, () => Promise<Dataset>> = new Map([["digits"
  * - a folder of PNG or JPEG files, or a zip archive of such a folder (see folder_dataset.ts);
  * - a folder with `train-images-idx3-ubyte` and its labels, or the path of one IDX file of images,
  *   gzipped or not;
- * - an npz file with `arr_0` (and labels in `arr_1`).
+ * - an npz file with `arr_0` (and labels in `arr_1`);
+ * - CIFAR-10 or CIFAR-100 as they are distributed: `cifar-10-binary.tar.gz`, `cifar-10-python.tar.gz`,
+ *   the folder that one unpacks to, or one of its batches. These are the images for training; those
+ *   for testing are `cifar-10-python.tar.gz#test`.
  * @throws {FormatError} when there is no such thing, or it is damaged; the sentence names the file
  */
 export async function openDataset(spec: string, options: OpenOptions = {}): Promise<Dataset> {
@@ -50,19 +63,40 @@ export async function openDataset(spec: string, options: OpenOptions = {}): Prom
 async function openPlain(spec: string, options: FolderOptions): Promise<Dataset> {
   const builtIn = BUILT_IN.get(spec);
   if (builtIn !== undefined) return await builtIn();
-  const info = await stat(spec);
+  const parts = /^(.+)#(train|test)$/.exec(spec);
+  const path = parts?.[1] ?? spec;
+  const split = (parts?.[2] ?? "train") as CifarSplit;
+  const info = await stat(path);
+  if (isTarName(path)) return await openCifarArchive(path, split);
   if (info.isDirectory) {
-    const tree = await openFolderTree(spec);
-    const images = findIdxImages(spec, tree.paths.filter((path) => !path.includes("/")));
+    const tree = await openFolderTree(path);
+    const names = tree.paths.filter((path) => !path.includes("/"));
+    if (holdsCifar(names)) {
+      tree.close();
+      return await openCifarFiles(
+        path,
+        batchNames(names, split).map((name) => join(path, name)),
+      );
+    }
+    if (parts) throw noSplit(path, split);
+    const images = findIdxImages(path, names);
     return await (images === null ? openFolderDataset(tree, options) : openIdxDataset(images));
   }
-  const lower = spec.toLowerCase();
-  if (lower.endsWith(".npz")) return await openNpzDataset(spec);
-  if (lower.endsWith(".zip")) return await openFolderDataset(await openZipTree(spec), options);
-  if (isIdxName(spec)) return await openIdxDataset(spec);
+  if (parts) throw noSplit(path, split);
+  if (isCifarBatch(path)) return await openCifarFiles(path, [path]);
+  const lower = path.toLowerCase();
+  if (lower.endsWith(".npz")) return await openNpzDataset(path);
+  if (lower.endsWith(".zip")) return await openFolderDataset(await openZipTree(path), options);
+  if (isIdxName(path)) return await openIdxDataset(path);
   throw new FormatError(
     `${spec} is no kind of data set that is known: expected a folder of pictures, or a file that ` +
-      `ends in .npz, .zip, or -idx3-ubyte (with .gz or without).`,
+      `ends in .npz, .zip, -idx3-ubyte (with .gz or without), or .tar.gz (CIFAR).`,
+  );
+}
+
+function noSplit(path: string, split: CifarSplit): FormatError {
+  return new FormatError(
+    `${path} is not divided in images for training and testing; leave out #${split}.`,
   );
 }
 

@@ -4,13 +4,14 @@
  * @module
  */
 
+import { inflateRawSync } from "node:zlib";
 import { FormatError } from "../errors.ts";
 
 /** DEFLATE turns one byte into at most this many (zlib's documentation, "Maximum expansion"). */
 const MAX_DEFLATE_RATIO = 1032;
 
 /**
- * Decompresses a stream whose decompressed size is known.
+ * Decompresses a stream whose decompressed size is known, into memory.
  *
  * @param compressedSize length of `chunks` together, to refuse an impossible `size` before any
  * memory is taken for it
@@ -22,26 +23,69 @@ export async function inflateExactly(
   size: number,
   name: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  checkRatio(compressedSize, size, name);
+  const result = new Uint8Array(size);
+  let filled = 0;
+  for await (const chunk of inflateChunks(chunks, compressedSize, size, name)) {
+    result.set(chunk, filled);
+    filled += chunk.length;
+  }
+  return result;
+}
+
+/** As {@link inflateExactly}, piece by piece. */
+export async function* inflateChunks(
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  compressedSize: number,
+  size: number,
+  name: string,
+): AsyncGenerator<Uint8Array> {
+  checkRatio(compressedSize, size, name);
+  let filled = 0;
+  for await (const chunk of decompress(chunks, "deflate-raw", name)) {
+    filled += chunk.length;
+    if (filled > size) {
+      throw new FormatError(`${name} is corrupt: it decompresses to more than ${size} bytes.`);
+    }
+    yield chunk;
+  }
+  checkSize(filled, size, name);
+}
+
+/** As {@link inflateExactly}, at once: for callers that pick single files. */
+export function inflateExactlySync(
+  bytes: Uint8Array,
+  size: number,
+  name: string,
+): Uint8Array<ArrayBuffer> {
+  checkRatio(bytes.length, size, name);
+  let result: Uint8Array;
+  try {
+    // One byte more shows that there is more; an empty output is not allowed as a limit.
+    result = inflateRawSync(bytes, { maxOutputLength: size + 1 });
+  } catch (cause) {
+    const what = (cause as { code?: string }).code === "ERR_BUFFER_TOO_LARGE"
+      ? `it decompresses to more than ${size} bytes`
+      : "its compressed data is damaged";
+    throw new FormatError(`${name} is corrupt: ${what}.`, { cause });
+  }
+  checkSize(result.length, size, name);
+  return Uint8Array.from(result);
+}
+
+function checkRatio(compressedSize: number, size: number, name: string): void {
   if (size > compressedSize * MAX_DEFLATE_RATIO) {
     throw new FormatError(
       `${name} is corrupt: ${compressedSize} compressed bytes cannot hold ${size} bytes.`,
     );
   }
-  const result = new Uint8Array(size);
-  let filled = 0;
-  for await (const chunk of decompress(chunks, "deflate-raw", name)) {
-    if (filled + chunk.length > size) {
-      throw new FormatError(`${name} is corrupt: it decompresses to more than ${size} bytes.`);
-    }
-    result.set(chunk, filled);
-    filled += chunk.length;
-  }
-  if (filled !== size) {
-    throw new FormatError(
-      `${name} is corrupt: expected ${size} decompressed bytes, found ${filled}.`,
-    );
-  }
-  return result;
+}
+
+function checkSize(found: number, size: number, name: string): void {
+  if (found === size) return;
+  throw new FormatError(
+    `${name} is corrupt: expected ${size} decompressed bytes, found ${found}.`,
+  );
 }
 
 /**

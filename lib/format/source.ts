@@ -69,6 +69,36 @@ export async function openFileSource(path: string): Promise<ByteSource> {
 }
 
 /**
+ * A temporary file with what the chunks bring: for what must be read at random but comes in order
+ * and is too large for the memory. Closing it removes it.
+ *
+ * @param name what error messages call it
+ */
+export async function temporarySource(
+  name: string,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<ByteSource> {
+  const path = await Deno.makeTempFile({ prefix: "imm-" });
+  try {
+    let size = 0;
+    {
+      using file = await Deno.open(path, { write: true });
+      for await (const chunk of chunks) {
+        for (let rest = chunk; rest.length > 0;) rest = rest.subarray(await file.write(rest));
+        size += chunk.length;
+      }
+    }
+    const file = await Deno.open(path, { read: true });
+    // Gone with the program, however it ends; Windows removes no files that are open.
+    const removed = await Deno.remove(path).then(() => true, () => false);
+    return new FileSource(name, size, file, removed ? undefined : path);
+  } catch (error) {
+    await Deno.remove(path).catch(() => {});
+    throw error;
+  }
+}
+
+/**
  * Reads a whole file.
  *
  * @param limit most bytes that are accepted, so that a wrong path cannot fill the memory
@@ -161,7 +191,13 @@ class SliceSource extends CheckedSource {
 }
 
 class FileSource extends CheckedSource {
-  constructor(name: string, size: number, private readonly file: Deno.FsFile) {
+  /** @param temporary path of a file that is to be removed when it is closed */
+  constructor(
+    name: string,
+    size: number,
+    private readonly file: Deno.FsFile,
+    private readonly temporary?: string,
+  ) {
     super(name, size);
   }
 
@@ -183,6 +219,7 @@ class FileSource extends CheckedSource {
 
   override close(): void {
     this.file.close();
+    if (this.temporary !== undefined) Deno.removeSync(this.temporary);
   }
 }
 

@@ -11,8 +11,14 @@
 
 import { FormatError } from "../errors.ts";
 import { checksum } from "./checksum.ts";
-import { inflateExactly } from "./inflate.ts";
-import { type ByteSource, bytesSource, openFileSource, sliceSource } from "./source.ts";
+import { inflateChunks, inflateExactly, inflateExactlySync } from "./inflate.ts";
+import {
+  type ByteSource,
+  bytesSource,
+  openFileSource,
+  sliceSource,
+  temporarySource,
+} from "./source.ts";
 
 /** One file in an archive. Sizes in bytes. */
 export interface ZipMember {
@@ -35,9 +41,12 @@ export interface ZipArchive extends Disposable {
    * @throws {FormatError} when there is no such member, it is damaged, or it is larger than `limit`
    */
   read(member: string, limit?: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** As {@link read}, at once: for callers that pick single members. */
+  readSync(member: string, limit?: number): Uint8Array<ArrayBuffer>;
   /**
    * A member as a source of its own. A stored one is read from the archive where and when it is
-   * needed, without its checksum; a compressed one is decompressed into memory.
+   * needed, without its checksum; a compressed one is decompressed into memory, or if it is large
+   * into a temporary file, which is gone when the archive is closed.
    *
    * @throws {FormatError} as {@link read}
    */
@@ -60,7 +69,10 @@ const IN_ZIP64_16 = 0xFFFF;
 const IN_ZIP64_32 = 0xFFFFFFFF;
 
 const MAX_DIRECTORY_BYTES = 2 ** 28;
+/** For members that are read as a whole; a source of its own may be of any size. */
 const DEFAULT_MEMBER_LIMIT = 2 ** 33;
+/** Compressed members that are larger are not decompressed into memory. */
+const MAX_MEMORY_BYTES = 2 ** 28;
 
 /** Whether the bytes start like a zip archive that has at least one member. */
 export function isZip(bytes: Uint8Array): boolean {
@@ -72,10 +84,17 @@ export async function openZip(path: string): Promise<ZipArchive> {
   return await zipFrom(await openFileSource(path));
 }
 
-/** As {@link openZip}, from any source; takes over the closing of it. */
-export async function zipFrom(source: ByteSource): Promise<ZipArchive> {
+/**
+ * As {@link openZip}, from any source; takes over the closing of it.
+ *
+ * @param maxMemory compressed members that are larger are opened as temporary files
+ */
+export async function zipFrom(
+  source: ByteSource,
+  { maxMemory = MAX_MEMORY_BYTES }: { maxMemory?: number } = {},
+): Promise<ZipArchive> {
   try {
-    return new Archive(source, await readDirectory(source));
+    return new Archive(source, await readDirectory(source), maxMemory);
   } catch (error) {
     source.close();
     throw error;
@@ -85,40 +104,71 @@ export async function zipFrom(source: ByteSource): Promise<ZipArchive> {
 class Archive implements ZipArchive {
   readonly name: string;
 
+  /** Temporary files with decompressed members. */
+  readonly #spooled: ByteSource[] = [];
+
   constructor(
     private readonly source: ByteSource,
     readonly members: ReadonlyMap<string, DirectoryEntry>,
+    private readonly maxMemory: number,
   ) {
     this.name = source.name;
   }
 
   async read(member: string, limit = DEFAULT_MEMBER_LIMIT): Promise<Uint8Array<ArrayBuffer>> {
     const entry = this.#find(member, limit);
-    const data = await this.#data(entry);
+    const data = this.#data(entry);
     const bytes = entry.method === "stored"
       ? await data.read(0, data.size)
       : await inflateExactly(piecesOf(data), data.size, entry.size, data.name);
-    const found = checksum(bytes);
-    if (found !== entry.crc32) {
-      throw new FormatError(
-        `${data.name} is corrupt: expected the checksum ${hex(entry.crc32)}, found ${hex(found)}.`,
-      );
-    }
+    checkSum(entry, checksum(bytes), data.name);
     return bytes;
   }
 
-  async open(member: string, limit = DEFAULT_MEMBER_LIMIT): Promise<ByteSource> {
+  readSync(member: string, limit = DEFAULT_MEMBER_LIMIT): Uint8Array<ArrayBuffer> {
     const entry = this.#find(member, limit);
-    if (entry.method === "stored") return await this.#data(entry);
+    const data = this.#data(entry);
+    const stored = data.readSync(0, data.size);
+    const bytes = entry.method === "stored"
+      ? stored
+      : inflateExactlySync(stored, entry.size, data.name);
+    checkSum(entry, checksum(bytes), data.name);
+    return bytes;
+  }
+
+  async open(member: string, limit = Infinity): Promise<ByteSource> {
+    const entry = this.#find(member, limit);
+    if (entry.method === "stored") return this.#data(entry);
+    if (entry.size > this.maxMemory) return await this.#spool(entry);
     return bytesSource(await this.read(member, limit), `${this.name}:${member}`);
   }
 
   close(): void {
+    for (const source of this.#spooled.splice(0)) source.close();
     this.source.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  async #spool(entry: DirectoryEntry): Promise<ByteSource> {
+    const data = this.#data(entry);
+    const source = await temporarySource(
+      data.name,
+      (async function* () {
+        let crc = 0;
+        for await (
+          const chunk of inflateChunks(piecesOf(data), data.size, entry.size, data.name)
+        ) {
+          crc = checksum(chunk, crc);
+          yield chunk;
+        }
+        checkSum(entry, crc, data.name);
+      })(),
+    );
+    this.#spooled.push(source);
+    return source;
   }
 
   #find(member: string, limit: number): DirectoryEntry {
@@ -134,9 +184,9 @@ class Archive implements ZipArchive {
   }
 
   /** The bytes as they lie in the archive. The local header is only there to be skipped. */
-  async #data(entry: DirectoryEntry): Promise<ByteSource> {
+  #data(entry: DirectoryEntry): ByteSource {
     const name = `${this.name}:${entry.name}`;
-    const header = viewOf(await this.source.read(entry.headerOffset, LOCAL_HEADER.length));
+    const header = viewOf(this.source.readSync(entry.headerOffset, LOCAL_HEADER.length));
     if (header.getUint32(0, true) !== LOCAL_HEADER.signature) {
       throw new FormatError(
         `${name} is corrupt: expected its header at byte ${entry.headerOffset}.`,
@@ -146,6 +196,13 @@ class Archive implements ZipArchive {
       header.getUint16(28, true);
     return sliceSource(this.source, name, start, entry.compressedSize);
   }
+}
+
+function checkSum({ crc32 }: DirectoryEntry, found: number, name: string): void {
+  if (found === crc32) return;
+  throw new FormatError(
+    `${name} is corrupt: expected the checksum ${hex(crc32)}, found ${hex(found)}.`,
+  );
 }
 
 async function* piecesOf(source: ByteSource, size = 1 << 16): AsyncGenerator<Uint8Array> {

@@ -234,3 +234,42 @@ Deno.test("no mutation of an archive brings out anything but a FormatError", asy
     });
   }
 });
+
+Deno.test("members are read at once, too, compressed or not, and damage is noticed", async () => {
+  for (const compress of [false, true]) {
+    const bytes = await zipOf({ "a.txt": text("hello hello hello"), "b.txt": text("") }, compress);
+    using archive = await open(bytes);
+    assert.deepEqual(archive.readSync("a.txt"), text("hello hello hello"));
+    assert.deepEqual(archive.readSync("b.txt"), text(""));
+    await assertFormatError(() => archive.readSync("a.txt", 5), /17 bytes, more than the 5/);
+    const damaged = patched(bytes, 30 + 5 + 3, 0xFF);
+    using broken = await open(damaged);
+    await assertFormatError(() => broken.readSync("a.txt"), /a\.zip:a\.txt is corrupt/);
+  }
+  // A size in the directory that is too small is not believed.
+  const bytes = await zipOf({ "a.txt": text("hello hello hello") }, true);
+  using archive = await open(patched(bytes, directoryOf(bytes) + 24, 5));
+  await assertFormatError(() => archive.readSync("a.txt"), /decompresses to more than 5 bytes/);
+});
+
+Deno.test("large compressed members lie in a temporary file that is gone afterwards", async () => {
+  const content = Uint8Array.from({ length: 1 << 20 }, (_, i) => (i * i) >> 7);
+  const bytes = await zipOf({ "a.bin": content, "b.bin": content }, true);
+  const archive = await zipFrom(bytesSource(bytes, name), { maxMemory: 1 << 19 });
+  const source = await archive.open("a.bin");
+  assert.equal(source.size, content.length);
+  assert.deepEqual(await source.read(700_000, 5), content.slice(700_000, 700_005));
+  archive.close();
+  assert.throws(() => source.readSync(0, 1), "closed with the archive");
+
+  const damaged = patched(bytes, find(bytes, 0x50, 0x4B, 7, 8) + 4, 0, 0); // not looked at
+  using fine = await zipFrom(bytesSource(damaged, name), { maxMemory: 1 << 19 });
+  await fine.open("a.bin");
+  using wrong = await zipFrom(bytesSource(patched(bytes, directoryOf(bytes) + 16, 1, 2), name), {
+    maxMemory: 1 << 19,
+  });
+  await assertFormatError(async () => {
+    await wrong.open("a.bin");
+    await wrong.open("b.bin");
+  }, /is corrupt: expected the checksum/);
+});

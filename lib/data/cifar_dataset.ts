@@ -1,0 +1,204 @@
+/**
+ * CIFAR-10 and CIFAR-100 (Krizhevsky 2009) as they are distributed: the archives for C ("binary
+ * version") and for Python, unpacked or not. Images are 32 x 32 RGB; labels are the classes, of
+ * CIFAR-100 the fine ones. Formats: https://www.cs.toronto.edu/~kriz/cifar.html.
+ *
+ * @module
+ */
+
+import { basename } from "node:path";
+import { FormatError } from "../errors.ts";
+import { gunzip, isGzip } from "../format/inflate.ts";
+import { toInt32 } from "../format/numeric.ts";
+import { bytesOfPickle, readPickle } from "../format/pickle.ts";
+import { PickleArray, PYTHON_GLOBALS } from "../format/pickle_globals.ts";
+import { bytesSource, readFileBytes } from "../format/source.ts";
+import { readTar } from "../format/tar.ts";
+import { BaseDataset, countLabels, type Dataset } from "./dataset.ts";
+
+/** Which of the two sets. */
+export type CifarSplit = "train" | "test";
+
+const SIDE = 32;
+const PIXELS = SIDE * SIDE;
+/** The archives have 163 to 177 MB, unpacked 184 MB. */
+const MAX_BYTES = 2 ** 30;
+
+/** Names of the files of each set, of both data sets in both forms. */
+const TRAIN = /^(?:data_batch_([1-9]\d?)|train)(\.bin)?$/;
+const TEST = /^test(?:_batch)?(\.bin)?$/;
+const BATCH = /^(?:data_batch_\d+|test_batch)(?:\.bin)?$/;
+
+/** Whether a path is called like an archive, which may hold CIFAR. */
+export function isTarName(path: string): boolean {
+  return /\.(?:tar|tar\.gz|tgz)$/i.test(path);
+}
+
+/** Whether a file is called like a batch of CIFAR-10. */
+export function isCifarBatch(path: string): boolean {
+  return BATCH.test(basename(path));
+}
+
+/** Whether these are the files of an unpacked archive. */
+export function holdsCifar(names: readonly string[]): boolean {
+  return names.some((name) => /^data_batch_1(\.bin)?$/.test(name)) ||
+    (names.includes("train.bin") && names.includes("fine_label_names.txt")) ||
+    (names.includes("train") && names.includes("meta"));
+}
+
+/**
+ * Opens the images of an archive.
+ *
+ * @throws {FormatError} when it is damaged or something else
+ */
+export async function openCifarArchive(
+  path: string,
+  split: CifarSplit = "train",
+): Promise<Dataset> {
+  const bytes = await readFileBytes(path, MAX_BYTES);
+  const tar = isGzip(bytes) ? await gunzip(bytes, MAX_BYTES, path) : bytes;
+  const files = new Map(
+    [...readTar(tar, path)].map(([name, content]) => [basename(name), content]),
+  );
+  const names = batchNames([...files.keys()], split);
+  if (names.length === 0) {
+    throw new FormatError(
+      `${path} holds no data set that is known: expected data_batch_1 or data_batch_1.bin, as in ` +
+        `the archives of CIFAR-10, found ${[...files.keys()].slice(0, 5).join(", ")}.`,
+    );
+  }
+  return cifarDataset(path, names.map((name) => [name, files.get(name)!]));
+}
+
+/**
+ * Opens batches that are files of their own.
+ *
+ * @param name what messages call the set
+ * @param paths of the batches, in their order
+ * @throws {FormatError} when one is damaged or something else
+ */
+export async function openCifarFiles(name: string, paths: readonly string[]): Promise<Dataset> {
+  if (paths.length === 0) {
+    throw new FormatError(`${name} lacks the batches that were asked for; unpack it again.`);
+  }
+  const batches: [string, Uint8Array][] = [];
+  for (const path of paths) batches.push([path, await readFileBytes(path, MAX_BYTES)]);
+  return cifarDataset(name, batches);
+}
+
+/** The files of a set among others, in their order. */
+export function batchNames(names: readonly string[], split: CifarSplit): string[] {
+  const pattern = split === "train" ? TRAIN : TEST;
+  const number = (name: string) => Number(pattern.exec(name)?.[1] ?? 0);
+  return names.filter((name) => pattern.test(name)).sort((a, b) => number(a) - number(b));
+}
+
+function cifarDataset(name: string, batches: readonly [string, Uint8Array][]): Dataset {
+  return new CifarDataset(
+    name,
+    batches.map(([path, bytes]) => {
+      const where = path === name ? path : `${name}: ${basename(path)}`;
+      return path.endsWith(".bin") ? readBinary(bytes, where) : readPickled(bytes, where);
+    }),
+  );
+}
+
+/** Images of one file, each as three planes, `stride` bytes from one to the next. */
+interface Batch {
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly stride: number;
+  readonly labels: Int32Array;
+}
+
+/** One label (CIFAR-10) or a coarse and a fine one (CIFAR-100), then the planes, for each image. */
+function readBinary(bytes: Uint8Array, name: string): Batch {
+  const offset = [1, 2].find((labels) => bytes.length % (labels + 3 * PIXELS) === 0);
+  if (offset === undefined || bytes.length === 0) {
+    throw new FormatError(
+      `${name} is no batch of CIFAR: its length must be a multiple of ${1 + 3 * PIXELS} (or ` +
+        `${2 + 3 * PIXELS}) bytes, found ${bytes.length}.`,
+    );
+  }
+  const stride = offset + 3 * PIXELS;
+  const labels = Int32Array.from(
+    { length: bytes.length / stride },
+    (_, i) => bytes[i * stride + offset - 1],
+  );
+  return { bytes, offset, stride, labels };
+}
+
+/** A dictionary with `data`, uint8 `[n, 3072]`, and the list `labels` or `fine_labels`. */
+function readPickled(bytes: Uint8Array, name: string): Batch {
+  const { value } = readPickle(bytesSource(bytes, name), { globals: PYTHON_GLOBALS });
+  const entries = new Map(
+    value instanceof Map
+      ? [...value].map(([key, item]): [string, unknown] => [keyOf(key), item])
+      : [],
+  );
+  const data = entries.get("data");
+  const labels = entries.get("labels") ?? entries.get("fine_labels");
+  const isData = data instanceof PickleArray && data.type === "u8" && data.shape.length === 2 &&
+    data.shape[1] === 3 * PIXELS;
+  const isLabels = Array.isArray(labels) && labels.every((label) => Number.isInteger(label));
+  if (!isData || !(isLabels || labels instanceof PickleArray)) {
+    throw new FormatError(
+      `${name} is no batch of CIFAR: expected a dictionary with data of uint8 [n, ${3 * PIXELS}] ` +
+        `and labels, found ${[...entries.keys()].join(", ") || "none"}.`,
+    );
+  }
+  const numbers = isLabels
+    ? Int32Array.from(labels as number[])
+    : toInt32((labels as PickleArray).read(), (labels as PickleArray).type!);
+  if (numbers.length !== data.shape[0]) {
+    throw new FormatError(
+      `${name} has ${data.shape[0]} images but ${numbers.length} labels.`,
+    );
+  }
+  return { bytes: data.read(), offset: 0, stride: 3 * PIXELS, labels: numbers };
+}
+
+/** Keys are texts of Python 2, or bytes where Python 3 wrote them again. */
+function keyOf(key: unknown): string {
+  if (typeof key === "string") return key;
+  const bytes = bytesOfPickle(key);
+  return bytes ? new TextDecoder().decode(bytes) : String(key);
+}
+
+class CifarDataset extends BaseDataset {
+  readonly length: number;
+  readonly imageShape = [SIDE, SIDE, 3] as const;
+  readonly labelCount: number;
+  readonly #labels: Int32Array;
+  /** Number of the first image of each batch. */
+  readonly #starts: number[] = [];
+
+  constructor(readonly name: string, private readonly batches: readonly Batch[]) {
+    super();
+    let start = 0;
+    for (const { labels } of batches) {
+      this.#starts.push(start);
+      start += labels.length;
+    }
+    this.length = start;
+    this.#labels = Int32Array.from(batches.flatMap(({ labels }) => [...labels]));
+    this.labelCount = countLabels(this.#labels, start, name);
+  }
+
+  override image(index: number): Uint8Array {
+    let batch = this.#starts.length - 1;
+    while (this.#starts[batch] > index) batch--;
+    const { bytes, offset, stride } = this.batches[batch];
+    const begin = (index - this.#starts[batch]) * stride + offset;
+    const pixels = new Uint8Array(3 * PIXELS);
+    for (let channel = 0; channel < 3; channel++) {
+      const plane = begin + channel * PIXELS;
+      for (let i = 0; i < PIXELS; i++) pixels[3 * i + channel] = bytes[plane + i];
+    }
+    return pixels;
+  }
+
+  override label(index: number): number {
+    return this.#labels[index];
+  }
+}
