@@ -5,6 +5,7 @@
  */
 
 import { join } from "node:path";
+import { environmentVariable } from "./environment.ts";
 
 /**
  * The folder of the user's cache: `IMM_CACHE_DIR` where that is set, else `imm` in the place that
@@ -13,7 +14,7 @@ import { join } from "node:path";
  */
 export function userCacheFolder(
   os: typeof Deno.build.os = Deno.build.os,
-  env: (name: string) => string | undefined = (name) => Deno.env.get(name) || undefined,
+  env: (name: string) => string | undefined = (name) => environmentVariable(name) || undefined,
 ): string {
   const own = env("IMM_CACHE_DIR");
   if (own) return own;

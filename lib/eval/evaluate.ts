@@ -157,6 +157,9 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       );
     }
   }
+  if (cache?.problem) {
+    warnings.push(`Features could not be kept in ${cache.folder}: ${cache.problem}.`);
+  }
   warnings.push(...[collected.samples, collected.reference].flatMap((set) => skipWarning(set)));
 
   // Of the other vectors only sums are kept, which cannot be halved.

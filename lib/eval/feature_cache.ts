@@ -35,6 +35,7 @@ const VERSION = 1;
 export class FeatureCache {
   #hits = 0;
   #misses = 0;
+  #problem: string | null = null;
 
   /**
    * A cache in a folder.
@@ -51,6 +52,11 @@ export class FeatureCache {
   /** Images whose features were not. */
   get misses(): number {
     return this.#misses;
+  }
+
+  /** Why nothing is kept any more, in a few words: a full disk, a folder that may not be written. */
+  get problem(): string | null {
+    return this.#problem;
   }
 
   /** The key of images, by their pixels or by a text that determines them. */
@@ -89,8 +95,21 @@ export class FeatureCache {
     return complete ? found : null;
   }
 
-  /** Keeps features under a key, beside other vectors of the same images that are there already. */
+  /**
+   * Keeps features under a key, beside other vectors of the same images that are there already.
+   * Where that fails the work goes on without: see {@link problem}.
+   */
   async put(key: string, features: CachedFeatures): Promise<void> {
+    if (this.#problem !== null) return;
+    try {
+      await this.#write(key, features);
+    } catch (error) {
+      if (!(error instanceof FormatError || isFileError(error))) throw error;
+      this.#problem = (error as Error).message.replace(/\.$/, "");
+    }
+  }
+
+  async #write(key: string, features: CachedFeatures): Promise<void> {
     const { count } = features;
     const before = await this.#read(key);
     const taps = { ...before?.count === count ? before.taps : {}, ...features.taps };
@@ -125,7 +144,8 @@ export class FeatureCache {
         taps: Object.fromEntries(taps),
       };
     } catch (error) {
-      if (error instanceof FormatError) return null; // not there, or damaged: made again
+      // Not there, damaged, or not to be read: made again.
+      if (error instanceof FormatError || isFileError(error)) return null;
       throw error;
     }
   }
@@ -133,4 +153,10 @@ export class FeatureCache {
   #path(key: string): string {
     return join(this.folder, key.slice(0, 2), `${key.slice(2)}.safetensors`);
   }
+}
+
+/** What the operating system or Deno's permissions refuse. */
+function isFileError(error: unknown): boolean {
+  return error instanceof Deno.errors.NotCapable ||
+    (error instanceof Error && /\(os error \d+\)/.test(error.message));
 }

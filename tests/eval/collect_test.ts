@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { collect } from "../../lib/eval/collect.ts";
 import type { FeatureExtractor } from "../../lib/eval/extractor.ts";
@@ -157,4 +157,15 @@ Deno.test("imageRange is a part of a source", async () => {
   const part = imageRange(counting(), 64, 80);
   strictEqual(part.count, 16);
   deepStrictEqual(await part.read(3, 5), await counting().read(67, 5));
+});
+
+Deno.test("a cache that cannot be written stops nothing, and says why", async () => {
+  await withTempFolder(async (folder) => {
+    const file = join(folder, "file");
+    await Deno.writeTextFile(file, "in the way");
+    const cache = new FeatureCache(file);
+    const set = await collect("samples", counting(), { extractor: powers(), cache });
+    strictEqual(set.statistics.count, COUNT);
+    match(cache.problem!, /file/);
+  });
 });
