@@ -116,6 +116,15 @@ export {
   type TrainResult,
 } from "./lib/train/mod.ts";
 
+// Augmentation that the network is told about.
+export {
+  augment,
+  AUGMENT_LABELS,
+  type AugmentConfig,
+  type Augmented,
+  EDM_AUGMENT,
+} from "./lib/augment/mod.ts";
+
 // Data sets, and the stream of training images.
 export {
   ArrayDataset,

@@ -9,6 +9,7 @@
 
 import { z } from "npm:zod@4.1.12";
 import { UsageError } from "../errors.ts";
+import { AUGMENT_LABELS, type AugmentConfig, EDM_AUGMENT } from "../augment/mod.ts";
 import { IMM_DEFAULTS, type ImmConfig, immConfig } from "../imm/mod.ts";
 import { type NetworkConfig, networkSettings, parseNetworkConfig } from "../models/config.ts";
 import { describeMistake, type Same, settingNames } from "../schema.ts";
@@ -24,6 +25,11 @@ export interface DataSettings {
   readonly mirror: boolean;
   /** Whether labels are used where there are some. Default true. */
   readonly labels: boolean;
+  /**
+   * Random changes of the images that the network is told about; for U-Nets. `null`, the default,
+   * for none; settings that are left out are EDM's, see `EDM_AUGMENT`.
+   */
+  readonly augment: AugmentConfig | null;
 }
 
 /** The optimiser and what surrounds it. */
@@ -99,7 +105,10 @@ export interface TrainConfig {
 /** A configuration as people write it: what has a default may be left out. */
 export interface TrainConfigInput {
   /** The images. */
-  readonly data: Pick<DataSettings, "source"> & Partial<DataSettings>;
+  readonly data:
+    & Pick<DataSettings, "source">
+    & Partial<Omit<DataSettings, "augment">>
+    & { readonly augment?: Partial<AugmentConfig> | null };
   /** The network; sizes that follow from the data may be left out as well. */
   readonly network: { readonly type: string; readonly [setting: string]: unknown };
   /** The method: settings in place of the paper's, `IMM_DEFAULTS`. */
@@ -119,6 +128,7 @@ export interface TrainConfigInput {
 
 const count = z.int().min(1);
 const images = z.int().min(0);
+const factor = z.number().min(0);
 
 const schema = z.strictObject({
   data: z.strictObject({
@@ -126,6 +136,15 @@ const schema = z.strictObject({
     padTo: images.default(0),
     mirror: z.boolean().default(false),
     labels: z.boolean().default(true),
+    augment: z.strictObject({
+      probability: z.number().min(0).max(1).default(EDM_AUGMENT.probability),
+      xflip: factor.default(EDM_AUGMENT.xflip),
+      yflip: factor.default(EDM_AUGMENT.yflip),
+      scale: factor.default(EDM_AUGMENT.scale),
+      rotate: factor.default(EDM_AUGMENT.rotate),
+      aniso: factor.default(EDM_AUGMENT.aniso),
+      translate: factor.default(EDM_AUGMENT.translate),
+    }).nullable().default(null),
   }),
   network: z.looseObject({ type: z.string() }),
   imm: z.record(z.string(), z.unknown()).default({}),
@@ -203,25 +222,42 @@ export function parseTrainConfig(value: unknown, data: DataShape | null): TrainC
     throw new UsageError(describeMistake(schema, value, result.error, { elsewhere: SETTINGS }));
   }
   const parsed = result.data;
-  const sizes: Record<string, number> = !data
-    ? {}
-    : "dimensions" in data
-    ? (parsed.network.type === "mlp" ? { dimensions: data.dimensions } : {})
-    : parsed.network.type !== "mlp"
-    ? {
-      imgResolution: data.resolution,
-      imgChannels: data.channels,
-      labelDim: parsed.data.labels ? data.classes : 0,
-    }
-    : {};
   const config: TrainConfig = {
     ...parsed,
-    network: parseNetworkConfig({ ...sizes, ...parsed.network }),
+    network: parseNetworkConfig({ ...sizesFrom(parsed, data), ...parsed.network }),
     imm: immConfig(parsed.imm as Partial<ImmConfig>),
   };
+  const augmentDim = "augmentDim" in config.network ? config.network.augmentDim : 0;
+  if (augmentDim !== (config.data.augment ? AUGMENT_LABELS : 0)) {
+    throw new UsageError(
+      config.data.augment
+        ? `data.augment needs a U-Net with network.augmentDim=${AUGMENT_LABELS}, which is told of ` +
+          `the changes, but network.type is ${config.network.type} and augmentDim ${augmentDim}`
+        : `network.augmentDim is ${augmentDim}, but there is no data.augment`,
+    );
+  }
   checkOptimizer(config.optimizer);
   checkBatches(config);
   return config;
+}
+
+/** Settings of the network that follow from the data. */
+function sizesFrom(
+  { network: { type }, data: settings }: z.output<typeof schema>,
+  data: DataShape | null,
+): Record<string, number> {
+  const unet = type === "song_unet" || type === "dhariwal_unet";
+  const told: Record<string, number> = settings.augment && unet
+    ? { augmentDim: AUGMENT_LABELS }
+    : {};
+  if (!data) return told;
+  if ("dimensions" in data) return type === "mlp" ? { dimensions: data.dimensions } : {};
+  return type === "mlp" ? {} : {
+    ...told,
+    imgResolution: data.resolution,
+    imgChannels: data.channels,
+    labelDim: settings.labels ? data.classes : 0,
+  };
 }
 
 function checkBatches({ train, imm }: TrainConfig): void {

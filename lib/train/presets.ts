@@ -120,7 +120,7 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   // Table 5 of the paper. b = 4 in the released configuration: --set imm.b=4.
   cifar10: {
     reached:   "paper: FID 3.20 in 1 step, 1.98 in 2 (eta 1.4)",
-    data:      { source: "cifar10", mirror: true, labels: false },
+    data:      { source: "cifar10", mirror: true, labels: false, augment: {} },
     network:   { type: "song_unet", imgResolution: 32, imgChannels: 3, modelChannels: 128, channelMult: [2, 2, 2], numBlocks: 4, attnResolutions: [16], dropout: 0.2 },
     imm:       { T: 0.994, eps: 0.006, k: 15, a: 1, b: 5, M: 4, parameterization: "simple_edm" },
     optimizer: { name: "radam", lr: 1e-4 },

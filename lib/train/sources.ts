@@ -4,6 +4,7 @@
  * @module
  */
 
+import { augment, type AugmentConfig } from "../augment/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import { openDataset } from "../data/open.ts";
@@ -24,6 +25,24 @@ export interface TrainingData {
   stream(seed: number): BatchSource;
   /** Releases files. */
   close(): void;
+}
+
+/** A stream whose images are changed at random; image n is the same however it is asked for. */
+export class AugmentedSource implements BatchSource {
+  /** Changes the images of another stream, all of one shape. */
+  constructor(
+    private readonly source: BatchSource,
+    private readonly config: AugmentConfig,
+    private readonly seed: number,
+    private readonly shape: readonly [height: number, width: number, channels: number],
+  ) {}
+
+  /** The same images and labels, changed, and what the network is told of it. */
+  batch(position: number, count: number): ReturnType<BatchSource["batch"]> {
+    const { images, labels } = this.source.batch(position, count);
+    const changed = augment(this.config, this.seed, images, this.shape, position);
+    return { images: changed.images, labels, augment: changed.labels };
+  }
 }
 
 /** Name of the points that need no files. */
@@ -57,7 +76,12 @@ export async function openTrainingData(settings: DataSettings): Promise<Training
     name: dataset.name,
     shape: { resolution: height, channels, classes: dataset.labelCount },
     dataset,
-    stream: (seed) => new Loader(dataset, { seed, mirror: settings.mirror }),
+    stream: (seed) => {
+      const loader = new Loader(dataset, { seed, mirror: settings.mirror });
+      return settings.augment
+        ? new AugmentedSource(loader, settings.augment, seed, dataset.imageShape)
+        : loader;
+    },
     close: () => dataset.close(),
   };
 }

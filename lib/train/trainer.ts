@@ -28,6 +28,8 @@ export interface BatchSource {
     readonly images: Float32Array;
     /** Read only where the network has classes. */
     readonly labels: Int32Array;
+    /** What the network is told of augmentation, where it is. */
+    readonly augment?: Float32Array;
   };
 }
 
@@ -182,10 +184,11 @@ class Run {
   #batch(): StepBatch {
     const { config: { imm, train: { seed, batch } }, source } = this.options;
     const { step } = this.learner;
-    const { images, labels } = source.batch(this.#images, batch);
+    const { images, labels, augment } = source.batch(this.#images, batch);
     const key = (purpose: Parameters<typeof trainingKey>[1]) => trainingKey(seed, purpose, step);
     return {
       x: images,
+      ...(augment ? { augment } : {}),
       times: sampleTimes(imm, key("times"), batch / imm.M),
       noiseKey: key("noise"),
       dropoutKey: key("dropout"),

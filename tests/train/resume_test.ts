@@ -47,7 +47,12 @@ for (const dropout of [0, 0.25]) {
   Deno.test(`10 steps, a stop and 10 more are 20 steps, bit for bit, with dropout ${dropout}`, async () => {
     await withTempFolder(async (folder) => {
       const [whole, parts] = [join(folder, "whole"), join(folder, "parts")];
-      const settings = [...TINY_RUN, `network.dropout=${dropout}`, "data.mirror=true"];
+      const settings = [
+        ...TINY_RUN,
+        `network.dropout=${dropout}`,
+        "data.mirror=true",
+        "data.augment={}",
+      ];
       const source = { preset: "digits", settings };
       const device = await openDevice({ device: "wasm", threads: 1 });
       try {
