@@ -38,7 +38,9 @@ remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo --remap-path-prefix
 
 # All threads share one memory, which the host makes: 4 GiB at most. Everything that is linked,
 # the core library too, must have been compiled for threads.
-threads="-C target-feature=+atomics,+bulk-memory -C link-arg=--import-memory \
+# Loop strength reduction would replace the constant offsets of loads by additions, each with a check
+# of bounds of its own.
+threads="-C llvm-args=-disable-lsr -C target-feature=+atomics,+bulk-memory -C link-arg=--import-memory \
   -C link-arg=--shared-memory -C link-arg=--max-memory=4294967296 \
   -C link-arg=-zstack-size=65536 -C link-arg=--export=__stack_pointer \
   -C link-arg=--export=__heap_base"

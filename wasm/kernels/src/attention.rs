@@ -8,7 +8,7 @@ use crate::program::Scratch;
 use crate::simd::*;
 
 /// Columns of a panel.
-const WIDTH: usize = 16;
+const WIDTH: usize = 8;
 /// Rows of a block, at most.
 const ROWS: usize = 48;
 
@@ -29,7 +29,7 @@ pub struct Attention {
     keys: u32,
     width: u32,
     scale: f32,
-    /// Rows and columns of a block of scores; multiples of 12 and 16.
+    /// Rows and columns of a block of scores; multiples of 12 and 8.
     block_rows: u32,
     block_columns: u32,
     q: View,
@@ -128,10 +128,10 @@ unsafe fn multiply(
     for j in (0..columns).step_by(WIDTH) {
         unsafe {
             rows_times_panel(
-                Columns::Sixteen,
+                Columns::Eight,
                 table.as_ptr(),
                 1,
-                rows.div_ceil(3),
+                rows.div_ceil(6),
                 &stretch,
                 panels.add(j * k),
                 c.add(j),

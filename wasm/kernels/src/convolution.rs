@@ -113,78 +113,95 @@ impl Images {
         to: *mut f32,
         count: usize,
     ) {
-        let (out_w, out_h) = (self.out_width as usize, self.out_height as usize);
-        let (ky, kx) = (tap / self.kernel_width, tap % self.kernel_width);
-        let channels = self.channels as usize;
-        let mut done = 0;
-        // One row of pixels after another: zeros on both sides of what lies inside the image.
-        while done < rows {
-            let pixel = row + done;
-            let (x, y, image) = (
-                pixel % out_w,
-                pixel / out_w % out_h,
-                pixel / (out_w * out_h),
-            );
-            let length = (out_w - x).min(rows - done);
-            let inside = |i: usize| self.read_at((x + i) as u32, kx, self.width);
-            let mut first = length;
-            let mut last = length;
-            let mut from = self.zeros;
-            if let Some(y) = self.read_at(y as u32, ky, self.height) {
-                first = (0..length).find(|i| inside(*i).is_some()).unwrap_or(length);
-                while last > first && inside(last - 1).is_none() {
-                    last -= 1;
-                }
-                if let Some(x) = inside(first) {
-                    let pixel = (image as u32 * self.height + y) * self.width + x;
-                    from = unsafe { self.source.add(pixel as usize * channels + channel) };
-                }
+        unsafe {
+            match count {
+                GROUP => self.tap_rows(tap, channel, row, rows, to, copy_vectors::<3>),
+                8 => self.tap_rows(tap, channel, row, rows, to, copy_vectors::<2>),
+                4 => self.tap_rows(tap, channel, row, rows, to, copy_vectors::<1>),
+                _ => self.tap_rows(tap, channel, row, rows, to, |to, from, step, rows| {
+                    for i in 0..rows {
+                        for j in 0..count {
+                            *to.add(i * GROUP + j) = *from.add(i * step + j);
+                        }
+                    }
+                }),
             }
-            let step = self.stride as usize * channels;
-            unsafe {
-                copy_rows(to.add(done * GROUP), self.zeros, 0, first, count);
-                copy_rows(
-                    to.add((done + first) * GROUP),
+        }
+    }
+
+    /// Calls `copy` with (to, from, distance between rows of `from`, rows) for all rows: zeros where
+    /// the tap lies outside of the image.
+    #[inline(always)]
+    unsafe fn tap_rows(
+        &self,
+        tap: u32,
+        channel: usize,
+        row: usize,
+        rows: usize,
+        mut to: *mut f32,
+        copy: impl Fn(*mut f32, *const f32, usize, usize),
+    ) {
+        let (out_w, out_h) = (self.out_width as usize, self.out_height as usize);
+        let (height, width) = (self.height as usize, self.width as usize);
+        let stride = self.stride as usize;
+        let shift_y = (tap / self.kernel_width) as isize - self.padding as isize;
+        let shift_x = (tap % self.kernel_width) as isize - self.padding as isize;
+        // Where x * stride + shift_x lies in the image.
+        let begin = ((-shift_x).max(0) as usize).div_ceil(stride).min(out_w);
+        let end = ((width as isize - shift_x).max(0) as usize)
+            .div_ceil(stride)
+            .clamp(begin, out_w);
+        let step = stride * self.channels as usize;
+        let mut x = row % out_w;
+        let mut y = row / out_w % out_h;
+        let mut image = row / (out_w * out_h);
+        let mut left = rows;
+        while left > 0 {
+            let stop = out_w.min(x + left);
+            let from_y = (y * stride) as isize + shift_y;
+            let outside = from_y < 0 || from_y >= height as isize;
+            let (first, last) = if outside {
+                (stop, stop)
+            } else {
+                (begin.clamp(x, stop), end.clamp(x, stop))
+            };
+            copy(to, self.zeros, 0, first - x);
+            if last > first {
+                let from_x = (first * stride).wrapping_add_signed(shift_x);
+                let pixel = (image * height + from_y as usize) * width + from_x;
+                let from = unsafe { self.source.add(pixel * self.channels as usize + channel) };
+                copy(
+                    unsafe { to.add((first - x) * GROUP) },
                     from,
                     step,
                     last - first,
-                    count,
-                );
-                copy_rows(
-                    to.add((done + last) * GROUP),
-                    self.zeros,
-                    0,
-                    length - last,
-                    count,
                 );
             }
-            done += length;
+            copy(
+                unsafe { to.add((last - x) * GROUP) },
+                self.zeros,
+                0,
+                stop - last,
+            );
+            to = unsafe { to.add((stop - x) * GROUP) };
+            left -= stop - x;
+            x = 0;
+            y += 1;
+            if y == out_h {
+                y = 0;
+                image += 1;
+            }
         }
     }
 }
 
-/// Copies `rows` rows of `count` numbers, `step` apart, to rows that are GROUP apart.
-unsafe fn copy_rows(to: *mut f32, from: *const f32, step: usize, rows: usize, count: usize) {
-    macro_rules! vectors {
-        ($count:literal) => {
-            for i in 0..rows {
-                for j in 0..$count {
-                    let at = j * LANES;
-                    unsafe { store(to.add(i * GROUP + at), load(from.add(i * step + at))) };
-                }
-            }
-        };
-    }
-    match count {
-        GROUP => vectors!(3),
-        8 => vectors!(2),
-        4 => vectors!(1),
-        _ => {
-            for i in 0..rows {
-                for j in 0..count {
-                    unsafe { *to.add(i * GROUP + j) = *from.add(i * step + j) };
-                }
-            }
+/// Copies `rows` rows of N vectors, `step` apart, to rows that are GROUP apart.
+#[inline(always)]
+fn copy_vectors<const N: usize>(to: *mut f32, from: *const f32, step: usize, rows: usize) {
+    for i in 0..rows {
+        for j in 0..N {
+            let at = j * LANES;
+            unsafe { store(to.add(i * GROUP + at), load(from.add(i * step + at))) };
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Matrix products, and convolutions as such.
 //!
-//! Two forms. `RowProduct`: k is contiguous in the left matrix (or in each of the pixels that a row
-//! of a convolution is made of), which is read where it is; the right matrix is packed once for
-//! all. `PackedProduct`: any other left matrix, packed group by group on the way; k may be cut into
-//! chunks whose partial results the tape that follows adds up.
+//! The right matrix is packed once for all. Two forms, by the left one. `RowProduct`: k is contiguous
+//! in it (or in each of the pixels that a row of a convolution is made of), so it is read where it
+//! is. `PackedProduct`: any other matrix, packed group by group on the way; k may be cut into chunks
+//! whose partial results the tape that follows adds up.
 //!
 //! Each task computes a tile of the result in its scratch, summing over k in stretches of fixed
 //! length, and finishes it while it is in the cache.
@@ -18,8 +18,7 @@ use crate::tape::{Machine, Tape};
 /// Numbers in a tile of the result, at most; the host sees to it.
 const TILE: usize = 16 << 10;
 /// k in a stretch of a packed product, at most.
-const PACKED_K: usize = 128;
-const GROUP_PACK: usize = PACKED_K * GROUP;
+const PACKED_K: usize = 256;
 
 /// What becomes of a tile.
 #[repr(C)]
@@ -39,7 +38,7 @@ struct Size {
     k: u32,
     tile_m: u32,
     tile_n: u32,
-    /// Columns of a panel: 16, 8 or 4.
+    /// Columns of a panel: 8 or 4.
     width: u32,
 }
 
@@ -215,11 +214,9 @@ pub struct PackedProduct {
     a_row_stride: i32,
     a_column_stride: i32,
     image: *const Images,
-    /// The right matrix, [k][n].
-    b: *const f32,
-    b_batch_stride: i32,
-    b_row_stride: i32,
-    b_column_stride: i32,
+    /// The packed right matrix, and the elements between the matrices of its batch.
+    panels: *const f32,
+    panels_stride: u32,
     /// k in a chunk.
     chunk: u32,
     finish: Finish,
@@ -234,24 +231,14 @@ pub unsafe fn run_packed(p: &PackedProduct, task: usize, scratch: Scratch) {
     let c = scratch.work;
     unsafe {
         let group = c.add(TILE);
-        let panels = group.add(GROUP_PACK);
+        let panels = p.panels.add(tile.batch * p.panels_stride as usize);
         let a = Strided {
             start: p.a.offset(tile.batch as isize * p.a_batch_stride as isize),
             row: p.a_row_stride as isize,
             column: p.a_column_stride as isize,
         };
-        let b = Strided {
-            start: p.b.offset(tile.batch as isize * p.b_batch_stride as isize),
-            row: p.b_row_stride as isize,
-            column: p.b_column_stride as isize,
-        };
         for k in (start..end).step_by(PACKED_K) {
             let length = PACKED_K.min(end - k);
-            for j in (0..tile.columns).step_by(width) {
-                let count = width.min(tile.columns - j);
-                let to = panels.add(j * length);
-                pack::panel(&b, k, length, tile.n + j, count, width, to);
-            }
             for i in (0..tile.rows).step_by(GROUP) {
                 let count = GROUP.min(tile.rows - i);
                 if p.image.is_null() {
@@ -264,7 +251,7 @@ pub unsafe fn run_packed(p: &PackedProduct, task: usize, scratch: Scratch) {
                         columns,
                         group,
                         length,
-                        panels.add(j * length),
+                        panels.add((tile.n + j) * p.size.k as usize + k * width),
                         c.add(i * tile.pitch + j),
                         tile.pitch,
                         k > start,

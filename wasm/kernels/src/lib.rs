@@ -8,7 +8,7 @@
 //! All parameter structures are `repr(C)` and consist of 32-bit words, which the host writes.
 
 #![no_std]
-#![feature(stdarch_wasm_atomic_wait)]
+#![feature(stdarch_wasm_atomic_wait, asm_experimental_arch)]
 // Everything here works on addresses that the host vouches for: nearly all functions are unsafe,
 // and wrapping each dereference would say nothing new.
 #![allow(clippy::missing_safety_doc, clippy::too_many_arguments)]

@@ -1,18 +1,29 @@
 //! The innermost loops of matrix products: a tile of the result in registers.
 //!
-//! With 3 rows of 16 columns, every step of k takes four vectors of the panel and three splats for
-//! twelve multiply-adds; V8 leaves 15 registers for vectors, so this is as large as tiles get. The
-//! narrower shapes are for results with few columns.
+//! V8 leaves 15 registers for vectors: 12 sums of 6 rows by 8 columns, two vectors of the panel and
+//! one splat. It orders instructions as they come, and checks the bounds of every load; so what
+//! matters is that no sum is ever spilled, and that steps of k stay apart: each is a block of its
+//! own, ended by a branch, because LLVM would gather the multiply-adds of several steps and keep
+//! their operands meanwhile. The narrower shape is for results with few columns.
 
 use crate::simd::*;
 
 /// Rows that belong together: a multiple of the rows of every tile below.
 pub const GROUP: usize = 12;
 
+/// The same address, of which the compiler knows nothing: constant offsets from it stay in the
+/// instructions, instead of being added each time.
+#[inline(always)]
+fn opaque(mut address: *const f32) -> *const f32 {
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(local) address, options(nomem, nostack, preserves_flags, pure))
+    };
+    address
+}
+
 /// How the tiles of a product lie.
 #[derive(Clone, Copy)]
 pub enum Columns {
-    Sixteen,
     Eight,
     Four,
 }
@@ -20,7 +31,6 @@ pub enum Columns {
 impl Columns {
     pub fn of(width: usize) -> Self {
         match width {
-            16 => Columns::Sixteen,
             8 => Columns::Eight,
             _ => Columns::Four,
         }
@@ -29,7 +39,6 @@ impl Columns {
     /// Rows in a tile.
     pub fn rows(self) -> usize {
         match self {
-            Columns::Sixteen => 3,
             Columns::Eight => 6,
             Columns::Four => 12,
         }
@@ -72,22 +81,35 @@ unsafe fn tile<const MR: usize, const NV: usize>(
                     }
                 };
             }
-            for _ in 0..length / 4 {
-                at!(0);
-                at!(1);
-                at!(2);
-                at!(3);
-                for i in 0..MR {
-                    a[i] = a[i].add(4 * step);
-                }
-                panel = panel.add(4 * NV * LANES);
+            let mut left = length;
+            if left == 0 {
+                continue;
             }
-            for _ in 0..length % 4 {
+            loop {
                 at!(0);
-                for i in 0..MR {
-                    a[i] = a[i].add(step);
+                if left == 1 {
+                    panel = panel.add(NV * LANES);
+                    break;
                 }
-                panel = panel.add(NV * LANES);
+                at!(1);
+                if left == 2 {
+                    panel = panel.add(2 * NV * LANES);
+                    break;
+                }
+                at!(2);
+                if left == 3 {
+                    panel = panel.add(3 * NV * LANES);
+                    break;
+                }
+                at!(3);
+                panel = opaque(panel.add(4 * NV * LANES));
+                left -= 4;
+                if left == 0 {
+                    break;
+                }
+                for i in 0..MR {
+                    a[i] = opaque(a[i].add(4 * step));
+                }
             }
         }
         for i in 0..MR {
@@ -154,7 +176,6 @@ pub unsafe fn rows_times_panel(
         };
     }
     match columns {
-        Columns::Sixteen => tiles!(3, 4),
         Columns::Eight => tiles!(6, 2),
         Columns::Four => tiles!(12, 1),
     }
@@ -194,7 +215,6 @@ pub unsafe fn group_times_panel(
         };
     }
     match columns {
-        Columns::Sixteen => tiles!(3, 4),
         Columns::Eight => tiles!(6, 2),
         Columns::Four => tiles!(12, 1),
     }

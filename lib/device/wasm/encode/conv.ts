@@ -64,7 +64,8 @@ export function encodeConv(encoder: Encoder, kernel: ConvKernel): void {
         kind: "image",
         image: image(encoder, kernel, first, inputShape, outputShape, false),
       } as const;
-      return encodePackedProduct(encoder, size, columns, pixels(second, outs), kernel.epilogue);
+      const right = segmented(pixels(second, outs), size.k);
+      return encodePackedProduct(encoder, size, columns, right, kernel.epilogue);
     }
     default:
       throw new InternalError(`${kernel.kind satisfies never} is not a convolution`);

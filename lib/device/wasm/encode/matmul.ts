@@ -25,6 +25,7 @@ export function encodeMatmul(encoder: Encoder, kernel: MatmulKernel): void {
     encodeRowProduct(encoder, size, { kind: "matrix", matrix: a }, segmented(b, k), epilogue);
   } else {
     const columns = { ...a, rowStride: a.columnStride, columnStride: a.rowStride };
-    encodePackedProduct(encoder, size, { kind: "matrix", matrix: columns }, b, epilogue);
+    const left = { kind: "matrix", matrix: columns } as const;
+    encodePackedProduct(encoder, size, left, segmented(b, k), epilogue);
   }
 }

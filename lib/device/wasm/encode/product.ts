@@ -44,7 +44,7 @@ export interface Matrix {
   readonly columnStride: number;
 }
 
-/** The right matrix of a row product: its k is cut into segments of equal length. */
+/** The right matrix of a product: its k is cut into segments of equal length. */
 export interface SegmentedMatrix extends Matrix {
   readonly segments: number;
   readonly segmentStride: number;
@@ -72,24 +72,7 @@ export function encodeRowProduct(
   epilogue: Epilogue,
 ): void {
   const { batch, m, n, k } = size;
-  const width = panelWidth(n);
-  const panels = Math.ceil(n / width);
-  const shared = right.batchStride === 0;
-  const matrices = shared ? 1 : batch;
-  const packed = encoder.workspace(matrices * panels * width * k);
-  const perSegment = k / right.segments;
-  encoder.phase(PHASE.packPanels, matrices * panels * right.segments, [
-    right.start,
-    right.batchStride,
-    right.segments,
-    right.segmentStride,
-    perSegment,
-    right.rowStride,
-    n,
-    right.columnStride,
-    width,
-    packed,
-  ]);
+  const { width, ...packed } = packPanels(encoder, size, right);
   const copied = rows.kind === "image" && rows.channels < SHORT_ROW;
   const perRow = rows.kind === "image" ? rows.taps + (copied ? k : 0) : 1;
   const tile = tileSize(size, width, 96, perRow);
@@ -106,8 +89,8 @@ export function encodeRowProduct(
     segments,
     encoder.words.add(list.flat()),
     list.length,
-    packed,
-    shared ? 0 : panels * width * k,
+    packed.start,
+    packed.batchStride,
     ...finishFields(encoder, size, tile.columns, epilogue),
   ]);
 }
@@ -117,16 +100,16 @@ export type Columns =
   | { readonly kind: "matrix"; readonly matrix: Matrix }
   | { readonly kind: "image"; readonly image: Pointer };
 
-/** Appends a product with any left matrix. `right` is [k][n]. */
+/** Appends a product with any left matrix. */
 export function encodePackedProduct(
   encoder: Encoder,
   size: ProductSize,
   left: Columns,
-  right: Matrix,
+  right: SegmentedMatrix,
   epilogue: Epilogue,
 ): void {
   const { batch, m, n, k } = size;
-  const width = panelWidth(n);
+  const { width, ...packed } = packPanels(encoder, size, right);
   const tile = tileSize(size, width, 192, 0);
   const tiles = batch * tile.count;
   const wanted = encoder.batchInvariant ? 1 : Math.ceil(WANTED_TASKS / tiles);
@@ -142,10 +125,8 @@ export function encodePackedProduct(
     matrix?.rowStride ?? 0,
     matrix?.columnStride ?? 0,
     left.kind === "image" ? left.image : NULL,
-    right.start,
-    right.batchStride,
-    right.rowStride,
-    right.columnStride,
+    packed.start,
+    packed.batchStride,
     chunk,
     ...(partials ? [NULL, partials] : finishFields(encoder, size, tile.columns, epilogue)),
   ]);
@@ -153,6 +134,32 @@ export function encodePackedProduct(
     const result = { kind: "partials", fn: "sum", start: partials, count: chunks } as const;
     encodePass(encoder, epilogue, [{ ...result, stride: points }]);
   }
+}
+
+/** Appends the packing of the right matrix: [batch][column panel][k][width]. */
+function packPanels(
+  encoder: Encoder,
+  { batch, n, k }: ProductSize,
+  right: SegmentedMatrix,
+): { width: number; start: Pointer; batchStride: number } {
+  const width = panelWidth(n);
+  const panels = Math.ceil(n / width);
+  const shared = right.batchStride === 0;
+  const matrices = shared ? 1 : batch;
+  const start = encoder.workspace(matrices * panels * width * k);
+  encoder.phase(PHASE.packPanels, matrices * panels * right.segments, [
+    right.start,
+    right.batchStride,
+    right.segments,
+    right.segmentStride,
+    k / right.segments,
+    right.rowStride,
+    n,
+    right.columnStride,
+    width,
+    start,
+  ]);
+  return { width, start, batchStride: shared ? 0 : panels * width * k };
 }
 
 /** What a tile is finished with: a tape over its part of the result. */
@@ -174,14 +181,9 @@ function finishFields(
   return [tape.pointer, NULL];
 }
 
-/** Columns of a panel: the shape of the innermost loop with the least work for n columns. */
+/** Columns of a panel: narrow where wide ones would mostly multiply zeros. */
 function panelWidth(n: number): number {
-  const cost = (width: number, speed: number) => Math.ceil(n / width) * width / speed;
-  // Speeds relative to each other, as measured.
-  const menu = [[16, 31], [8, 29], [4, 20]];
-  return menu.reduce((best, [width, speed]) =>
-    cost(width, speed) < cost(best[0], best[1]) ? [width, speed] : best
-  )[0];
+  return n <= 4 ? 4 : 8;
 }
 
 /** Rows and columns of a tile, and how many tiles there are. No result depends on this choice. */
