@@ -18,16 +18,18 @@ export interface TimingOptions {
   readonly seconds?: number;
   /** How many samples to take, if the time suffices; at least one is taken. Default 5. */
   readonly samples?: number;
+  /** Whether to run once before; not needed for what has run before. Default true. */
+  readonly warmUp?: boolean;
 }
 
 /**
  * Seconds per run, as several samples of at least a tenth of a second where that is possible: one
- * wait for a GPU takes longer than many a kernel. One run before is not counted; it compiles
- * shaders and touches memory for the first time.
+ * wait for a GPU takes longer than many a kernel. The run before is not counted; it compiles shaders
+ * and touches memory for the first time.
  */
 export async function timeRuns(
   { run, finish }: Timed,
-  { seconds = 1, samples = 5 }: TimingOptions = {},
+  { seconds = 1, samples = 5, warmUp = true }: TimingOptions = {},
 ): Promise<number[]> {
   const time = async (runs: number) => {
     const started = performance.now();
@@ -35,7 +37,7 @@ export async function timeRuns(
     await finish();
     return (performance.now() - started) / 1000;
   };
-  await time(1);
+  if (warmUp) await time(1);
   const first = Math.max(await time(1), 1e-6);
   const perSample = Math.max(1, Math.round(seconds / samples / first));
   const taken: number[] = perSample === 1 ? [first] : [];
