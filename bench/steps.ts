@@ -19,7 +19,7 @@ import { findPython, pythonEnvironment } from "./python.ts";
 import { short, table } from "./report.ts";
 
 /** Seconds for a first run, compiling included. */
-const PATIENCE = 150;
+const PATIENCE = 100;
 
 /** A network with the batches to measure it with. */
 interface Case {
@@ -29,7 +29,7 @@ interface Case {
 }
 
 /** DDPM++ with 32 channels for 32x32 grey images. */
-function ddpmpp32(batch = 16): TrainConfig {
+function ddpmpp32(batch = 8): TrainConfig {
   const { imm, optimizer, train, report } = preset("digits");
   return parseTrainConfig({
     data: { source: "none", labels: false },
@@ -37,7 +37,7 @@ function ddpmpp32(batch = 16): TrainConfig {
       type: "song_unet",
       modelChannels: 32,
       channelMult: [1, 2, 2],
-      numBlocks: 2,
+      numBlocks: 1,
       attnResolutions: [16],
       dropout: 0,
     },
@@ -51,7 +51,7 @@ function ddpmpp32(batch = 16): TrainConfig {
 const CASES: Readonly<Record<string, Case>> = {
   // What `imm quickstart` trains.
   digits: { config: (batch) => presetConfig("digits", batch), training: 128, sampling: 250 },
-  "ddpmpp-32": { config: ddpmpp32, training: 16, sampling: 16 },
+  "ddpmpp-32": { config: ddpmpp32, training: 8, sampling: 8 },
   "fashion-mnist": {
     config: (batch) => presetConfig("fashion-mnist", batch),
     training: 64,
