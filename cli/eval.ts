@@ -20,15 +20,14 @@ import {
   type Threshold,
   type Tolerances,
 } from "../lib/eval/gate.ts";
-import { checkedMetrics, type Metric, type MetricSet } from "../lib/eval/metrics.ts";
+import { checkedMetrics, type Metric, METRICS, type MetricSet } from "../lib/eval/metrics.ts";
 import { referenceFormat, writeReference } from "../lib/eval/reference_files.ts";
 import type { MadeReference } from "../lib/eval/references.ts";
 import { textReport } from "../lib/eval/report.ts";
 import { readFileBytes } from "../lib/format/source.ts";
+import { openCache, openExtractor } from "./eval_extractor.ts";
 import {
   isStatistics,
-  openCache,
-  openExtractor,
   openGenerated,
   openSide,
   type Side,
@@ -53,8 +52,8 @@ const options = {
     value: "DATA|STATISTICS",
   }),
   metrics: text({
-    help: "of fd, sfid, kd, is, pr, dc, nn, class (default fd, and with pixels or digits the " +
-      "accuracies nn and class where there are labels)",
+    help: `of ${Object.keys(METRICS).join(", ")} (default fid with Inception, else fd; with ` +
+      "pixels or digits also the accuracies nn and class where there are labels)",
     value: "LIST",
   }),
   failIf: text({
@@ -101,6 +100,14 @@ export const verb = defineVerb({
     {
       command: "imm eval --checkpoint runs/digits --steps 1 --reference digits",
       does: "1,000 samples of a model, 100 of each digit, against the real digits",
+    },
+    {
+      command: "imm eval out/ --reference cifar10-32x32.npz",
+      does: "FID of 32 x 32 images against EDM's statistics, as torch-fidelity and EDM compute it",
+    },
+    {
+      command: "imm eval out/ --reference photos/ --pipeline clean-fid --metrics fid,kid,is,pr",
+      does: "Inception's metrics between two folders, images prepared as clean-fid does",
     },
     {
       command: "imm eval out/ --reference photos.zip --extractor net.onnx --metrics fd,kd",
@@ -177,7 +184,7 @@ async function compare(
   signal: AbortSignal,
 ): Promise<void> {
   const sides = reference ? [fake, reference] : [fake];
-  await using extractor = await openExtractor(args.extractor, sides);
+  await using extractor = await openExtractor(args, sides, terminal, signal);
   const required = [
     ...requirements.thresholds.map(({ metric }) => metric),
     ...[...requirements.tolerances.keys()].filter((name) => name !== null),
@@ -187,7 +194,10 @@ async function compare(
     ...required.flatMap((name) => metricOf(name) ?? []),
   ]);
   const [fakeImages, realImages] = [fake, reference].map(imagesOf);
-  if (fakeImages && realImages) checkSizes(fakeImages, realImages);
+  // Inception is given images of any size; everything else sees them as they are.
+  if (fakeImages && realImages && extractor.details?.pipeline === undefined) {
+    checkSizes(fakeImages, realImages);
+  }
   checkLabels(metrics, fakeImages, realImages);
 
   let made: MadeReference | undefined;
@@ -316,7 +326,7 @@ function fittingMetrics(
   reference: Side | StatisticsSide | null,
   extractor: FeatureExtractor,
 ): Metric[] {
-  const metrics: Metric[] = ["fd"];
+  const metrics: Metric[] = [extractor.details?.pipeline === undefined ? "fd" : "fid"];
   const quick = extractor.id === "digit-classifier" || extractor.id.startsWith("pixels-");
   if (!quick || isStatistics(fake) || fake.classes === 0) return metrics;
   if (!isStatistics(reference) && reference?.classes === fake.classes) metrics.push("nn");

@@ -6,18 +6,13 @@
  */
 
 import { createHash } from "node:crypto";
-import { join } from "jsr:@std/path@^1";
 import { ContentHasher, type Dataset } from "../lib/data/dataset.ts";
 import { openDataset } from "../lib/data/open.ts";
 import { type DeviceName, openDevice } from "../lib/device/open.ts";
 import { fileSha256 } from "../lib/download.ts";
-import { FormatError, InternalError, UsageError } from "../lib/errors.ts";
-import { openDigitClassifier } from "../lib/eval/digit_classifier.ts";
-import type { FeatureExtractor } from "../lib/eval/extractor.ts";
-import { CHUNK, FeatureCache } from "../lib/eval/feature_cache.ts";
-import { OnnxExtractor } from "../lib/eval/features.ts";
+import { FormatError, UsageError } from "../lib/errors.ts";
+import { CHUNK } from "../lib/eval/feature_cache.ts";
 import { datasetImages, edmSubset, imageRange, type ImageSource } from "../lib/eval/images.ts";
-import { PixelExtractor } from "../lib/eval/pixels.ts";
 import { holdsStatistics, readReference } from "../lib/eval/reference_files.ts";
 import type { Reference, Shard } from "../lib/eval/references.ts";
 import { NpzFile } from "../lib/format/npz.ts";
@@ -25,9 +20,7 @@ import { findModel, loadModel } from "../lib/models/model_file.ts";
 import { createNetwork } from "../lib/models/registry.ts";
 import { Generator } from "../lib/sample/generator.ts";
 import { arePictures } from "../lib/sample/output.ts";
-import { didYouMean } from "../lib/suggest.ts";
 import { formatRanges } from "../lib/units.ts";
-import { userCacheFolder } from "../lib/user_cache.ts";
 import { VERSION } from "../lib/version.ts";
 import { planSampling, type SamplingArgs } from "./sampling.ts";
 
@@ -291,97 +284,4 @@ async function holdsImages(spec: string): Promise<boolean> {
   if (!spec.toLowerCase().endsWith(".npz")) return false;
   using file = await NpzFile.open(spec);
   return file.names.includes("arr_0");
-}
-
-/** Larger images need a network to say what is on them. */
-const LARGEST_PIXELS = 16;
-
-/**
- * The extractor that `--extractor` names, or the one that fits what is compared.
- *
- * @throws {UsageError} when there is no obvious one, or no such one
- */
-export async function openExtractor(
-  name: string | undefined,
-  sides: readonly (Side | StatisticsSide)[],
-): Promise<FeatureExtractor> {
-  const images = sides.find((side) => !isStatistics(side)) as Side | undefined;
-  if (!images) return recordedExtractor(sides.filter(isStatistics));
-  const [height, width, channels] = images.shape;
-  const chosen = name ?? fittingExtractor(sides, height, width);
-  if (chosen === "pixels") return await PixelExtractor.create({ height, width, channels });
-  if (chosen === "digits") return await openDigitClassifier();
-  if (chosen.toLowerCase().endsWith(".onnx")) return await OnnxExtractor.load(chosen);
-  throw new UsageError(
-    `--extractor expects pixels, digits, or an .onnx file, but got "${chosen}"${
-      didYouMean(chosen, ["pixels", "digits"]) || "."
-    }`,
-  );
-}
-
-/** What made statistics, as far as they say; where only statistics are compared nothing is run. */
-function recordedExtractor(sides: readonly StatisticsSide[]): FeatureExtractor {
-  const recorded = sides.find(({ statistics }) => statistics.provenance);
-  const { id, hash, details } = recorded?.statistics.provenance?.extractor ??
-    { id: "unknown", hash: "unknown", details: undefined };
-  return {
-    id,
-    hash,
-    details,
-    dimension: sides[0].statistics.dimension,
-    taps: Object.fromEntries(
-      Object.entries(sides[0].statistics.taps ?? {}).map((
-        [tap, { dimension }],
-      ) => [tap, dimension]),
-    ),
-    batch: 1,
-    extract: () => Promise.reject(new InternalError("statistics have no images to extract from")),
-    async [Symbol.asyncDispose]() {},
-  };
-}
-
-function fittingExtractor(
-  sides: readonly (Side | StatisticsSide)[],
-  height: number,
-  width: number,
-): string {
-  const statistics = sides.find(isStatistics)?.statistics;
-  if (statistics) {
-    const { name, provenance } = statistics;
-    const made = provenance?.extractor.id;
-    if (made === "digit-classifier") return "digits";
-    if (made?.startsWith("pixels-")) return "pixels";
-    throw new UsageError(
-      made === undefined
-        ? `${name} does not say which extractor made it; give that one with --extractor FILE.onnx.`
-        : `${name} was made by the extractor ${made}; give it with --extractor FILE.onnx.`,
-    );
-  }
-  const last = sides.at(-1);
-  if (last && !isStatistics(last) && last.images.name === "digits") return "digits";
-  if (height <= LARGEST_PIXELS && width <= LARGEST_PIXELS) return "pixels";
-  throw new UsageError(
-    `Images of ${height}x${width} pixels need a network to extract features: give one with ` +
-      `--extractor FILE.onnx (or --extractor pixels to compare the bare pixels).`,
-  );
-}
-
-/** Whether an extractor is so quick that keeping its features would take longer. */
-export function isQuick({ id }: Pick<FeatureExtractor, "id">): boolean {
-  return id === "digit-classifier" || id.startsWith("pixels-") || id === "unknown";
-}
-
-/**
- * Where features are kept: in the folder that was asked for, or with the user's other caches.
- *
- * @param cache `--cache`: a folder, or `none`
- */
-export function openCache(
-  cache: string | undefined,
-  extractor: FeatureExtractor,
-): FeatureCache | undefined {
-  if (cache === "none") return undefined;
-  if (cache !== undefined) return new FeatureCache(cache);
-  if (isQuick(extractor)) return undefined;
-  return new FeatureCache(join(userCacheFolder(), "features"));
 }

@@ -8,6 +8,7 @@
 import { UsageError } from "../lib/errors.ts";
 import type { EvaluationProgress } from "../lib/eval/collect.ts";
 import type { Shard } from "../lib/eval/references.ts";
+import { extractorOptions } from "./eval_extractor.ts";
 import { choice, flag, flagName, integer, type Parsed, text } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { samplingOptions } from "./sampling.ts";
@@ -18,11 +19,7 @@ const NUMBER = 1000;
 
 /** Options on the images, and on their features. */
 export const inputOptions = {
-  extractor: text({
-    help: "features to compare in: pixels, digits (a classifier), or a network (default: what " +
-      "made the statistics; digits for the digits; pixels up to 16 x 16)",
-    value: "pixels|digits|FILE.onnx",
-  }),
+  ...extractorOptions,
   num: integer({
     help: `images that a model makes (default ${NUMBER}), or that are chosen of the samples, as ` +
       "EDM chooses them (default all)",
@@ -33,6 +30,7 @@ export const inputOptions = {
     help: "seed of a model's first image, the others follow; or of the choice (default 0)",
     min: 0,
   }),
+  device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
   skipCorrupt: flag({ help: "leave out images that cannot be read, instead of failing" }),
   cache: text({
     help: "folder where features are kept for another time, or none (default: the user's, for " +
@@ -45,7 +43,6 @@ export const inputOptions = {
 const modelOptions = {
   ...samplingOptions,
   batch: integer({ help: "images made at a time; does not change them", default: 64, min: 1 }),
-  device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
 };
 
 /** The model, and how it makes images. */

@@ -4,7 +4,8 @@ import { UsageError } from "../lib/errors.ts";
 import { computeReference } from "../lib/eval/evaluate.ts";
 import { REFERENCE_FORMATS, referenceFormat, writeReference } from "../lib/eval/reference_files.ts";
 import type { Provenance } from "../lib/eval/references.ts";
-import { openCache, openExtractor, openGenerated, openImages } from "./eval_inputs.ts";
+import { openCache, openExtractor } from "./eval_extractor.ts";
+import { openGenerated, openImages } from "./eval_inputs.ts";
 import {
   checkGeneration,
   generationOptions,
@@ -77,7 +78,7 @@ export const verb = defineVerb({
       await using side = data !== undefined
         ? await openImages(data, { ...args, shard })
         : await openGenerated(args.checkpoint!, { ...args, shard, seeds: seedsOf(args), signal });
-      await using extractor = await openExtractor(args.extractor, [side]);
+      await using extractor = await openExtractor(args, [side], terminal, signal);
       const made = await withProgress(
         terminal,
         (progress) =>

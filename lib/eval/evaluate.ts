@@ -10,6 +10,7 @@ import { collect, type Collected, type EvaluationProgress } from "./collect.ts";
 import type { FeatureExtractor } from "./extractor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { ImageSource } from "./images.ts";
+import { INCEPTION_FEATURES } from "./inception.ts";
 import {
   checkedMetrics,
   computeMetric,
@@ -150,7 +151,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     : null;
   for (const set of [fake, ...(real ? [real] : []), ...(halves ? [halves[0]] : [])]) {
     const count = set.statistics.count ?? Infinity;
-    if (metrics.includes("fd") && count <= extractor.dimension) {
+    if ((metrics.includes("fd") || metrics.includes("fid")) && count <= extractor.dimension) {
       warnings.push(
         `${set.name} has ${count} images for ${extractor.dimension} features; the ` +
           `Fréchet distance of so few is too large and cannot be compared with that of more.`,
@@ -308,10 +309,11 @@ function checkNeeds(metrics: Metric[], options: EvaluateOptions): void {
       present(isReference(reference) ? referenceImages : reference, metric, "images");
     }
     if (needs(metric, "logits")) present(extractor.classes, metric, "logits");
+    if (needs(metric, "inception")) present(isInception(extractor) || null, metric, "inception");
     const { tap } = METRICS[metric] as MetricDefinition;
     if (tap !== undefined) {
-      present(extractor.taps?.[tap], metric, "spatial");
-      if (isReference(reference)) present(reference.taps?.[tap], metric, "spatial");
+      present(extractor.taps?.[tap], metric, "taps");
+      if (isReference(reference)) present(reference.taps?.[tap], metric, "taps");
     }
     const needsSamples = needs(metric, "images") || needs(metric, "logits") ||
       (isReference(samples) && tap !== undefined && !samples.taps?.[tap]);
@@ -322,6 +324,11 @@ function checkNeeds(metrics: Metric[], options: EvaluateOptions): void {
       );
     }
   }
+}
+
+/** Statistics that do not say what they are of are taken at their length. */
+function isInception({ id, details, dimension }: FeatureExtractor): boolean {
+  return details?.pipeline !== undefined || (id === "unknown" && dimension === INCEPTION_FEATURES);
 }
 
 function isReference(side: ImageSource | Reference | undefined): side is Reference {

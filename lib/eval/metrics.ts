@@ -18,14 +18,18 @@ export interface MetricDefinition {
   readonly title: string;
   /** The values it reports, and in which direction they are good (null: it is a spread). */
   readonly values: Readonly<Record<string, "lower" | "higher" | null>>;
-  /** `statistics`: any reference; `images`: the reference's images, not only their statistics. */
-  readonly needs: readonly ("statistics" | "images" | "logits" | "labels")[];
+  /**
+   * `statistics`: any reference; `images`: the reference's images, not only their statistics;
+   * `inception`: the features that the metric has its name from.
+   */
+  readonly needs: readonly ("statistics" | "images" | "logits" | "labels" | "inception")[];
   /** The other vectors of the extractor that it is computed of. */
   readonly tap?: string;
 }
 
 /** The metrics by name; their values are the keys of {@link Evaluation.values}. */
 export const METRICS = {
+  fid: { title: "FID", values: { fid: "lower" }, needs: ["statistics", "inception"] },
   fd: { title: "Fréchet distance", values: { fd: "lower" }, needs: ["statistics"] },
   sfid: {
     title: "Fréchet distance of spatial features, as of ADM",
@@ -33,8 +37,35 @@ export const METRICS = {
     needs: ["statistics"],
     tap: "spatial",
   },
+  fid64: {
+    title: "FID after the first pooling, 64 features",
+    values: { fid64: "lower" },
+    needs: ["statistics", "inception"],
+    tap: "64",
+  },
+  fid192: {
+    title: "FID after the second pooling, 192 features",
+    values: { fid192: "lower" },
+    needs: ["statistics", "inception"],
+    tap: "192",
+  },
+  fid768: {
+    title: "FID before the auxiliary classifier, 768 features",
+    values: { fid768: "lower" },
+    needs: ["statistics", "inception"],
+    tap: "768",
+  },
+  kid: {
+    title: "KID, 100 subsets",
+    values: { kid: "lower", kid_std: null },
+    needs: ["images", "inception"],
+  },
   kd: { title: "Kernel distance", values: { kd: "lower", kd_std: null }, needs: ["images"] },
-  is: { title: "Inception Score", values: { is: "higher", is_std: null }, needs: ["logits"] },
+  is: {
+    title: "Inception Score, 10 splits",
+    values: { is: "higher", is_std: null },
+    needs: ["logits"],
+  },
   pr: {
     title: "Precision and recall, k = 3",
     values: { precision: "higher", recall: "higher" },
@@ -93,21 +124,27 @@ export function computeMetric(
 ): Record<string, number> {
   const features = (set: MetricSet | null): Features => present(set?.features, metric, "images");
   switch (metric) {
+    case "fid":
     case "fd": {
       const statistics = present(real?.statistics, metric, "statistics");
-      return { fd: frechetDistance(fake.statistics, statistics) };
+      return { [metric]: frechetDistance(fake.statistics, statistics) };
     }
+    case "fid64":
+    case "fid192":
+    case "fid768":
     case "sfid": {
-      const [a, b] = [fake, real].map((set) => present(set?.taps.spatial, metric, "spatial"));
-      return { sfid: frechetDistance(a, b) };
+      const { tap } = METRICS[metric];
+      const [a, b] = [fake, real].map((set) => present(set?.taps[tap], metric, "taps"));
+      return { [metric]: frechetDistance(a, b) };
     }
+    case "kid":
     case "kd": {
       const { mean, std } = kernelDistance(features(fake), features(real), { seed });
-      return { kd: mean, kd_std: std };
+      return { [metric]: mean, [`${metric}_std`]: std };
     }
     case "is": {
       const { data, classes } = present(fake.logits, metric, "logits");
-      const { mean, std } = inceptionScore(data, classes);
+      const { mean, std } = inceptionScore(data, classes, { shuffleSeed: seed });
       return { is: mean, is_std: std };
     }
     case "pr": {
@@ -161,7 +198,9 @@ const MISSING = {
   statistics: "a reference; give reference statistics or images",
   images: "reference images; statistics alone are not enough",
   logits: "an extractor that classifies; use one with logits",
-  spatial: "spatial features on both sides; use an extractor and statistics that have them",
+  taps: "features of another layer on both sides; use an extractor and statistics that have them",
+  inception:
+    "Inception's features; use --extractor inception, or the metrics fd and kd with others",
   labels: "a label for every image; use labelled images and class-conditional samples",
 } as const;
 
