@@ -141,7 +141,10 @@ test("runs a new enough Deno from PATH and passes arguments unchanged", (world) 
 test("allows eval, and nothing else, to fetch weights from GitHub", (world) => {
   world.add("deno", deno("2.9.0"));
   const { stdout } = world.run(["eval", "samples"], { env: { IMM_OFFLINE: "0" } });
-  assert.match(stdout, /\[--allow-net=github\.com,[a-z.,-]*\]\n\[.*main\.ts\]\n\[eval\]\n\[samples\]\n/);
+  assert.match(
+    stdout,
+    /\[--allow-net=github\.com,[a-z.,-]*\]\n\[.*main\.ts\]\n\[eval\]\n\[samples\]\n/,
+  );
 });
 
 test("stays in the folder of the caller and gives Deno a private run-time folder", (world) => {

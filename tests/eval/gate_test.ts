@@ -19,7 +19,7 @@ Deno.test("parseThreshold reads a value, a relation and a number", () => {
     relation: ">",
     limit: -0.001,
   });
-  for (const text of ["fd", "fd<=", "fd<=x", "fd=2", "<=2", "fid<=2", "fd<=NaN", "fd<= 2 3", ""]) {
+  for (const text of ["fd", "fd<=", "fd<=x", "fd=2", "<=2", "fod<=2", "fd<=NaN", "fd<= 2 3", ""]) {
     throws(() => parseThreshold(text), /A threshold is .* found/, text);
   }
 });
@@ -58,7 +58,7 @@ Deno.test("metricOf knows which metric reports a value", () => {
   strictEqual(metricOf("fd"), "fd");
   strictEqual(metricOf("kd_std"), "kd");
   strictEqual(metricOf("recall"), "pr");
-  strictEqual(metricOf("fid"), undefined);
+  strictEqual(metricOf("fod"), undefined);
 });
 
 Deno.test("parseTolerances reads shares and numbers, for one value or for all", () => {
