@@ -45,7 +45,7 @@ for (const backend of INCEPTION_BACKENDS) {
       pipeline: "pytorch-fid",
       backend,
       device: "wasm",
-      batch: 2,
+      batch: 1,
     });
     const names = Object.keys(INCEPTION_TAPS);
     for (let i = 0; i < 4; i++) {
