@@ -103,11 +103,11 @@ export const verb = defineVerb({
     },
     {
       command: "imm eval out/ --reference cifar10-32x32.npz",
-      does: "FID of 32 x 32 images against EDM's statistics, as torch-fidelity and EDM compute it",
+      does: "FID against EDM's statistics, as torch-fidelity and EDM compute it",
     },
     {
       command: "imm eval out/ --reference photos/ --pipeline clean-fid --metrics fid,kid,is,pr",
-      does: "Inception's metrics between two folders, images prepared as clean-fid does",
+      does: "Inception's metrics of two folders, prepared as clean-fid does",
     },
     {
       command: "imm eval out/ --reference photos.zip --extractor net.onnx --metrics fd,kd",
