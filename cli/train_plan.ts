@@ -2,6 +2,7 @@
 
 import type { Device } from "../lib/device/device.ts";
 import { type DeviceName, openDevice } from "../lib/device/open.ts";
+import { availableMemory } from "../lib/environment.ts";
 import { DeviceError, UsageError } from "../lib/errors.ts";
 import type { TrainConfig } from "../lib/train/config.ts";
 import { type MeasuredSpeed, measureSpeed } from "../lib/train/measure.ts";
@@ -40,8 +41,8 @@ export function memoryBudget(device: Device | null, memory: string | undefined):
     const reason = "assumed, since WebGPU does not tell; --memory sets it";
     return { total: ASSUMED_MEMORY, buffer, reason };
   }
-  const { available } = Deno.systemMemoryInfo();
-  return available < total
+  const available = availableMemory();
+  return available !== null && available < total
     ? { total: available, buffer, reason: "free memory of this machine" }
     : { total, buffer, reason: "what the device can address" };
 }

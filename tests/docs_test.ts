@@ -97,6 +97,22 @@ Deno.test("links within the documentation lead to files and headings that exist"
   assert.deepEqual(broken, []);
 });
 
+Deno.test("files of the project that the documentation names exist", () => {
+  const missing: string[] = [];
+  let count = 0;
+  for (const file of files(".md").filter((file) => file !== "CHANGELOG.md")) {
+    const text = read(file).replace(/^```.*?^```/gms, "");
+    for (
+      const [, path] of text.matchAll(/`((?:lib|cli|tests|wasm|tools|offline)\/[^`\s*]*)`/g)
+    ) {
+      count++;
+      if (!exists(path)) missing.push(`${file}: ${path}`);
+    }
+  }
+  assert.ok(count > 20);
+  assert.deepEqual(missing, []);
+});
+
 function exists(path: string): boolean {
   try {
     return Deno.statSync(join(root, path)) !== null;
