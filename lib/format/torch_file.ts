@@ -158,6 +158,13 @@ function locateStorages(
     storage.source = sliceSource(source, source.name, at + 8, storage.byteLength);
     at += 8 + storage.byteLength;
   }
+  for (const storage of storages.values()) {
+    if (storage.source === null) {
+      throw new FormatError(
+        `${source.name} is corrupt: the data of its storage "${storage.key}" are missing.`,
+      );
+    }
+  }
 }
 
 /** The storage that ("storage", class, key, location, elements[, view]) stands for. */
