@@ -74,8 +74,9 @@ Deno.test("an executable holds all modules, Workers and WebAssembly within its b
 
 Deno.test("an executable may do what the launcher allows", () => {
   const launcher = Deno.readTextFileSync(join(root, "imm"));
-  const flags = /set -- (--no-prompt .*?) "\$root\/cli\/main\.ts"/s.exec(launcher)![1];
-  assert.deepEqual(flags.split(/[\s\\]+/), [...PERMISSIONS]);
+  const [, flags] = /set -- (--no-prompt [^"]*) "\$@"/.exec(launcher)!;
+  const [, hosts] = /WEIGHTS_HOSTS=([\w.,-]+)/.exec(launcher)!;
+  assert.deepEqual([...flags.split(/[\s\\]+/), `--allow-net=${hosts}`], [...PERMISSIONS]);
 });
 
 Deno.test("what an executable leaves out of the packages is not needed", async () => {
@@ -108,7 +109,7 @@ Deno.test("what an executable leaves out of the packages is not needed", async (
       const args of [
         ["train", "--preset", "digits", "--out", run, ...tiny.flatMap((s) => ["--set", s])],
         ["eval", "--checkpoint", run, "--num", "50", "--reference", "digits"],
-        ["eval", photos, "--reference", photos, "--extractor", "pixels", "--no-baseline"],
+        ["eval", photos, "--reference", photos, "--extractor", "pixels", "--no-halves"],
       ]
     ) {
       const { code, stderr } = await imm(args, {
