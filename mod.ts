@@ -2,13 +2,16 @@
  * Inductive Moment Matching (Zhou, Ermon & Song 2025): train, sample and evaluate few-step image
  * generators on any GPU or none.
  *
- * Train a model (here a tiny one, for a moment) and draw from it:
+ * Train a model (here a tiny one, for a moment), draw from it, and compare with real images:
  *
  * ```ts
  * import {
  *   decodeRgb,
+ *   FeatureStatistics,
+ *   frechetDistance,
  *   Generator,
  *   loadModel,
+ *   openDataset,
  *   openDevice,
  *   pushforwardSteps,
  *   scheduleTimes,
@@ -39,6 +42,18 @@
  * assert.equal(pixels.length, 4 * 8 * 8);
  * generator.free();
  * device.close();
+ *
+ * // How far they are from the real digits: statistics of both, and the distance between them.
+ * const statistics = (images: Float32Array) => {
+ *   const all = new FeatureStatistics(64); // here the pixels themselves are the features
+ *   all.add(images);
+ *   return all;
+ * };
+ * const digits = await openDataset("digits");
+ * const real = Float32Array.from({ length: 1000 * 64 }, (_, i) =>
+ *   digits.image(Math.floor(i / 64))[i % 64] / 127.5 - 1);
+ * digits.close();
+ * assert.ok(frechetDistance(statistics(samples), statistics(real)) > 0);
  * await Deno.remove(folder, { recursive: true });
  * ```
  *

@@ -54,9 +54,13 @@ const EXTENSIONS: Readonly<Record<string, OutputFormat>> = {
 };
 
 /** The format that a path asks for. @throws {UsageError} when its extension is of none */
-export async function outputFormat(path: string): Promise<OutputFormat> {
+export async function outputFormat(
+  path: string,
+  os: typeof Deno.build.os = Deno.build.os,
+): Promise<OutputFormat> {
   const info = await Deno.stat(path).catch(() => null);
-  if (info?.isDirectory || path.endsWith("/")) return "folder";
+  const namesFolder = (os === "windows" ? /[\\/]$/ : /\/$/).test(path);
+  if (info?.isDirectory || namesFolder) return "folder";
   const format = EXTENSIONS[extname(path).toLowerCase()];
   if (!format) {
     throw new UsageError(
