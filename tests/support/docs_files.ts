@@ -27,6 +27,8 @@ export async function writeSupposedFiles(folder: string): Promise<void> {
     ["arr_0", { type: "u8", shape: [8, 32, 32, 3], data: noise(8 * 32 * 32 * 3, 4) }],
     ["arr_1", { type: "u8", shape: [8], data: Uint8Array.from({ length: 8 }, (_, i) => i) }],
   ]);
+  // What a command before it wrote there: redirections are not carried out.
+  await Deno.writeTextFile(join(folder, "last.json"), '{"values": {"fd": 1000}}');
 }
 
 /** Bytes that repeat with the seed. */
