@@ -92,6 +92,7 @@ export {
 
 // Training: from a preset or a file to a run in a folder, or step by step with a Learner.
 export {
+  type AverageProfile,
   type BatchSource,
   chooseMicroBatch,
   type ConfigSource,
@@ -113,6 +114,8 @@ export {
   type PointShape,
   preset,
   PRESET_NAMES,
+  reconstructAverage,
+  type Reconstruction,
   type ReportSettings,
   resolveConfig,
   type ResolvedConfig,

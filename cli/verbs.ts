@@ -63,6 +63,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./bench.ts")).verb,
   },
   {
+    name: "ema reconstruct",
+    summary: "make an average of the weights of another length, after training",
+    load: async () => (await import("./ema_reconstruct.ts")).verb,
+  },
+  {
     name: "dataset prepare",
     summary: "make a data set of pictures: crop, resize, label",
     load: async () => (await import("./dataset_prepare.ts")).verb,

@@ -17,6 +17,9 @@ import type { LearnerState, StatePart } from "./learner.ts";
 /** Parts that are stored besides the average. */
 const PARTS = ["parameters", "m", "v"] as const satisfies readonly StatePart[];
 
+/** Names of tensors of the other averages. */
+const AVERAGE = /^training\.average(\d{1,3})\.(.*)$/;
+
 const progressSchema = z.strictObject({
   images: z.int().min(0),
   step: z.int().min(0),
@@ -51,6 +54,11 @@ export async function saveCheckpoint(
       tensors.set(name, tensor);
     }
   }
+  for (const [i, average] of state.averages.entries()) {
+    for (const [name, tensor] of storedTensors(average, `${TRAINING_PREFIX}average${i}.`)) {
+      tensors.set(name, tensor);
+    }
+  }
   const complete: Progress = { ...progress, step: state.step, sums: state.sums };
   await writeSafetensors(path, tensors, {
     ...describeModel({ network: config.network, imm: config.imm, notes: {} }),
@@ -69,13 +77,19 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     m: new Map(),
     v: new Map(),
   };
+  const averages: StateDict[] = [];
   for (const [name, { shape }] of file.entries) {
     const data = (await file.read(name)).toFloat32();
+    const average = AVERAGE.exec(name);
+    if (average) {
+      (averages[Number(average[1])] ??= new Map()).set(average[2], { shape, data });
+      continue;
+    }
     const part = PARTS.find((part) => name.startsWith(`${TRAINING_PREFIX}${part}.`));
     const own = part ? name.slice(`${TRAINING_PREFIX}${part}.`.length) : name;
     parts[part ?? "ema"].set(own, { shape, data });
   }
-  return { path, progress, state: { step: progress.step, parts, sums: progress.sums } };
+  return { path, progress, state: { step: progress.step, parts, averages, sums: progress.sums } };
 }
 
 function parseProgress(path: string, text: string | undefined): Progress {

@@ -13,6 +13,7 @@ import { AUGMENT_LABELS, type AugmentConfig, EDM_AUGMENT } from "../augment/mod.
 import { IMM_DEFAULTS, type ImmConfig, immConfig } from "../imm/mod.ts";
 import { type NetworkConfig, networkSettings, parseNetworkConfig } from "../models/config.ts";
 import { describeMistake, type Same, settingNames } from "../schema.ts";
+import { type AverageProfile, profileName, WIDEST_SIGMA } from "./ema.ts";
 import { checkOptimizer, type OptimizerConfig, OPTIMIZERS } from "./optimizer.ts";
 
 /** The images that are trained on. */
@@ -46,6 +47,13 @@ export interface EmaSettings {
   readonly decay: number;
   /** Whether step n uses the decay (1 + n) / (10 + n) while that is smaller. Default false. */
   readonly ramp: boolean;
+  /**
+   * More averages beside it: `{ "decay": 0.999 }`, or `{ "sigmaRel": 0.1 }` for a power function.
+   * Each costs the memory of the weights, and is saved as a model of its own. Default none.
+   */
+  readonly profiles: readonly AverageProfile[];
+  /** Images between snapshots of the power functions; 0, the default, for none. */
+  readonly snapshots: number;
 }
 
 /** How long and in what portions is trained. */
@@ -166,6 +174,11 @@ const schema = z.strictObject({
     ema: z.strictObject({
       decay: z.number().min(0).lt(1).default(0.9999),
       ramp: z.boolean().default(false),
+      profiles: z.array(z.union([
+        z.strictObject({ decay: z.number().min(0).lt(1) }),
+        z.strictObject({ sigmaRel: z.number().gt(0).lt(WIDEST_SIGMA) }),
+      ])).default([]),
+      snapshots: images.default(0),
     }).prefault({}),
   }),
   report: z.strictObject({
@@ -261,6 +274,9 @@ function sizesFrom(
 }
 
 function checkBatches({ train, imm }: TrainConfig): void {
+  const names = train.ema.profiles.map(profileName);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice) throw new UsageError(`train.ema.profiles: ${twice} is there twice`);
   const { batch, microBatch } = train;
   if (batch % imm.M !== 0) {
     throw new UsageError(

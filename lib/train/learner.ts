@@ -37,6 +37,8 @@ export interface LearnerConfig {
   readonly clip: boolean;
   /** Whether steps are given their noise instead of a key for it. */
   readonly givenNoise?: boolean;
+  /** More averages of the weights; steps are given a weight for each. Default 0. */
+  readonly averages?: number;
   /** Whether the network's blocks are computed again in the backward pass, to save memory. */
   readonly recompute?: boolean;
   /** Whether the outputs of both passes can be read back, for tests. */
@@ -70,6 +72,8 @@ export interface StepRates {
   readonly lr: number;
   /** Decay of the average of the weights. */
   readonly emaDecay: number;
+  /** Weight of the new weights in each of the other averages, with `averages`. */
+  readonly averageWeights?: readonly number[];
   /** Largest norm of the gradient, with `clip`. */
   readonly maxNorm?: number;
 }
@@ -85,6 +89,9 @@ export interface StepSums {
 /** Parts of {@link LearnerState}: weights, their average, and the optimiser's moments. */
 export type StatePart = "parameters" | "ema" | "m" | "v";
 
+/** Arenas that there are one of each. */
+type ArenaName = Exclude<keyof TrainingArenas, "averages">;
+
 /** Arenas that hold one value per parameter and belong to the state of a run. */
 const STATE: readonly StatePart[] = ["parameters", "ema", "m", "v"];
 
@@ -94,6 +101,8 @@ export interface LearnerState {
   readonly step: number;
   /** Weights, their average, and the optimiser's moments. */
   readonly parts: Readonly<Record<StatePart, StateDict>>;
+  /** The other averages of the weights. */
+  readonly averages: readonly StateDict[];
   /** Sums since the last reset. */
   readonly sums: StepSums;
 }
@@ -142,32 +151,37 @@ export interface LearnerState {
 export class Learner {
   /** Steps taken. */
   step = 0;
-  readonly #buffers: Readonly<Record<keyof TrainingArenas, ArenaBuffer>>;
+  readonly #buffers: Readonly<Record<ArenaName, ArenaBuffer>>;
+  readonly #averages: readonly ArenaBuffer[];
 
   private constructor(
     private readonly device: Device,
     readonly network: Network,
     readonly config: LearnerConfig,
-    buffers: Record<keyof TrainingArenas, ArenaBuffer>,
+    buffers: Record<ArenaName, ArenaBuffer>,
+    averages: readonly ArenaBuffer[],
     private readonly gradients: Executable,
     private readonly update: Executable,
   ) {
     this.#buffers = buffers;
+    this.#averages = averages;
   }
 
   /** Plans both programs and allocates everything; parameters are zero until loaded. */
   static async create(device: Device, network: Network, config: LearnerConfig): Promise<Learner> {
     const { imm, optimizer, clip } = config;
-    const arenas = trainingArenas(network);
+    const arenas = trainingArenas(network, config.averages);
     const target = targetNetwork(network, imm);
     const gradientPlan = compile(
       gradientProgram({ student: network, target }, imm, arenas, config),
     );
     const updatePlan = compile(updateProgram(arenas, optimizer, clip));
+    const { averages: more, ...named } = arenas;
     const buffers = Object.fromEntries(
-      Object.entries(arenas).map(([name, arena]) => [name, new ArenaBuffer(device, arena)]),
-    ) as Record<keyof TrainingArenas, ArenaBuffer>;
-    const memory = arenaMap(...Object.values(buffers));
+      Object.entries(named).map(([name, arena]) => [name, new ArenaBuffer(device, arena)]),
+    ) as Record<ArenaName, ArenaBuffer>;
+    const averages = more.map((arena) => new ArenaBuffer(device, arena));
+    const memory = arenaMap(...Object.values(buffers), ...averages);
     // The target network's own arenas are the average's memory.
     memory.set(target.parameters.arena, buffers[target === network ? "parameters" : "ema"].buffer);
     memory.set(target.parameters.frozen, buffers.frozen.buffer);
@@ -175,7 +189,7 @@ export class Learner {
       await device.prepare(gradientPlan, memory),
       await device.prepare(updatePlan, memory),
     ];
-    return new Learner(device, network, config, buffers, gradients, update);
+    return new Learner(device, network, config, buffers, averages, gradients, update);
   }
 
   /** The averaged weights' memory, for sampling while training. */
@@ -187,7 +201,7 @@ export class Learner {
   initialize(weights: ReadonlyMap<string, HostTensor>, source?: string): void {
     const { trainable, frozen } = this.network.parameters.adopt(weights, source);
     this.#buffers.parameters.writeAll(trainable);
-    this.#buffers.ema.writeAll(trainable);
+    for (const average of [this.#buffers.ema, ...this.#averages]) average.writeAll(trainable);
     this.#buffers.frozen.writeAll(frozen);
     const zeros = new Float32Array(trainable.length);
     this.#buffers.m.writeAll(zeros);
@@ -205,6 +219,9 @@ export class Learner {
     this.step++;
     this.update.run({
       numbers: updateNumbers(this.config.optimizer, this.step, rates.lr, rates.emaDecay),
+      ...(this.#averages.length > 0
+        ? { averageWeights: Float32Array.from(rates.averageWeights!) }
+        : {}),
       ...(this.config.clip ? { maxNorm: Float32Array.of(rates.maxNorm!) } : {}),
     });
   }
@@ -256,7 +273,11 @@ export class Learner {
         part === "ema" ? frozen : new Float32Array(),
       );
     }
-    return { step: this.step, parts, sums: await this.sums() };
+    const averages: StateDict[] = [];
+    for (const buffer of this.#averages) {
+      averages.push(this.#stateDict(await buffer.readAll(), frozen));
+    }
+    return { step: this.step, parts, averages, sums: await this.sums() };
   }
 
   /** Continues from a saved state. @throws {FormatError} when it is of another network */
@@ -273,6 +294,15 @@ export class Learner {
       const complete = new Map([...state.parts.ema, ...state.parts[part]]);
       this.#buffers[part].writeAll(parameters.adopt(complete, source).trainable);
     }
+    if (state.averages.length !== this.#averages.length) {
+      throw new FormatError(
+        `${source}: expected ${this.#averages.length} averages beside the first, found ` +
+          `${state.averages.length}; use the configuration that the file was made with`,
+      );
+    }
+    for (const [i, average] of state.averages.entries()) {
+      this.#averages[i].writeAll(parameters.adopt(average, source).trainable);
+    }
     this.step = state.step;
     this.resetSums(state.sums);
   }
@@ -286,7 +316,7 @@ export class Learner {
   free(): void {
     this.gradients.destroy();
     this.update.destroy();
-    for (const buffer of Object.values(this.#buffers)) buffer.free();
+    for (const buffer of [...Object.values(this.#buffers), ...this.#averages]) buffer.free();
   }
 
   /** Trainable entries alone unless frozen ones are given. */

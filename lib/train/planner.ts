@@ -13,7 +13,13 @@ import type { Network } from "../models/network.ts";
 import { createNetwork } from "../models/registry.ts";
 import { input, type Tensor } from "../tensor/mod.ts";
 import type { TrainConfig } from "./config.ts";
-import { gradientProgram, targetNetwork, trainingArenas, updateProgram } from "./programs.ts";
+import {
+  allArenas,
+  gradientProgram,
+  targetNetwork,
+  trainingArenas,
+  updateProgram,
+} from "./programs.ts";
 
 /** What a run would take. */
 export interface RunDescription {
@@ -66,7 +72,7 @@ function ownBytes({ slotBytes, inputBytes, outputBytes }: PlanSummary): number {
 
 function planStep(config: TrainConfig, built: Network = createNetwork(config.network)) {
   const { train, imm, optimizer } = config;
-  const arenas = trainingArenas(built);
+  const arenas = trainingArenas(built, train.ema.profiles.length);
   const networks = { student: built, target: targetNetwork(built, imm) };
   const plans = [
     compile(
@@ -78,7 +84,7 @@ function planStep(config: TrainConfig, built: Network = createNetwork(config.net
     ),
     compile(updateProgram(arenas, optimizer, optimizer.clip !== null)),
   ];
-  const state = Object.values(arenas).reduce((sum, arena) => sum + arena.length * 4, 0);
+  const state = allArenas(arenas).reduce((sum, arena) => sum + arena.length * 4, 0);
   return { plans, state };
 }
 

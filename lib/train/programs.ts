@@ -18,10 +18,12 @@ import {
   input,
   minimum,
   mul,
+  narrow,
   randomNormal,
   reshape,
   sqrt,
   square,
+  sub,
   sum,
   type Tensor,
   type Update,
@@ -36,13 +38,15 @@ import {
 /** Random stream of the noise. Layers use streams for dropout, under a key of their own. */
 const NOISE_STREAM = 0;
 
-/** The arenas of a training run. All but the last two have the layout of the parameters. */
+/** The arenas of a training run. All but `frozen` and `sums` have the layout of the parameters. */
 export interface TrainingArenas {
   readonly parameters: Arena;
   readonly gradients: Arena;
   readonly m: Arena;
   readonly v: Arena;
   readonly ema: Arena;
+  /** More averages, in the order of the configuration. */
+  readonly averages: readonly Arena[];
   /** Parameters that never change. */
   readonly frozen: Arena;
   /** Sums over the steps since the last report. */
@@ -52,8 +56,8 @@ export interface TrainingArenas {
 /** What is summed up on the device between reports, one number each. */
 export const STEP_SUMS = ["loss", "gradientNorm"] as const;
 
-/** The arenas for a network. */
-export function trainingArenas(network: Network): TrainingArenas {
+/** The arenas for a network, with room for `averages` more averages of the weights. */
+export function trainingArenas(network: Network, averages = 0): TrainingArenas {
   const { arena: parameters, frozen } = network.parameters;
   const sums = new Arena("sums");
   for (const name of STEP_SUMS) sums.add(name, []);
@@ -63,6 +67,7 @@ export function trainingArenas(network: Network): TrainingArenas {
     m: parameters.like("m"),
     v: parameters.like("v"),
     ema: parameters.like("ema"),
+    averages: Array.from({ length: averages }, (_, i) => parameters.like(`average ${i}`)),
     frozen,
     sums,
   };
@@ -169,10 +174,16 @@ function inspected(built: Objective, F: Partial<Record<Pass, Tensor>>): Record<s
   };
 }
 
+/** All arenas of a run. */
+export function allArenas({ averages, ...named }: TrainingArenas): Arena[] {
+  return [...Object.values(named), ...averages];
+}
+
 /**
  * One optimiser step.
  *
- * Inputs: `numbers` from `updateNumbers`; with clipping `maxNorm` []. Output: `gradientNorm` [], of
+ * Inputs: `numbers` from `updateNumbers`; with more averages `averageWeights`, the weight of the new
+ * weights in each; with clipping `maxNorm` []. Output: `gradientNorm` [], of
  * the gradient before clipping.
  */
 export function updateProgram(
@@ -194,15 +205,27 @@ export function updateProgram(
   };
   const next = optimizerStep(optimizer, old, clip ? mul(gradient, factor) : gradient, numbers);
   const normSum = arenas.sums.tensor("gradientNorm");
+  const { averages } = arenas;
+  const weights = input("averageWeights", [averages.length]);
+  const averageUpdates = averages.map((arena, i): Update => {
+    const target = arena.whole();
+    const weight = reshape(narrow(weights, 0, i, 1), []);
+    return { target, value: add(target, mul(sub(next.parameters, target), weight)) };
+  });
   return {
     label: "update",
-    inputs: clip ? [numbers, maxNorm] : [numbers],
+    inputs: [
+      numbers,
+      ...(clip ? [maxNorm] : []),
+      ...(averages.length > 0 ? [weights] : []),
+    ],
     outputs: { gradientNorm: reshape(norm, []) },
     updates: [
       ...(["parameters", "m", "v", "ema"] as const).map((name) => ({
         target: old[name],
         value: next[name],
       })),
+      ...averageUpdates,
       { target: normSum, value: add(normSum, norm) },
     ],
   };

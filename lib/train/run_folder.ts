@@ -5,6 +5,8 @@
  *     stats.jsonl                     one line per report
  *     checkpoint-000076800.safetensors   state after that many images, the newest few
  *     model.safetensors               averaged weights of the newest checkpoint
+ *     model-sigma0.1.safetensors      the same for each of the other averages
+ *     snapshots/000076800-sigma0.1.safetensors   power-function averages, for `imm ema reconstruct`
  *     samples/000076800-2-steps.png   sample grids
  *     .lock                           locked while a process writes here
  *
@@ -20,6 +22,7 @@ import { writeFileAtomic } from "../format/atomic.ts";
 import { saveModel } from "../models/model_file.ts";
 import { type Checkpoint, loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
+import { profileName } from "./ema.ts";
 import type { LearnerState } from "./learner.ts";
 
 /** One line of stats.jsonl. */
@@ -39,6 +42,9 @@ export interface StatsLine {
   /** Seconds of training so far, over all resumed parts. */
   readonly seconds: number;
 }
+
+/** Folder of the snapshots inside of a run's. */
+export const SNAPSHOT_FOLDER = "snapshots";
 
 const CHECKPOINT = /^checkpoint-(\d{9,})\.safetensors$/;
 
@@ -82,7 +88,7 @@ export class RunFolder implements AsyncDisposable {
   static async open(path: string): Promise<RunFolder> {
     await Deno.mkdir(join(path, "samples"), { recursive: true });
     const folder = new RunFolder(path, await takeLock(path), { bare: false });
-    for (const inside of [path, join(path, "samples")]) {
+    for (const inside of [path, join(path, "samples"), join(path, SNAPSHOT_FOLDER)]) {
       for (const name of await namesIn(inside)) {
         if (TEMPORARY.test(name)) await Deno.remove(join(inside, name));
       }
@@ -130,11 +136,40 @@ export class RunFolder implements AsyncDisposable {
         notes: { images: String(progress.images) },
         weights: state.parts.ema,
       }));
+    for (const [i, profile] of config.train.ema.profiles.entries()) {
+      await this.#write(`model-${profileName(profile)}.safetensors`, (path) =>
+        saveModel(path, {
+          network: config.network,
+          imm: config.imm,
+          notes: { images: String(progress.images), average: profileName(profile) },
+          weights: state.averages[i],
+        }));
+    }
     await this.#write(name, (path) => saveCheckpoint(path, config, progress, state));
     for (const old of (await this.#checkpoints()).slice(0, -config.report.keep)) {
       await Deno.remove(join(this.path, old.name));
     }
     return join(this.path, name);
+  }
+
+  /** Writes snapshots of the power-function averages. */
+  async snapshot(config: TrainConfig, images: number, state: LearnerState): Promise<void> {
+    await Deno.mkdir(join(this.path, SNAPSHOT_FOLDER), { recursive: true });
+    for (const [i, profile] of config.train.ema.profiles.entries()) {
+      if (!("sigmaRel" in profile)) continue;
+      const name = `${padded(images)}-${profileName(profile)}.safetensors`;
+      await this.#write(join(SNAPSHOT_FOLDER, name), (path) =>
+        saveModel(path, {
+          network: config.network,
+          imm: config.imm,
+          notes: {
+            images: String(images),
+            step: String(state.step),
+            sigmaRel: String(profile.sigmaRel),
+          },
+          weights: state.averages[i],
+        }));
+    }
   }
 
   /** Appends a line to the log. */

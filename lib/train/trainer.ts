@@ -12,6 +12,7 @@ import { ImmError, InterruptedError } from "../errors.ts";
 import { dropLabels, sampleTimes, trainingKey } from "../imm/mod.ts";
 import { createNetwork } from "../models/registry.ts";
 import type { TrainConfig } from "./config.ts";
+import { averageWeight } from "./ema.ts";
 import { Learner, type LearnerState, type StepBatch, type StepSums } from "./learner.ts";
 import type { RunFolder, StatsLine } from "./run_folder.ts";
 
@@ -120,6 +121,7 @@ class Run {
       batch,
       microBatch: microBatch ?? batch,
       recompute,
+      averages: config.train.ema.profiles.length,
       clip: config.optimizer.clip !== null,
     });
     try {
@@ -152,6 +154,7 @@ class Run {
       const done = this.#images >= train.images;
       if (this.#passed(report.status) || done) await this.#report();
       if (this.#passed(report.samples) || done) await this.#draw();
+      if (this.#passed(train.ema.snapshots)) await this.#snapshot();
       if (this.#passed(report.checkpoint) || done) await this.#checkpoint();
     }
     return { images: this.#images, seconds: this.#seconds(), last: this.#lastLine };
@@ -170,6 +173,7 @@ class Run {
     this.learner.run(this.#batch(), {
       lr: this.#learningRate(after),
       emaDecay: ema.ramp ? Math.min(ema.decay, (1 + count) / (10 + count)) : ema.decay,
+      averageWeights: ema.profiles.map((profile) => averageWeight(profile, count)),
       ...(clip === null ? {} : { maxNorm: clip }),
     });
     this.#images = after;
@@ -271,6 +275,11 @@ class Run {
     observer?.wrote?.(path);
   }
 
+  async #snapshot(): Promise<void> {
+    const { config, folder } = this.options;
+    await folder.snapshot(config, this.#images, await this.learner.save());
+  }
+
   async #interrupt(): Promise<never> {
     await this.#checkpoint();
     throw new InterruptedError(
@@ -285,8 +294,8 @@ class Run {
 }
 
 /** Whether every number of a state is finite. */
-function allFinite({ parts }: LearnerState): boolean {
-  return Object.values(parts).every((part) =>
+function allFinite({ parts, averages }: LearnerState): boolean {
+  return [...Object.values(parts), ...averages].every((part) =>
     [...part.values()].every(({ data }) => data.every(Number.isFinite))
   );
 }

@@ -140,7 +140,7 @@ async function prepare(device: Device, config: OptimizerConfig, clip: boolean) {
   for (const name of PARAMETERS) layout.add(name, goldenTensor(golden, `init.${name}`).shape);
   const sums = new Arena("sums");
   for (const name of STEP_SUMS) sums.add(name, []);
-  const arenas: TrainingArenas = {
+  const named = {
     parameters: layout,
     gradients: layout.like("gradients"),
     m: layout.like("m"),
@@ -149,9 +149,10 @@ async function prepare(device: Device, config: OptimizerConfig, clip: boolean) {
     frozen: new Arena("frozen"),
     sums,
   };
+  const arenas: TrainingArenas = { ...named, averages: [] };
   const buffers = Object.fromEntries(
-    Object.entries(arenas).map(([name, arena]) => [name, new ArenaBuffer(device, arena)]),
-  ) as Record<keyof TrainingArenas, ArenaBuffer>;
+    Object.entries(named).map(([name, arena]) => [name, new ArenaBuffer(device, arena)]),
+  ) as Record<keyof typeof named, ArenaBuffer>;
   for (const name of PARAMETERS) {
     const start = goldenTensor(golden, `init.${name}`).data as Float32Array;
     buffers.parameters.write(name, start);

@@ -1,0 +1,34 @@
+/** `imm ema reconstruct`. @module */
+
+import { saveModel } from "../lib/models/model_file.ts";
+import { reconstructAverage } from "../lib/train/reconstruct.ts";
+import { number, size, text } from "./options.ts";
+import { defineVerb } from "./verb.ts";
+
+/** The verb. */
+export const verb = defineVerb({
+  name: "ema reconstruct",
+  summary: "make an average of the weights of another length, after training",
+  usage: "imm ema reconstruct RUN --sigma-rel X --out FILE",
+  examples: [
+    {
+      command: "imm ema reconstruct runs/digits --sigma-rel 0.08 --out short.safetensors",
+      does: "the power-function average of relative width 0.08, from the snapshots of the run",
+    },
+  ],
+  positionals: { value: "RUN", help: "folder of a run with snapshots", min: 1, max: 1 },
+  options: {
+    sigmaRel: number({ help: "width relative to the length of training", required: true }),
+    images: size({ help: "as of this many images (default: the newest snapshot)", min: 1 }),
+    out: text({ help: "model file to write", value: "FILE", required: true }),
+  },
+  async run(args, terminal) {
+    const { sigmaRel, images, out } = args;
+    const made = await reconstructAverage(args._[0], { sigmaRel, images });
+    await saveModel(out, made.model);
+    terminal.result(
+      { file: out, sigmaRel, images: made.images, snapshots: made.snapshots },
+      `wrote ${out}: sigma_rel ${sigmaRel} at image ${made.images}, from ${made.snapshots} snapshots`,
+    );
+  },
+});
