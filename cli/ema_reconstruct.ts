@@ -8,7 +8,7 @@ import { defineVerb } from "./verb.ts";
 /** The verb. */
 export const verb = defineVerb({
   name: "ema reconstruct",
-  summary: "make an average of the weights of another length, after training",
+  summary: "average the weights over another length, after training",
   usage: "imm ema reconstruct RUN --sigma-rel X --out FILE",
   examples: [
     {

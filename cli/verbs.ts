@@ -64,7 +64,7 @@ export const verbs: readonly VerbEntry[] = [
   },
   {
     name: "ema reconstruct",
-    summary: "make an average of the weights of another length, after training",
+    summary: "average the weights over another length, after training",
     load: async () => (await import("./ema_reconstruct.ts")).verb,
   },
   {
