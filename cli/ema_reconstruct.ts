@@ -13,7 +13,7 @@ export const verb = defineVerb({
   examples: [
     {
       command: "imm ema reconstruct runs/digits --sigma-rel 0.08 --out short.safetensors",
-      does: "the power-function average of relative width 0.08, from the snapshots of the run",
+      does: "a power-function average, from the snapshots of the run",
     },
   ],
   positionals: { value: "RUN", help: "folder of a run with snapshots", min: 1, max: 1 },
