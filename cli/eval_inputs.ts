@@ -19,7 +19,7 @@ import { NpzFile } from "../lib/format/npz.ts";
 import { findModel, loadModel } from "../lib/models/model_file.ts";
 import { createNetwork } from "../lib/models/registry.ts";
 import { Generator } from "../lib/sample/generator.ts";
-import { arePictures } from "../lib/sample/output.ts";
+import { arePictures } from "../lib/sample/sample_set.ts";
 import { formatRanges } from "../lib/units.ts";
 import { VERSION } from "../lib/version.ts";
 import { planSampling, type SamplingArgs } from "./sampling.ts";

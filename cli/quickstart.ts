@@ -11,7 +11,7 @@ import { renderImage } from "../lib/format/terminal.ts";
 import { pushforwardSteps, type Schedule, scheduleTimes } from "../lib/imm/mod.ts";
 import { loadModel } from "../lib/models/model_file.ts";
 import { Generator } from "../lib/sample/generator.ts";
-import { sampleGrid, toPictures } from "../lib/sample/output.ts";
+import { sampleGrid, toPictures } from "../lib/sample/picture_output.ts";
 import { TrainingRun } from "../lib/train/run.ts";
 import { formatDuration } from "../lib/units.ts";
 import { choice, flag, text } from "./options.ts";

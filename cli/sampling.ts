@@ -14,22 +14,34 @@ import {
   scheduleTimes,
 } from "../lib/imm/mod.ts";
 import { chooseLabels, type ClassChoice, parseClasses } from "../lib/sample/labels.ts";
+import {
+  SAMPLING_PRESET_NAMES,
+  SAMPLING_PRESETS,
+  type SamplingPreset,
+} from "../lib/sample/presets.ts";
 import { choice, integer, type Parsed, text } from "./options.ts";
 
-/** Steps when neither `--steps` nor the schedule says how many. */
-const STEPS = 2;
+/** What is done when neither the options nor a preset say it. */
+const DEFAULTS: SamplingPreset = { steps: 2, schedule: () => "uniform", guidance: "1" };
 
 /** The options, to be spread into the table of a verb. */
 export const samplingOptions = {
-  steps: integer({ help: `sampling steps (default ${STEPS})`, min: 1, max: 10_000 }),
+  preset: choice(SAMPLING_PRESET_NAMES, {
+    help: "sample as the public release does: steps, schedule, guidance and classes that are not " +
+      "given otherwise",
+  }),
+  steps: integer({
+    help: `sampling steps (default ${DEFAULTS.steps}, or the preset's)`,
+    min: 1,
+    max: 10_000,
+  }),
   sampler: choice(["pushforward", "restart"], {
     help: "the paper's two samplers",
     default: "pushforward",
   }),
   schedule: text({
-    help: "uniform or edm, or the etas between the ends, as in eta:1.4,0.5",
+    help: "uniform or edm, or the etas between the ends, as in eta:1.4,0.5 (default uniform)",
     value: "SCHEDULE",
-    default: "uniform",
   }),
   classes: text({
     help: "classes of the images by their seeds: all in turn, random, none, or a list to repeat " +
@@ -37,9 +49,8 @@ export const samplingOptions = {
     value: "all|random|none|LIST",
   }),
   guidance: text({
-    help: "weight of classifier-free guidance, or one for each step as in 1,1.5",
+    help: "weight of classifier-free guidance, or one for each step as in 1,1.5 (default 1: none)",
     value: "W",
-    default: "1",
   }),
 };
 
@@ -48,12 +59,16 @@ export type SamplingArgs = Omit<Parsed<typeof samplingOptions>, "_">;
 
 /** How images are to be sampled. */
 export interface SamplingPlan {
+  /** As `--schedule` would name it. */
+  readonly schedule: string;
   /** From T to eps. */
   readonly times: readonly number[];
   readonly steps: readonly SamplerStep[];
   /** One weight, or one for each step. */
   readonly guidance: number | readonly number[];
   readonly classes: ClassChoice;
+  /** The rule, as `--classes` would name it. */
+  readonly classRule: string;
   /** Class of the image with each seed. */
   readonly labels: readonly (number | null)[];
 }
@@ -70,27 +85,35 @@ export function planSampling(
   seeds: readonly number[],
   classes: number,
 ): SamplingPlan {
-  const times = scheduleTimes(imm, parseSchedule(args.schedule, args.steps));
+  const preset = args.preset === undefined ? DEFAULTS : SAMPLING_PRESETS[args.preset];
+  const schedule = args.schedule ?? preset.schedule(args.steps ?? preset.steps);
+  const times = scheduleTimes(imm, parseSchedule(schedule, args.steps, preset.steps));
   const steps = (args.sampler === "restart" ? restartSteps : pushforwardSteps)(imm, times);
-  const guidance = parseGuidance(args.guidance, steps.length);
+  const guidance = parseGuidance(args.guidance ?? preset.guidance, steps.length);
   if (classes === 0 && guidance.some((w) => w !== 1)) {
-    throw new UsageError("the model has no classes, which --guidance needs; leave it out.");
+    throw new UsageError(
+      args.guidance === undefined
+        ? `--preset ${args.preset} guides by classes, but the model has none; give --guidance 1.`
+        : "the model has no classes, which --guidance needs; leave it out.",
+    );
   }
-  const choice = args.classes === undefined
-    ? classes > 0 ? parseClasses("all", "") : parseClasses("none", "")
-    : parseClasses(args.classes, "--classes");
+  const presetRule = "classes" in preset ? preset.classes : undefined;
+  const classRule = args.classes ?? (classes > 0 ? presetRule ?? "all" : "none");
+  const choice = parseClasses(classRule, "--classes");
   return {
+    schedule,
     times,
     steps,
     guidance: guidance.length === 1 ? guidance[0] : guidance,
     classes: choice,
+    classRule,
     labels: chooseLabels(choice, seeds, classes),
   };
 }
 
 /** `uniform`, `edm` or `eta:1.4,0.5`, with the number of steps that was asked for. */
-function parseSchedule(text: string, steps: number | undefined): Schedule {
-  if (text === "uniform" || text === "edm") return { kind: text, steps: steps ?? STEPS };
+function parseSchedule(text: string, steps: number | undefined, otherwise: number): Schedule {
+  if (text === "uniform" || text === "edm") return { kind: text, steps: steps ?? otherwise };
   const match = /^eta:(.*)$/.exec(text);
   const etas = match ? match[1].split(",").map((eta) => eta.trim() === "" ? NaN : Number(eta)) : [];
   if (!match || !etas.every(Number.isFinite)) {

@@ -14,6 +14,7 @@ import { type ZipArchive, zipFrom } from "./zip.ts";
 import { ZipWriter } from "./zip_writer.ts";
 
 const SUFFIX = ".npy";
+const MAX_NOTE_BYTES = 2 ** 24;
 
 /** An open npz file. */
 export class NpzFile implements Disposable {
@@ -52,6 +53,12 @@ export class NpzFile implements Disposable {
     return new NpyReader(await this.#archive.open(name + SUFFIX));
   }
 
+  /** A text that is kept beside the arrays, or null; see {@link writeNpz}. */
+  async note(name: string): Promise<string | null> {
+    if (!this.#archive.members.has(name)) return null;
+    return new TextDecoder().decode(await this.#archive.read(name, MAX_NOTE_BYTES));
+  }
+
   close(): void {
     this.#archive.close();
   }
@@ -63,19 +70,27 @@ export class NpzFile implements Disposable {
 
 /**
  * Writes arrays atomically, in the order given, so that `numpy.load` reads them. Arrays given as
- * functions are streamed: 50,000 images never need to be in memory together.
+ * functions are streamed: 50,000 images never need to be in memory together. Notes are texts beside
+ * the arrays, which numpy passes over.
  *
  * @throws {FormatError} when the file cannot be written or an array's numbers do not fit its shape
  */
 export async function writeNpz(
   path: string,
   arrays: Iterable<readonly [string, ArrayToWrite]>,
-  { compress = false }: { compress?: boolean } = {},
+  { compress = false, notes = {} }: {
+    compress?: boolean;
+    notes?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<void> {
   await writeFileAtomic(path, async (write) => {
     const zip = new ZipWriter(write);
     for (const [name, array] of arrays) {
       await zip.add(name + SUFFIX, npyChunks(array), { size: npyByteLength(array), compress });
+    }
+    for (const [name, text] of Object.entries(notes)) {
+      const bytes = new TextEncoder().encode(text);
+      await zip.add(name, [bytes], { size: bytes.length });
     }
     await zip.finish();
   });

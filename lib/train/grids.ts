@@ -10,7 +10,7 @@ import type { Image } from "../format/pixels.ts";
 import { encodePng } from "../format/png.ts";
 import { pushforwardSteps, scheduleTimes } from "../imm/mod.ts";
 import { Generator } from "../sample/generator.ts";
-import { sampleGrid, toPictures } from "../sample/output.ts";
+import { sampleGrid, toPictures } from "../sample/picture_output.ts";
 import type { TrainConfig } from "./config.ts";
 import type { Learner } from "./learner.ts";
 import type { Draw } from "./trainer.ts";

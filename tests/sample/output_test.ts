@@ -9,12 +9,8 @@ import { openSafetensors } from "../../lib/format/safetensors.ts";
 import { openZip } from "../../lib/format/zip.ts";
 import { encodeRgb } from "../../lib/imm/rgb.ts";
 import type { GeneratedBatch } from "../../lib/sample/generator.ts";
-import {
-  checkOutput,
-  outputFormat,
-  type SampleSet,
-  writeSamples,
-} from "../../lib/sample/output.ts";
+import { checkOutput, outputFormat, writeSamples } from "../../lib/sample/output.ts";
+import type { SampleSet } from "../../lib/sample/sample_set.ts";
 import { withTempFolder } from "../support/files.ts";
 
 /** Pixels of image i of a set: 2 x 3, RGB. */

@@ -39,6 +39,7 @@ const FIXTURES = [
   "net_skip",
   "net_dit",
   "net_dit_qknorm",
+  "net_adm",
   "net_adm_heads",
 ] as const;
 

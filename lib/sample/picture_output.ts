@@ -1,0 +1,125 @@
+/**
+ * Samples as PNG files: a grid to look at, one grid per class, one picture per image.
+ *
+ * @module
+ */
+
+import { dirname, join } from "jsr:@std/path@^1";
+import { writeFileAtomic } from "../format/atomic.ts";
+import { enlargement, imageGrid, splitImages } from "../format/grid.ts";
+import type { Image } from "../format/pixels.ts";
+import { encodePng } from "../format/png.ts";
+import { ZipWriter } from "../format/zip_writer.ts";
+import { decodeRgb } from "../imm/rgb.ts";
+import type { Shape } from "../tensor/tensor.ts";
+import type { GeneratedBatch } from "./generator.ts";
+import { pictureName, RECORD_NAME, type SampleSet } from "./sample_set.ts";
+
+/** Pictures side by side, tiny ones enlarged. */
+export function sampleGrid(
+  pictures: readonly Image[],
+  { shape, columns }: Pick<SampleSet, "shape" | "columns">,
+): Image {
+  return imageGrid(pictures, { columns, padding: 1, scale: gridScale(shape) });
+}
+
+/** The samples of a batch as pictures, which share one array. */
+export function toPictures(samples: Float32Array, shape: Shape): Image[] {
+  return splitImages(decodeRgb(samples), shape as [number, number, number]);
+}
+
+/** Width and height of the grid that {@link sampleGrid} makes, in pixels. */
+export function gridSize(
+  shape: Shape,
+  images: number,
+  columns: number = Math.ceil(Math.sqrt(images)),
+): { width: number; height: number } {
+  const across = Math.min(columns, images);
+  const down = Math.ceil(images / across);
+  const scale = gridScale(shape);
+  return {
+    width: (across * (shape[1] + 1) + 1) * scale,
+    height: (down * (shape[0] + 1) + 1) * scale,
+  };
+}
+
+function gridScale([height, width]: Shape): number {
+  return enlargement(Math.max(height, width), 32);
+}
+
+/** One PNG file with all images. */
+export async function writeGrid(
+  path: string,
+  set: SampleSet,
+  batches: AsyncIterable<GeneratedBatch>,
+): Promise<number> {
+  const all = await Array.fromAsync(pictures(set, batches));
+  await writeFileAtomic(path, encodePng(sampleGrid(all, set)));
+  return 1;
+}
+
+/** A PNG file per class, `class-7.png`, with all images of the class. */
+export async function writeClassGrids(
+  path: string,
+  set: SampleSet,
+  batches: AsyncIterable<GeneratedBatch>,
+): Promise<number> {
+  const byClass = new Map<number | null, Image[]>();
+  let number = 0;
+  for await (const picture of pictures(set, batches)) {
+    const label = set.labels[number++];
+    const own = byClass.get(label);
+    if (own) own.push(picture);
+    else byClass.set(label, [picture]);
+  }
+  await Deno.mkdir(path, { recursive: true });
+  for (const [label, own] of byClass) {
+    const grid = sampleGrid(own, { shape: set.shape, columns: set.columns });
+    await writeFileAtomic(join(path, `class-${label ?? "none"}.png`), encodePng(grid));
+  }
+  return byClass.size;
+}
+
+/** A PNG file per image, in folders of 1,000 where there are more. */
+export async function writeFolder(
+  path: string,
+  set: SampleSet,
+  batches: AsyncIterable<GeneratedBatch>,
+): Promise<number> {
+  let number = 0;
+  for await (const picture of pictures(set, batches)) {
+    const file = join(path, pictureName(set, number++));
+    await Deno.mkdir(dirname(file), { recursive: true });
+    await writeFileAtomic(file, encodePng(picture));
+  }
+  return number;
+}
+
+/** The same in a zip archive. */
+export async function writeZip(
+  path: string,
+  set: SampleSet,
+  batches: AsyncIterable<GeneratedBatch>,
+): Promise<number> {
+  await writeFileAtomic(path, async (write) => {
+    const zip = new ZipWriter(write);
+    if (set.record !== undefined) {
+      const record = new TextEncoder().encode(set.record);
+      await zip.add(RECORD_NAME, [record], { size: record.length });
+    }
+    let number = 0;
+    for await (const picture of pictures(set, batches)) {
+      const png = encodePng(picture);
+      await zip.add(pictureName(set, number++), [png], { size: png.length });
+    }
+    await zip.finish();
+  });
+  return 1;
+}
+
+async function* pictures(
+  { shape }: SampleSet,
+  batches: AsyncIterable<GeneratedBatch>,
+): AsyncGenerator<Image> {
+  for await (const { samples } of batches) yield* toPictures(samples, shape);
+}
