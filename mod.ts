@@ -183,8 +183,31 @@ export {
   loadModel,
   type Model,
   type ModelDescription,
+  type ModelFile,
+  openModel,
   saveModel,
 } from "./lib/models/model_file.ts";
+
+// Models of other programs: checkpoints of PyTorch, pickled modules, safetensors, npz.
+export {
+  type ConvertOptions,
+  describeFile,
+  type FileDescription,
+  findModelIn,
+  type ForeignFile,
+  type ForeignFormat,
+  type ForeignTensor,
+  type FoundModel,
+  type FoundTensor,
+  openForeign,
+  type TensorDescription,
+  writeConverted,
+  type WriteOptions,
+  writeStateDict,
+} from "./lib/convert/mod.ts";
+export { type FloatType, type NumericType } from "./lib/format/numeric.ts";
+export { PUBLIC_MODELS, type PublicModel, publicModel } from "./lib/models/public_models.ts";
+export { toOfficial } from "./lib/models/official.ts";
 
 // Networks, and the tensors that they hold.
 export {
@@ -213,6 +236,7 @@ export {
   type ParameterSpec,
   ParameterStore,
   type StateDict,
+  type StateTensor,
 } from "./lib/nn/mod.ts";
 
 // The method, with the paper's names: lib/imm/mod.ts says in which order to read it.

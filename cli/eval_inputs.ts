@@ -206,7 +206,7 @@ export async function openGenerated(checkpoint: string, args: GenerationArgs): P
     const name = `${checkpoint} in ${steps.length} ${steps.length === 1 ? "step" : "steps"}`;
     const how = {
       sampler: args.sampler,
-      schedule: args.schedule,
+      schedule: plan.schedule,
       steps: steps.length,
       times,
       guidance,

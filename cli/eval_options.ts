@@ -7,7 +7,6 @@
 
 import { UsageError } from "../lib/errors.ts";
 import type { EvaluationProgress } from "../lib/eval/collect.ts";
-import type { Shard } from "../lib/eval/references.ts";
 import { extractorOptions } from "./eval_extractor.ts";
 import { choice, flag, flagName, integer, type Parsed, text } from "./options.ts";
 import type { Progress } from "./progress.ts";
@@ -73,19 +72,6 @@ export function seedsOf(
   { num = NUMBER, seed = 0 }: { readonly num?: number; readonly seed?: number },
 ): number[] {
   return Array.from({ length: num }, (_, i) => seed + i);
-}
-
-/** `2/8` as a part of a set. @throws {UsageError} when it is something else */
-export function parseShard(text: string | undefined): Shard | undefined {
-  if (text === undefined) return undefined;
-  const match = /^(\d{1,6})\/(\d{1,6})$/.exec(text);
-  const [index, of] = [Number(match?.[1]), Number(match?.[2])];
-  if (!match || index < 1 || of < 1 || index > of) {
-    throw new UsageError(
-      `--shard expects a part and the number of parts, from 1/8 to 8/8, but got "${text}".`,
-    );
-  }
-  return { index, of };
 }
 
 /** Shows how far the reading of each set is, then the metrics. */

@@ -4,13 +4,13 @@ import { UsageError } from "../lib/errors.ts";
 import { computeReference } from "../lib/eval/evaluate.ts";
 import { REFERENCE_FORMATS, referenceFormat, writeReference } from "../lib/eval/reference_files.ts";
 import type { Provenance } from "../lib/eval/references.ts";
+import { parseShard, SHARD_FORMS } from "../lib/shard.ts";
 import { openCache, openExtractor } from "./eval_extractor.ts";
 import { openGenerated, openImages } from "./eval_inputs.ts";
 import {
   checkGeneration,
   generationOptions,
   inputOptions,
-  parseShard,
   seedsOf,
   withProgress,
 } from "./eval_options.ts";
@@ -29,7 +29,7 @@ const options = {
     help: "how to write it (default: what the name says)",
   }),
   shard: text({
-    help: "only this part of the images, 1/8 to 8/8, to be merged with the others",
+    help: `only a part of the images, to be merged with the others: ${SHARD_FORMS}`,
     value: "I/N",
   }),
   ...inputOptions,
@@ -66,7 +66,7 @@ export const verb = defineVerb({
       );
     }
     checkGeneration(args);
-    const shard = parseShard(args.shard);
+    const shard = args.shard === undefined ? undefined : parseShard(args.shard);
     const format = args.format ?? referenceFormat(args.out);
     if (shard && format !== "stats") {
       throw new UsageError(

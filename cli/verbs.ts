@@ -33,6 +33,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./sample.ts")).verb,
   },
   {
+    name: "sample merge",
+    summary: "put the parts of a set of images together",
+    load: async () => (await import("./sample_merge.ts")).verb,
+  },
+  {
     name: "eval",
     summary: "compare generated with real images",
     load: async () => (await import("./eval.ts")).verb,

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { environmentVariable } from "./environment.ts";
 import { UsageError } from "./errors.ts";
 
 /** Part `index` of `of` parts, counted from 1. */
@@ -49,7 +50,7 @@ export const SHARD_FORMS = "1/8 to 8/8; auto, or auto/8, as the scheduler's vari
 export function parseShard(
   text: string,
   option = "--shard",
-  environment: Environment = Deno.env.get,
+  environment: Environment = environmentVariable,
 ): Shard {
   const [, first, count] = /^(\d+|auto)(?:\/(\d+))?$/.exec(text) ?? [];
   if (first === undefined || (first !== "auto" && count === undefined)) {

@@ -51,9 +51,11 @@ export interface FoundModel extends ModelDescription {
 
 /** A tensor of a {@link FoundModel}. */
 export interface FoundTensor {
+  /** Official name. */
   readonly name: string;
+  /** Official shape. */
   readonly shape: readonly number[];
-  /** @throws {FormatError} when one of the numbers is not finite */
+  /** The elements, row-major. @throws {FormatError} when one of the numbers is not finite */
   read(): Promise<Float32Array>;
 }
 

@@ -16,16 +16,23 @@ import { type ForeignFile, type ForeignFormat, openForeign } from "./foreign_fil
 
 /** One tensor of a file. */
 export interface TensorDescription {
+  /** As the file has it. */
   readonly name: string;
+  /** Type of the elements. */
   readonly type: NumericType;
+  /** Lengths of the axes. */
   readonly shape: readonly number[];
 }
 
 /** What is known about a file. What does not apply or is not in the file is null. */
 export interface FileDescription {
+  /** The file itself, also where a folder was given. */
   readonly path: string;
+  /** What it turned out to be. */
   readonly format: ForeignFormat;
+  /** Length of the file. */
   readonly bytes: number;
+  /** The model in it. */
   readonly model: {
     readonly network: NetworkConfig;
     readonly parameters: number;
@@ -43,6 +50,7 @@ export interface FileDescription {
   readonly training: { readonly progress: unknown; readonly config: unknown } | null;
   /** The newest line of the log, for the folder of a run. */
   readonly lastReport: Readonly<Record<string, unknown>> | null;
+  /** All tensors, in the order of the file. */
   readonly tensors: readonly TensorDescription[];
 }
 

@@ -16,7 +16,9 @@ import { isZip, openZip } from "../format/zip.ts";
 
 /** A tensor that is still in its file. */
 export interface ForeignTensor {
+  /** Type of the elements. */
   readonly type: NumericType;
+  /** Lengths of the axes. */
   readonly shape: readonly number[];
   /** The elements, row-major and little-endian, read now. */
   read(): Promise<Uint8Array>;
@@ -32,8 +34,11 @@ export type ForeignFormat =
 
 /** An open file. Its tensors can be read until it is closed. */
 export interface ForeignFile extends Disposable {
+  /** Its path. */
   readonly name: string;
+  /** What it turned out to be. */
   readonly format: ForeignFormat;
+  /** Length of the file. */
   readonly bytes: number;
   /** Names as the file has them: keys, attributes and numbers joined by dots. */
   readonly tensors: ReadonlyMap<string, ForeignTensor>;

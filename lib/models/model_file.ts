@@ -10,7 +10,7 @@ import { FormatError, ImmError } from "../errors.ts";
 import { openSafetensors, type TensorToWrite, writeSafetensors } from "../format/safetensors.ts";
 import { describeFileError } from "../format/source.ts";
 import { type ImmConfig, immConfig } from "../imm/config.ts";
-import type { HostTensor, StateDict } from "../nn/parameters.ts";
+import type { HostTensor, StateDict, StateTensor } from "../nn/parameters.ts";
 import { type NetworkConfig, parseNetworkConfig } from "./config.ts";
 
 /** Name of the model file in the folder of a training run. */
@@ -85,25 +85,54 @@ export async function findModel(path: string): Promise<string> {
   return file;
 }
 
+/** An open model file: everything is known, and the weights are read one by one. */
+export interface ModelFile extends ModelDescription, Disposable {
+  /** As of a model in memory. */
+  readonly weights: ReadonlyMap<string, StateTensor>;
+  /** Closes the file; weights can no longer be read. */
+  close(): void;
+}
+
 /**
- * Reads a model from a model file or from a training run's checkpoint, of which it is a part.
+ * Opens a model file, or a training run's checkpoint, of which a model is a part.
+ *
+ * @throws {FormatError} when the file is not a model of this program
+ */
+export async function openModel(path: string): Promise<ModelFile> {
+  const file = await openSafetensors(path);
+  try {
+    const description = parseModelMetadata(path, file.metadata);
+    if (description === null) {
+      throw new FormatError(
+        `${path} has no description of a model; expected a file written by imm train or imm ` +
+          `convert (which brings files of PyTorch and others)`,
+      );
+    }
+    const weights = new Map<string, StateTensor>();
+    for (const [name, { shape }] of file.entries) {
+      if (name.startsWith(TRAINING_PREFIX)) continue;
+      weights.set(name, { shape, data: async () => (await file.read(name)).toFloat32() });
+    }
+    const close = () => file.close();
+    return { ...description, weights, close, [Symbol.dispose]: close };
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/**
+ * Reads a model into memory; see {@link openModel}.
  *
  * @throws {FormatError} when the file is not a model of this program
  */
 export async function loadModel(path: string): Promise<Model> {
-  using file = await openSafetensors(path);
-  const description = parseModelMetadata(path, file.metadata);
-  if (description === null) {
-    throw new FormatError(
-      `${path} has no description of a model; expected a file written by imm train or imm convert`,
-    );
-  }
+  using file = await openModel(path);
   const weights: StateDict = new Map();
-  for (const [name, { shape }] of file.entries) {
-    if (name.startsWith(TRAINING_PREFIX)) continue;
-    weights.set(name, { shape, data: (await file.read(name)).toFloat32() });
+  for (const [name, { shape, data }] of file.weights) {
+    weights.set(name, { shape, data: typeof data === "function" ? await data() : data });
   }
-  return { ...description, weights };
+  return { network: file.network, imm: file.imm, notes: file.notes, weights };
 }
 
 /** Tensors of a checkpoint that only a resumed run needs have names that begin with this. */

@@ -12,7 +12,9 @@ import { fromOfficial, methodFromOfficial } from "./official.ts";
 
 /** One model of the release. */
 export interface PublicModel {
+  /** The network. */
   readonly network: NetworkConfig;
+  /** How it is called and sampled. */
   readonly imm: ImmConfig;
 }
 

@@ -26,6 +26,14 @@ export interface HostTensor {
 /** Tensors by their official names, in official order. */
 export type StateDict = Map<string, HostTensor>;
 
+/** A tensor on the host, or one that is read when its turn comes. */
+export interface StateTensor {
+  /** Official shape. */
+  readonly shape: Shape;
+  /** Elements in row-major order, or a function that brings them. */
+  readonly data: Float32Array | (() => Promise<Float32Array>);
+}
+
 /** One parameter. */
 export interface ParameterSpec {
   /** Name in the official state dict, with its `model.` prefix. */
@@ -146,28 +154,50 @@ export class ParameterStore {
    * buffer has another value.
    */
   adopt(state: ReadonlyMap<string, HostTensor>, source = "the state"): ArenaContents {
-    this.#checkNames(state, source);
+    this.#check(state, source);
     const contents = {
       trainable: new Float32Array(this.arena.length),
       frozen: new Float32Array(this.frozen.length),
     };
-    for (const [name, { shape, data }] of state) {
-      const spec = this.#spec(name);
-      if (!sameShape(shape, spec.shape) || data.length !== sizeOf(spec.shape)) {
-        throw new FormatError(
-          `${source}: expected ${name} of shape [${spec.shape}], found [${shape}]; ` +
-            `use the configuration that the file was made with`,
-        );
-      }
-      const parameter = this.specs.get(name);
-      if (parameter) {
-        const [arena, target] = this.#home(parameter, contents);
-        target.set(toDevice(parameter, data), arena.entries.get(name)!.offset);
-      } else {
-        this.#adoptBuffer(this.buffers.get(name)!, data, source);
-      }
+    for (const [name, { data }] of state) {
+      this.#adoptTensor(name, data, source, (spec, values) => {
+        const [arena, target] = this.#home(spec, contents);
+        target.set(values, arena.entries.get(name)!.offset);
+      });
     }
     return contents;
+  }
+
+  /**
+   * As {@link adopt}, one tensor after the other, so that a state larger than the free memory can be
+   * brought to a device. `place` is given each parameter in the device's layout; the array may be
+   * the state's own.
+   *
+   * @throws FormatError as adopt; names and shapes are checked before anything is placed.
+   */
+  async adoptEach(
+    state: ReadonlyMap<string, StateTensor>,
+    place: (spec: ParameterSpec, values: Float32Array) => void,
+    source = "the state",
+  ): Promise<void> {
+    this.#check(state, source);
+    for (const [name, { data }] of state) {
+      this.#adoptTensor(name, typeof data === "function" ? await data() : data, source, place);
+    }
+  }
+
+  #adoptTensor(
+    name: string,
+    data: Float32Array,
+    source: string,
+    place: (spec: ParameterSpec, values: Float32Array) => void,
+  ): void {
+    const parameter = this.specs.get(name);
+    if (data.length !== sizeOf(this.#spec(name).shape)) {
+      throw new FormatError(`${source}: ${name} has ${data.length} elements, unlike its shape`);
+    }
+    if (parameter) place(parameter, toDevice(parameter, data));
+    else this.#adoptBuffer(this.buffers.get(name)!, data, source);
   }
 
   /** The inverse of {@link adopt}: everything by official name, shape and order. */
@@ -206,7 +236,19 @@ export class ParameterStore {
     }
   }
 
-  #checkNames(state: ReadonlyMap<string, HostTensor>, source: string): void {
+  #check(state: ReadonlyMap<string, StateTensor>, source: string): void {
+    this.#checkNames(state, source);
+    for (const [name, { shape }] of state) {
+      const expected = this.#spec(name).shape;
+      if (sameShape(shape, expected)) continue;
+      throw new FormatError(
+        `${source}: expected ${name} of shape [${expected}], found [${shape}]; ` +
+          `use the configuration that the file was made with`,
+      );
+    }
+  }
+
+  #checkNames(state: ReadonlyMap<string, StateTensor>, source: string): void {
     const missing = this.#order.filter((name) => !state.has(name));
     const unknown = [...state.keys()].filter((n) => !this.specs.has(n) && !this.buffers.has(n));
     if (missing.length === 0 && unknown.length === 0) return;

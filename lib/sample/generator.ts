@@ -19,7 +19,7 @@ import {
   sample,
   type SamplerStep,
 } from "../imm/mod.ts";
-import type { Model } from "../models/model_file.ts";
+import type { Model, ModelFile } from "../models/model_file.ts";
 import type { Network } from "../models/network.ts";
 import { createNetwork } from "../models/registry.ts";
 import { input, sizeOf, type Tensor } from "../tensor/mod.ts";
@@ -116,15 +116,16 @@ export class Generator {
   ) {}
 
   /**
-   * Compiles the network for batches of `batch` and uploads the weights of a model; those of a
-   * shared model may change between calls of {@link generate}.
+   * Compiles the network for batches of `batch` and uploads the weights of a model, one after the
+   * other: those of an open file are never in memory together. Those of a shared model may change
+   * between calls of {@link generate}.
    *
    * @throws {FormatError} when the weights are not those of the model's network
    * @throws {DeviceError} when the device cannot hold it
    */
   static async create(
     device: Device,
-    model: Pick<Model, "network" | "imm" | "weights"> | SharedModel,
+    model: Pick<Model | ModelFile, "network" | "imm" | "weights"> | SharedModel,
     { batch, source }: { batch: number; source?: string },
   ): Promise<Generator> {
     if (!Number.isSafeInteger(batch) || batch < 1) {
@@ -135,13 +136,16 @@ export class Generator {
       return new Generator(model.network, model.imm, batch, executable, []);
     }
     const network = createNetwork(model.network);
-    const { trainable, frozen } = network.parameters.adopt(model.weights, source);
     const owned: ArenaBuffer[] = [];
     try {
       owned.push(new ArenaBuffer(device, network.parameters.arena));
       owned.push(new ArenaBuffer(device, network.parameters.frozen));
-      owned[0].writeAll(trainable);
-      owned[1].writeAll(frozen);
+      const [trainable, frozen] = owned;
+      await network.parameters.adoptEach(
+        model.weights,
+        (spec, values) => (spec.trainable ? trainable : frozen).write(spec.name, values),
+        source,
+      );
       const shared = { network, imm: model.imm, parameters: owned[0], frozen: owned[1] };
       const executable = await prepare(device, shared, batch);
       return new Generator(network, model.imm, batch, executable, owned);

@@ -34,7 +34,7 @@ export function numbersHash(data: Float32Array): string {
 }
 
 /**
- * Prepares a folder for pictures with these settings and says which of `names` are there already.
+ * Which of `names` a folder holds already, made with these settings.
  *
  * @param overwrite forget what is there
  * @throws {UsageError} when it holds pictures of other settings, or some of `names` without a record
@@ -45,11 +45,9 @@ export async function finishedPictures(
   settings: SampleSettings,
   { overwrite = false }: { overwrite?: boolean } = {},
 ): Promise<Set<string>> {
-  const record = join(folder, RECORD_NAME);
-  const found = await Deno.readTextFile(record).catch(() => null);
-  const text = JSON.stringify(settings, null, 2) + "\n";
+  const found = await Deno.readTextFile(join(folder, RECORD_NAME)).catch(() => null);
   const finished = overwrite ? new Set<string>() : await existing(folder, names);
-  if (!overwrite && found !== null && found !== text) {
+  if (!overwrite && found !== null && found !== recordText(settings)) {
     throw new UsageError(
       `${folder} holds samples that were made differently (${difference(found, settings)}); ` +
         `choose another folder, or give --overwrite.`,
@@ -63,11 +61,17 @@ export async function finishedPictures(
         `choose another folder, or give --overwrite.`,
     );
   }
-  if (found !== text) {
-    await Deno.mkdir(folder, { recursive: true });
-    await writeFileAtomic(record, text);
-  }
   return finished;
+}
+
+/** Writes the record into the folder, which is made where there is none. */
+export async function writeRecord(folder: string, settings: SampleSettings): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  await writeFileAtomic(join(folder, RECORD_NAME), recordText(settings));
+}
+
+function recordText(settings: SampleSettings): string {
+  return JSON.stringify(settings, null, 2) + "\n";
 }
 
 /** Names of regular files with something in them. Pictures appear complete or not at all. */

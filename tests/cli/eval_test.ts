@@ -337,7 +337,7 @@ Deno.test("imm eval: mistakes are told in one sentence, before any work", async 
       [["stats", "--out", at("s.npz")], 2, /needs either DATA or --checkpoint/],
       [["stats", "digits"], 2, /needs --out FILE/],
       [["stats", "digits", "--out", at("s.npz"), "--shard", "1/2"], 2, /write it as .stats/],
-      [["stats", "digits", "--out", at("s.stats"), "--shard", "3/2"], 2, /from 1\/8 to 8\/8/],
+      [["stats", "digits", "--out", at("s.stats"), "--shard", "3/2"], 2, /part from 1\/2 to 2\/2/],
       [["stats", "digits", "--out", at("s.stats"), "--shard", "1/99"], 2, /is empty/],
       [["merge", "--out", at("s.npz")], 2, /needs PART/],
       [["merge", at("small.npz"), "--out", at("s.npz")], 1, /small.npz holds no sums/],

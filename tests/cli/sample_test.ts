@@ -3,6 +3,12 @@
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { main } from "../../cli/main.ts";
+import { verb as sample } from "../../cli/sample.ts";
+import { prepareJob, type SampleArgs } from "../../cli/sample_job.ts";
+import { generateAndWrite } from "../../cli/sample_run.ts";
+import { Terminal } from "../../cli/terminal.ts";
+import { parseVerb } from "../../cli/verb.ts";
+import { openDevice } from "../../lib/device/open.ts";
 import { writeNpz } from "../../lib/format/npz.ts";
 import { decodePng } from "../../lib/format/png.ts";
 import { openSafetensors, writeSafetensors } from "../../lib/format/safetensors.ts";
@@ -43,12 +49,21 @@ async function succeed(...args: (string | number)[]): Promise<string> {
   return stdout;
 }
 
+/** Weights that begin as zeros would let no class and no time through. */
+function livelyModel() {
+  const model = randomModel(TINY);
+  for (const { data } of model.weights.values()) {
+    if (data.every((value) => value === 0)) data.forEach((_, i) => data[i] = 0.3 * Math.sin(7 * i));
+  }
+  return model;
+}
+
 /** Runs `body` with a folder in which the folder `run` holds a model. */
 function withRun(body: (folder: string, model: string) => Promise<void>): Promise<void> {
   return withTempFolder(async (folder) => {
     const model = join(folder, "run");
     await Deno.mkdir(model);
-    await saveModel(join(model, "model.safetensors"), randomModel(TINY));
+    await saveModel(join(model, "model.safetensors"), livelyModel());
     await body(folder, model);
   });
 }
@@ -125,8 +140,9 @@ Deno.test(
       const [all, one] = [join(folder, "all"), join(folder, "one")];
       await succeed(...command, "--seeds", "2-5", "--out", all);
       await succeed(...command, "--seeds", "4", "--out", one);
-      assert.deepEqual(await names(all), ["000002.png", "000003.png", "000004.png", "000005.png"]);
-      assert.deepEqual(await names(one), ["000004.png"]);
+      const pictures = ["000002.png", "000003.png", "000004.png", "000005.png"];
+      assert.deepEqual(await names(all), [...pictures, "samples.json"]);
+      assert.deepEqual(await names(one), ["000004.png", "samples.json"]);
       const picture = (folder: string) => Deno.readFileSync(join(folder, "000004.png"));
       assert.deepEqual(picture(one), picture(all));
       assert.notDeepEqual(Deno.readFileSync(join(all, "000005.png")), picture(all));
@@ -170,6 +186,257 @@ Deno.test(
     }),
 );
 
+/** The command of the tests below, which write no more than they are told to. */
+const common = (model: string) => ["--checkpoint", model, "--device", kind, "-q", "--steps", "1"];
+
+Deno.test(
+  "a folder is continued with the same settings, and refused with others",
+  sampling,
+  () =>
+    withRun(async (folder, model) => {
+      const out = join(folder, "pictures");
+      const made = async (...args: (string | number)[]) => {
+        const { code, stdout, stderr } = await run(
+          ...common(model),
+          ...["--out", out, "--json"],
+          ...args,
+        );
+        assert.equal(code, 0, stderr);
+        const { images, kept, files } = JSON.parse(stdout);
+        return [images, kept, files];
+      };
+      assert.deepEqual(await made("--seeds", "0-4"), [5, 0, 5]);
+      const third = Deno.readFileSync(join(out, "000003.png"));
+      await Deno.remove(join(out, "000003.png"));
+      await Deno.writeTextFile(join(out, "000002.png"), "kept as it is");
+      assert.deepEqual(await made("--seeds", "0-5"), [6, 4, 2]);
+      assert.deepEqual(Deno.readFileSync(join(out, "000003.png")), third);
+      assert.equal(Deno.readTextFileSync(join(out, "000002.png")), "kept as it is");
+      assert.deepEqual(await made("--seeds", "0-5"), [6, 6, 0]);
+
+      const refuses = async (message: RegExp, ...args: (string | number)[]) => {
+        const { code, stderr } = await run(...common(model), "--out", out, ...args);
+        assert.equal(code, 2, stderr);
+        assert.match(stderr, message);
+      };
+      await refuses(/made differently \(guidance: 1, now 2\).*--overwrite/, "--guidance", 2);
+      await refuses(/made differently \(classes: .*now .*\[3\]/, "--classes", 3);
+      await refuses(/made differently \(times: /, "--steps", 2);
+      const other = join(folder, "other.safetensors");
+      await saveModel(other, randomModel({ ...TINY, depth: 2 }));
+      await refuses(/made differently \(by another model\)/, "--checkpoint", other);
+      await Deno.remove(join(out, "samples.json"));
+      await refuses(/holds 000000\.png already, but no samples\.json/);
+      assert.deepEqual(await made("--seeds", "0-5", "--overwrite", "--guidance", 2), [6, 0, 6]);
+      assert.notDeepEqual(Deno.readFileSync(join(out, "000003.png")), third);
+    }),
+);
+
+for (const extension of ["npz", "zip", "safetensors", "png"]) {
+  Deno.test(
+    `a stopped run goes on behind what it has: .${extension}`,
+    sampling,
+    () =>
+      withRun(async (folder, model) => {
+        const [whole, out] = ["whole", "part"].map((name) => join(folder, `${name}.${extension}`));
+        const command = [...common(model), "--seeds", "3-12", "--batch", "2"];
+        await succeed(...command, "--out", whole);
+        // What a run leaves that was stopped in its third batch.
+        const journal = join(folder, `.part.${extension}.partial`);
+        const [stop, stderr] = [new AbortController(), memorySink()];
+        const job = await prepareJob(
+          parseVerb(sample, [...command, "--out", out].map(String)) as SampleArgs,
+          new Terminal({ stderr, quiet: true }),
+        );
+        const device = await openDevice({ device: kind });
+        const watched = new Terminal({ stderr, quiet: true });
+        let steps = 0;
+        watched.progress = () => ({
+          update: () => {
+            if (++steps === 3) stop.abort();
+          },
+          clear: () => {},
+          finish: () => {},
+        });
+        await assert.rejects(generateAndWrite(job, device, watched, stop.signal));
+        device.close();
+        assert.deepEqual(await names(folder), [
+          `.part.${extension}.partial`,
+          "run",
+          `whole.${extension}`,
+        ]);
+        const { size } = await Deno.stat(journal);
+        // A half written batch, as of a machine that lost its power.
+        using file = await Deno.open(journal, { append: true });
+        await file.write(Uint8Array.of(2, 0, 0, 0, 1, 2, 3));
+
+        const refused = await run(...command, "--out", out, "--guidance", 3);
+        assert.equal(refused.code, 2, refused.stderr);
+        assert.match(refused.stderr, /made differently \(guidance: 1, now 3\)/);
+        assert.equal((await Deno.stat(journal)).size, size + 7);
+        await succeed(...command, "--out", out);
+        assert.deepEqual(Deno.readFileSync(out), Deno.readFileSync(whole));
+        assert.deepEqual(await names(folder), [`part.${extension}`, "run", `whole.${extension}`]);
+      }),
+  );
+}
+
+Deno.test(
+  "parts of a set, merged, are the file of one process",
+  sampling,
+  () =>
+    withRun(async (folder, model) => {
+      for (const extension of ["npz", "zip", "safetensors"]) {
+        const at = (name: string) => join(folder, `${name}.${extension}`);
+        const command = [...common(model), "--seeds", "3-12,40"];
+        await succeed(...command, "--out", at("whole"));
+        for (const shard of ["2/3", "3/3", "1/3"]) {
+          await succeed(...command, "--out", at("a"), "--shard", shard);
+        }
+        const parts = [3, 1, 2].map((index) => at(`a.${index}-of-3`));
+        const merge = async (...args: string[]) => {
+          const [stdout, stderr] = [memorySink(), memorySink()];
+          const code = await main(["sample", "merge", ...args], { stdout, stderr });
+          return { code, stderr: stderr.text };
+        };
+        const { code, stderr } = await merge(...parts, "--out", at("merged"));
+        assert.equal(code, 0, stderr);
+        assert.deepEqual(
+          Deno.readFileSync(at("merged")),
+          Deno.readFileSync(at("whole")),
+          extension,
+        );
+
+        const refuses = async (message: RegExp, expected: number, ...args: string[]) => {
+          const found = await merge(...args);
+          assert.match(found.stderr, message);
+          assert.equal(found.code, expected);
+        };
+        await refuses(/there already; give --overwrite/, 2, ...parts, "--out", at("merged"));
+        await refuses(/part 2 of 3 is missing/, 2, parts[0], parts[1], "--out", at("b"));
+        await refuses(/part 3 of 3 was given twice/, 2, ...parts, parts[0], "--out", at("b"));
+        await refuses(/not named like a part/, 2, at("whole"), "--out", at("b"));
+        await succeed(...command, "--out", at("a"), "--shard", "2/3", "--guidance", 2);
+        await refuses(/2-of-3.* other settings or another model/, 1, ...parts, "--out", at("b"));
+      }
+    }),
+);
+
+Deno.test(
+  "parts in one folder are the folder of one process",
+  sampling,
+  () =>
+    withRun(async (folder, model) => {
+      const [whole, parts] = [join(folder, "whole"), join(folder, "parts")];
+      const command = [...common(model), "--seeds", "0-6", "--classes", "random"];
+      await succeed(...command, "--out", whole);
+      for (const shard of ["2/2", "1/2"]) {
+        await succeed(...command, "--out", parts, "--shard", shard);
+      }
+      assert.deepEqual(await names(parts), await names(whole));
+      for (const name of await names(whole)) {
+        assert.deepEqual(
+          Deno.readFileSync(join(parts, name)),
+          Deno.readFileSync(join(whole, name)),
+        );
+      }
+      const empty = await run(...command, "--out", parts, "--shard", "1/9");
+      assert.equal(empty.code, 2);
+      assert.match(empty.stderr, /--shard 1\/9 is empty: there are 7 images/);
+    }),
+);
+
+/** Samples of a command that writes safetensors. */
+async function samplesOf(folder: string, ...args: (string | number)[]) {
+  const out = join(folder, "out.safetensors");
+  await succeed(...args, "--out", out);
+  using file = await openSafetensors(out);
+  return (await file.read("samples")).toFloat32();
+}
+
+Deno.test(
+  "a trajectory begins with the noise and ends with the image",
+  sampling,
+  () =>
+    withRun(async (folder, model) => {
+      const command = ["--checkpoint", model, "--device", kind, "-q", "--seeds", "4,9,2"];
+      const images = await samplesOf(folder, ...command, "--steps", 3);
+      const first = await samplesOf(folder, ...command, "--steps", 3, "--trajectory", "--batch", 2);
+      const size = 48;
+      assert.equal(first.length, 3 * 4 * size);
+      const frame = (image: number, step: number) =>
+        first.slice((image * 4 + step) * size, (image * 4 + step + 1) * size);
+      const noise = latents([4, 9, 2], size, 0.5);
+      for (let i = 0; i < 3; i++) {
+        assert.deepEqual(frame(i, 0), noise.slice(i * size, (i + 1) * size));
+        assert.deepEqual(frame(i, 3), images.slice(i * size, (i + 1) * size));
+        assert.notDeepEqual(frame(i, 2), frame(i, 3));
+      }
+      const out = join(folder, "way.png");
+      await succeed(...command, "--steps", 3, "--trajectory", "--out", out);
+      const { width, height } = decodePng(await Deno.readFile(out), "way");
+      assert.deepEqual([width, height], [(4 * 5 + 1) * 8, (3 * 5 + 1) * 8]);
+    }),
+);
+
+Deno.test(
+  "an interpolation goes from the image of one seed to that of another",
+  sampling,
+  () =>
+    withRun(async (folder, model) => {
+      const command = [...common(model), "--classes", 1];
+      const ends = await samplesOf(folder, ...command, "--seeds", "3,17,5");
+      const rows = await samplesOf(
+        folder,
+        ...command,
+        ...["--interpolate", "3,17", "--interpolate", "17,5", "--frames", 4],
+      );
+      const size = 48;
+      const at = (all: Float32Array, n: number) => all.slice(n * size, (n + 1) * size);
+      assert.equal(rows.length, 8 * size);
+      const expected = [[0, 0], [3, 1], [4, 1], [7, 2]];
+      for (const [row, end] of expected) assert.deepEqual(at(rows, row), at(ends, end));
+      assert.notDeepEqual(at(rows, 1), at(rows, 0));
+    }),
+);
+
+Deno.test(
+  "class grids are one picture for each class",
+  sampling,
+  () =>
+    withRun(async (folder, model) => {
+      const out = join(folder, "grids");
+      const command = [...common(model), "--seeds", "0-5", "--format", "class-grids"];
+      await succeed(...command, "--classes", "2,0,1", "--columns", 2, "--out", out);
+      assert.deepEqual(await names(out), ["class-0.png", "class-1.png", "class-2.png"]);
+      const { width, height } = decodePng(await Deno.readFile(join(out, "class-2.png")), "2");
+      assert.deepEqual([width, height], [(2 * 5 + 1) * 8, (1 * 5 + 1) * 8]);
+    }),
+);
+
+Deno.test(
+  "presets sample as the public release does, and options win over them",
+  sampling,
+  () =>
+    withRun(async (folder, model) => {
+      const plan = async (...args: (string | number)[]) => {
+        const out = join(folder, "a.npz");
+        const base = ["--checkpoint", model, "--device", kind, "--seeds", "0-1"];
+        const found = JSON.parse(await succeed(...base, "--out", out, "--json", "-q", ...args));
+        return [found.schedule, found.steps, found.guidance, found.classes];
+      };
+      assert.deepEqual(await plan(), ["uniform", 2, 1, "all"]);
+      assert.deepEqual(await plan("--preset", "cifar10"), ["eta:1.4", 2, 1, "all"]);
+      assert.deepEqual(await plan("--preset", "cifar10", "--steps", 1), ["uniform", 1, 1, "all"]);
+      const imagenet = ["--preset", "imagenet256"];
+      assert.deepEqual(await plan(...imagenet), ["uniform", 8, 1.5, "random"]);
+      assert.deepEqual(
+        await plan(...imagenet, "--steps", 4, "--guidance", 1.25, "--classes", 2),
+        ["uniform", 4, 1.25, "2"],
+      );
+    }),
+);
+
 /** Arguments that are wrong, the exit code and what the error says. */
 const WRONG: readonly [string[], number, RegExp][] = [
   [["--checkpoint", "RUN"], 2, /needs --out PATH, or --show/],
@@ -196,6 +463,20 @@ const WRONG: readonly [string[], number, RegExp][] = [
   [["--checkpoint", "RUN", "--out", "OUT", "--steps", "0"], 2, /--steps must be between 1 and/],
   [["--checkpoint", "RUN", "--out", "OUT", "--seeds", "9-3"], 2, /--seeds expects/],
   [["--checkpoint", "RUN", "--out", "OUT", "--seeds", "1,2,1"], 2, /--seeds names 1 twice/],
+  [["--checkpoint", "RUN", "--out", "OUT", "--shard", "4/3"], 2, /part from 1\/3 to 3\/3/],
+  [["--checkpoint", "RUN", "--out", "OUT.png", "--shard", "1/3"], 2, /parts of a picture/],
+  [["--checkpoint", "RUN", "--out", "OUT", "--trajectory"], 2, /--trajectory makes rows/],
+  [["--checkpoint", "RUN", "--out", "OUT", "--interpolate", "3-7"], 2, /two seeds as in 3,17/],
+  [
+    ["--checkpoint", "RUN", "--out", "OUT", "--interpolate", "3,7", "--seeds", "1"],
+    2,
+    /--interpolate and --seeds do not go together/,
+  ],
+  [
+    ["--checkpoint", "PLAIN", "--out", "OUT", "--preset", "imagenet256"],
+    2,
+    /guides by classes, but the model has none/,
+  ],
   [["--checkpoint", "RUN", "--out", "OUT", "--latents", "no.npz"], 1, /no\.npz does not exist/],
   [["--checkpoint", "RUN", "--out", "OUT", "--latents", "NOISE.npz"], 1, /expected latents of/],
 ];

@@ -1,0 +1,278 @@
+/**
+ * From the arguments of `imm sample` to a job: everything that can be read and checked before a
+ * device is needed.
+ *
+ * @module
+ */
+
+import { UsageError } from "../lib/errors.ts";
+import { fileSha256 } from "../lib/download.ts";
+import { findModel, type ModelDescription, openModel } from "../lib/models/model_file.ts";
+import { createNetwork } from "../lib/models/registry.ts";
+import type { GenerateOptions } from "../lib/sample/generator.ts";
+import { interpolatedLatents, type SeedPair } from "../lib/sample/interpolation.ts";
+import type { ClassChoice } from "../lib/sample/labels.ts";
+import { latentScale, readLatents } from "../lib/sample/latents_file.ts";
+import { checkOutput, type OutputFormat, outputFormat } from "../lib/sample/output.ts";
+import { partPath } from "../lib/sample/parts.ts";
+import {
+  arePictures,
+  optionsOf,
+  pictureName,
+  type SampleSet,
+  subset,
+} from "../lib/sample/sample_set.ts";
+import { finishedPictures, numbersHash, type SampleSettings } from "../lib/sample/settings.ts";
+import { framesOf } from "../lib/sample/trajectory.ts";
+import { parseShard, shardOf } from "../lib/shard.ts";
+import type { Shape } from "../lib/tensor/tensor.ts";
+import type { Parsed } from "./options.ts";
+import type { options } from "./sample.ts";
+import { planSampling } from "./sampling.ts";
+import type { Terminal } from "./terminal.ts";
+
+const SEEDS = Array.from({ length: 64 }, (_, i) => i);
+
+/** The parsed arguments. */
+export type SampleArgs = Parsed<typeof options>;
+
+/** Everything that the arguments ask for, checked. */
+export interface Job {
+  readonly source: string;
+  /** The images that are to be made, without those that are there already. */
+  readonly set: SampleSet;
+  readonly generate: Omit<GenerateOptions, "signal">;
+  /** Images that are there already. */
+  readonly kept: number;
+  readonly batch: number;
+  /** Samples that each image becomes: more than one where its steps are shown. */
+  readonly frames: number;
+  readonly sampler: string;
+  readonly schedule: string;
+  readonly times: readonly number[];
+  /** The rule, in the words of the option. */
+  readonly classRule: string;
+  readonly settings: SampleSettings;
+  readonly out: { readonly path: string; readonly format: OutputFormat } | undefined;
+  readonly show: boolean;
+  readonly overwrite: boolean;
+}
+
+/** What to make, before anything is known of files. */
+interface Wanted {
+  readonly set: SampleSet;
+  readonly generate: Omit<GenerateOptions, "signal" | "steps" | "guidance">;
+  /** What else than seeds and settings determines the images; see SampleSettings. */
+  readonly variation: string | null;
+}
+
+/** Reads and checks all that does not need a device; writes nothing. */
+export async function prepareJob(args: SampleArgs, terminal: Terminal): Promise<Job> {
+  if (args.out === undefined && !args.show) {
+    throw new UsageError("imm sample needs --out PATH, or --show to see the images only.");
+  }
+  const shard = args.shard === undefined ? undefined : parseShard(args.shard);
+  const format = args.out === undefined ? undefined : args.format ?? await outputFormat(args.out);
+  checkTogether(args, format);
+
+  const source = await findModel(args.checkpoint);
+  const model = await describe(source);
+  const { sampleShape: shape, conditioning } = createNetwork(model.network);
+  const latents = args.latents === undefined
+    ? undefined
+    : await scaledLatents(args.latents, args.latentsScale, shape, model, terminal);
+  const pairs = args.interpolate.map(parsePair);
+  const seeds = pairs.length > 0
+    ? pairs.flatMap(([from]) => new Array<number>(args.frames).fill(from))
+    : checkSeeds(args.seeds, latents?.images);
+  const classes = conditioning.labels?.classes ?? 0;
+  const plan = planSampling(args, model.imm, seeds, classes);
+  if (args.show && !arePictures(shape)) {
+    throw new UsageError("--show needs a model of grey or colour pictures.");
+  }
+
+  const columns = args.columns ?? classColumns(plan.classes, classes);
+  let { set, generate, variation }: Wanted = pairs.length > 0
+    ? between(pairs, args.frames, shape, model.imm.sigmaData, plan.labels)
+    : {
+      set: { shape, seeds, labels: plan.labels, columns },
+      generate: { seeds, labels: plan.labels, latents: latents?.values },
+      variation: null,
+    };
+  const settings: SampleSettings = {
+    version: 1,
+    model: await fileSha256(source),
+    sampler: args.sampler,
+    times: plan.times,
+    guidance: plan.guidance,
+    classes: plan.classes,
+    latents: latents ? numbersHash(latents.values) : null,
+    variation,
+  };
+  const only = (numbers: readonly number[]) => {
+    generate = optionsOf({ ...generate, steps: plan.steps }, shape, numbers);
+    set = subset(set, numbers);
+  };
+  let out = args.out === undefined ? undefined : { path: args.out, format: format! };
+  if (shard) {
+    const part = shardOf(set.seeds.map((_, n) => n), shard);
+    if (part.length === 0) {
+      throw new UsageError(
+        `--shard ${args.shard} is empty: there are ${set.seeds.length} images; use fewer parts.`,
+      );
+    }
+    only(part);
+    if (out && out.format !== "folder") {
+      out = { ...out, path: partPath(out.path, shard) };
+      set = { ...set, record: JSON.stringify(settings) };
+    }
+  }
+  const frames = args.trajectory ? framesOf(plan.steps.length) : 1;
+  if (out) await checkOutput(out.path, out.format, withFrames(set, frames));
+  const images = set.seeds.length;
+  if (out?.format === "folder") only(await unfinished(out.path, set, settings, args.overwrite));
+  return {
+    source,
+    set: withFrames(set, frames),
+    generate: { ...generate, steps: plan.steps, guidance: plan.guidance },
+    kept: images - set.seeds.length,
+    batch: Math.min(args.batch, Math.max(set.seeds.length, 1)),
+    frames,
+    sampler: args.sampler,
+    schedule: plan.schedule,
+    times: plan.times,
+    classRule: plan.classRule,
+    settings,
+    out,
+    show: args.show,
+    overwrite: args.overwrite ?? false,
+  };
+}
+
+/** @throws {UsageError} for options that exclude each other */
+function checkTogether(args: SampleArgs, format: OutputFormat | undefined): void {
+  const excludes = (option: string, given: boolean, others: Record<string, unknown>) => {
+    if (!given) return;
+    for (const [name, value] of Object.entries(others)) {
+      if (value !== undefined && value !== false) {
+        throw new UsageError(`${option} and ${name} do not go together; leave one of them out.`);
+      }
+    }
+  };
+  const { seeds, latents, shard } = args;
+  excludes("--interpolate", args.interpolate.length > 0, {
+    "--seeds": seeds,
+    "--latents": latents,
+    "--shard": shard,
+    "--trajectory": args.trajectory,
+  });
+  excludes("--trajectory", args.trajectory, { "--shard": shard });
+  if (args.trajectory && format && !["grid", "npz", "safetensors"].includes(format)) {
+    throw new UsageError(
+      `--trajectory makes rows of images: write a grid (.png), .npz or .safetensors, not ${format}.`,
+    );
+  }
+  if (shard !== undefined && (format === "grid" || format === "class-grids")) {
+    throw new UsageError(
+      `--shard cannot make parts of a picture; write a folder, .npz, .zip or .safetensors.`,
+    );
+  }
+}
+
+async function describe(source: string): Promise<ModelDescription> {
+  using file = await openModel(source);
+  return file;
+}
+
+/** Rows of frames between pairs of seeds; all frames of a row have the class of the first seed. */
+function between(
+  pairs: readonly SeedPair[],
+  frames: number,
+  shape: Shape,
+  sigmaData: number,
+  labels: readonly (number | null)[],
+): Wanted {
+  const from = pairs.flatMap(([seed]) => new Array<number>(frames).fill(seed));
+  return {
+    // Pictures are named by their numbers, since no seed has them.
+    set: { shape, seeds: from.map((_, i) => i), labels, columns: frames },
+    generate: {
+      seeds: from,
+      labels,
+      latents: interpolatedLatents(pairs, frames, shape, sigmaData),
+    },
+    variation: `${frames} frames from ${pairs.map((pair) => pair.join(" to ")).join(", ")}`,
+  };
+}
+
+function parsePair(text: string): SeedPair {
+  const match = /^(\d+),(\d+)$/.exec(text);
+  const pair = [Number(match?.[1]), Number(match?.[2])] as const;
+  if (!match || !pair.every(Number.isSafeInteger)) {
+    throw new UsageError(`--interpolate expects two seeds as in 3,17, but got "${text}".`);
+  }
+  return pair;
+}
+
+/** The set in which every image is a row of frames. */
+function withFrames(set: SampleSet, frames: number): SampleSet {
+  if (frames === 1) return set;
+  const repeated = <T>(all: readonly T[]) => all.flatMap((v) => new Array<T>(frames).fill(v));
+  return { ...set, seeds: repeated(set.seeds), labels: repeated(set.labels), columns: frames };
+}
+
+/** Numbers of the pictures that a folder does not have yet. */
+async function unfinished(
+  folder: string,
+  set: SampleSet,
+  settings: SampleSettings,
+  overwrite: boolean | undefined,
+): Promise<number[]> {
+  const names = set.seeds.map((_, n) => pictureName(set, n));
+  const finished = await finishedPictures(folder, names, settings, { overwrite });
+  return names.flatMap((name, n) => finished.has(name) ? [] : [n]);
+}
+
+async function scaledLatents(
+  path: string,
+  scale: number,
+  shape: Shape,
+  { imm: { sigmaData } }: ModelDescription,
+  terminal: Terminal,
+) {
+  const { images, values } = await readLatents(path, shape);
+  if (scale !== 1) values.forEach((value, i) => values[i] = value * scale);
+  const found = latentScale(values);
+  // Far beyond what chance does to the few hundred numbers of a single tiny image.
+  if (!(Math.abs(found / sigmaData - 1) < 0.25)) {
+    terminal.warn(
+      `the latents have the standard deviation ${found.toPrecision(3)}, but the model expects ` +
+        `noise of ${sigmaData}; --latents-scale multiplies them.`,
+    );
+  }
+  return { images, values };
+}
+
+/** Seeds are names of pictures: each may be given once. */
+function checkSeeds(given: readonly number[] | undefined, latents?: number): readonly number[] {
+  const seeds = given ??
+    (latents === undefined ? SEEDS : Array.from({ length: latents }, (_, i) => i));
+  if (latents !== undefined && seeds.length !== latents) {
+    throw new UsageError(
+      `--latents has noise for ${latents} images, but --seeds names ${seeds.length}; leave it out.`,
+    );
+  }
+  const seen = new Set<number>();
+  for (const seed of seeds) {
+    if (seen.has(seed)) throw new UsageError(`--seeds names ${seed} twice.`);
+    seen.add(seed);
+  }
+  return seeds;
+}
+
+/** Classes in turn make columns of a grid, if they are few. */
+function classColumns(rule: ClassChoice, classes: number): number | undefined {
+  if (rule.kind !== "cycle") return undefined;
+  const different = rule.classes?.length ?? classes;
+  return different > 1 && different <= 16 ? different : undefined;
+}

@@ -1,0 +1,134 @@
+/**
+ * The part of `imm sample` that takes time.
+ *
+ * @module
+ */
+
+import type { Device } from "../lib/device/device.ts";
+import { environmentVariable } from "../lib/environment.ts";
+import { imageGrid } from "../lib/format/grid.ts";
+import type { Image } from "../lib/format/pixels.ts";
+import { colourDepth, renderImage } from "../lib/format/terminal.ts";
+import { openModel } from "../lib/models/model_file.ts";
+import { type GeneratedBatch, Generator } from "../lib/sample/generator.ts";
+import { Journal } from "../lib/sample/journal.ts";
+import { writeSamples } from "../lib/sample/output.ts";
+import { toPictures } from "../lib/sample/picture_output.ts";
+import { arePictures, optionsOf, type SampleSet } from "../lib/sample/sample_set.ts";
+import { writeRecord } from "../lib/sample/settings.ts";
+import { trajectories } from "../lib/sample/trajectory.ts";
+import { formatRanges } from "../lib/units.ts";
+import type { Job } from "./sample_job.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** The most images of a grid in a terminal. */
+export const SHOWN = 64;
+
+/** Makes the images of a job, writes them, and says what was done. */
+export async function generateAndWrite(
+  job: Job,
+  device: Device,
+  terminal: Terminal,
+  signal: AbortSignal,
+) {
+  const { set, out, source, generate } = job;
+  const started = performance.now();
+  const generator = job.generate.seeds.length === 0 ? null : await open(job, device);
+  const ready = performance.now();
+  const shown: Image[] = [];
+  let files = 0;
+  try {
+    using journal = await openJournal(job);
+    const samples = async function* () {
+      const made = generator
+        ? makeImages(job, generator, journal?.done ?? 0, terminal, signal)
+        : [];
+      const all = journal ? journal.continue(made as AsyncIterable<GeneratedBatch>) : made;
+      for await (const batch of all) {
+        if (job.show && shown.length < SHOWN) shown.push(...toPictures(batch.samples, set.shape));
+        yield batch;
+      }
+    };
+    if (out?.format === "folder") await writeRecord(out.path, job.settings);
+    if (out) files = await writeSamples(out.path, out.format, set, samples());
+    else for await (const _ of samples()) if (shown.length >= SHOWN) break;
+    await journal?.remove();
+  } finally {
+    generator?.free();
+  }
+  if (job.show && shown.length > 0) show(shown.slice(0, SHOWN), set, terminal);
+  return {
+    out: out?.path ?? null,
+    format: out?.format ?? null,
+    files,
+    images: job.kept + generate.seeds.length,
+    kept: job.kept,
+    checkpoint: source,
+    device: { kind: device.kind, description: device.description },
+    sampler: job.sampler,
+    schedule: job.schedule,
+    steps: generate.steps.length,
+    times: job.times,
+    guidance: generate.guidance,
+    seeds: formatRanges(generate.seeds),
+    classes: job.classRule,
+    batch: job.batch,
+    seconds: (performance.now() - started) / 1000,
+    compileSeconds: (ready - started) / 1000,
+  };
+}
+
+/** Brings the model to the device; its file is closed again. */
+async function open(job: Job, device: Device): Promise<Generator> {
+  using model = await openModel(job.source);
+  return await Generator.create(device, model, { batch: job.batch, source: job.source });
+}
+
+/**
+ * What a stopped run keeps of a file that is not complete. Pictures in folders are complete one by
+ * one, and less than two batches are not worth it.
+ */
+async function openJournal(job: Job): Promise<Journal | null> {
+  const { out, set, settings, overwrite } = job;
+  if (!out || out.format === "folder" || job.frames > 1) return null;
+  if (job.generate.seeds.length <= job.batch) return null;
+  const asPixels = out.format !== "safetensors" && arePictures(set.shape);
+  return await Journal.open(out.path, set, settings, { asPixels, overwrite });
+}
+
+/** The images from number `done` on, with progress; none where all are there. */
+async function* makeImages(
+  job: Job,
+  generator: Generator | null,
+  done: number,
+  terminal: Terminal,
+  signal: AbortSignal,
+): AsyncGenerator<GeneratedBatch> {
+  const total = job.generate.seeds.length;
+  if (generator === null || done === total) return;
+  const numbers = Array.from({ length: total - done }, (_, i) => done + i);
+  const steps = job.generate.steps.length;
+  const progress = terminal.progress("sampling", total, "images");
+  const options = {
+    ...optionsOf(job.generate, job.set.shape, numbers),
+    signal,
+    onStep: (step: number, _: Float64Array, first: number) => {
+      const count = Math.min(job.batch, numbers.length - first);
+      progress.update(Math.floor(done + first + count * (step + 1) / steps));
+    },
+  };
+  try {
+    if (job.frames > 1) yield* trajectories(generator, options);
+    else yield* generator.batches(options);
+  } finally {
+    progress.finish();
+  }
+}
+
+/** Draws a grid for people, so on standard error: standard output may be read by a program. */
+function show(pictures: readonly Image[], set: SampleSet, terminal: Terminal): void {
+  const columns = set.columns ?? Math.max(4, Math.min(16, Math.floor(79 / (set.shape[1] + 1))));
+  const grid = imageGrid(pictures, { columns, padding: 1 });
+  const depth = colourDepth({ isTerminal: terminal.colors, get: environmentVariable });
+  terminal.say(renderImage(grid, { depth }));
+}
