@@ -1,7 +1,7 @@
 /** The documentation says what is so: links lead somewhere, commands exist, exports are described. */
 
 import assert from "node:assert/strict";
-import { dirname, fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@^1";
+import { dirname, fromFileUrl, join, relative, SEPARATOR, toFileUrl } from "jsr:@std/path@^1";
 import { parseVerb } from "../cli/verb.ts";
 import { findVerb, verbs } from "../cli/verbs.ts";
 import config from "../deno.json" with { type: "json" };
@@ -75,6 +75,16 @@ Deno.test("the library can be published: complete and with explicit types", asyn
     for (const file of ["mod.ts", "wasm/statistics.wasm", "LICENSE", "README.md"]) {
       assert.ok(output.includes(`/${file} (`), `${file} is not published:\n${output}`);
     }
+    // What is loaded only at run time, as Workers and WebAssembly are, must be there, too.
+    const program = `
+      const { openDevice } = await import(${
+      JSON.stringify(toFileUrl(join(folder, "mod.ts")).href)
+    });
+      const device = await openDevice({ device: "wasm", threads: 2 });
+      console.log(device.description);
+      device.close();`;
+    const used = await deno(["eval", "--no-check", program], folder);
+    assert.match(used.output, /WebAssembly, 2 threads/);
   });
 });
 
