@@ -5,6 +5,7 @@ import { compile } from "../lib/compile/compile.ts";
 import { planFlops } from "../lib/compile/flops.ts";
 import type { Device } from "../lib/device/device.ts";
 import { openDevice } from "../lib/device/open.ts";
+import type { TuningProgress } from "../lib/device/webgpu/tuner.ts";
 import { DeviceError } from "../lib/errors.ts";
 import { median, timeRuns } from "../lib/measure/clock.ts";
 import { type KernelTask, taskInputs, taskName, taskProgram } from "../lib/measure/tasks.ts";
@@ -19,7 +20,7 @@ import { PRESET_NAMES } from "../lib/train/presets.ts";
 import { describeRun } from "../lib/train/planner.ts";
 import { formatBytes, formatDuration } from "../lib/units.ts";
 import { VERSION } from "../lib/version.ts";
-import { choice, integer, number } from "./options.ts";
+import { choice, flag, integer, number } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -101,6 +102,10 @@ export const verb = defineVerb({
     { command: "imm bench", does: "everything that this machine can do, in about a minute" },
     { command: "imm bench --device wasm --threads 1", does: "one thread of the processor" },
     { command: "imm bench --preset fashion-mnist --json", does: "one preset, for a script" },
+    {
+      command: "imm bench --device webgpu --preset digits --tune",
+      does: "measure again which kernels suit this adapter, and keep them",
+    },
   ],
   options: {
     device: choice(["all", "auto", "webgpu", "wasm"], { help: "what to measure", default: "all" }),
@@ -115,6 +120,9 @@ export const verb = defineVerb({
       default: SECONDS,
       min: 0.001,
     }),
+    tune: flag({
+      help: "first measure which WebGPU kernels suit the adapter, and remember it for all runs",
+    }),
   },
   async run(args, terminal) {
     const presets = args.preset.length > 0
@@ -124,7 +132,11 @@ export const verb = defineVerb({
     const devices: DeviceBench[] = [];
     for (const name of names) {
       try {
-        const device = await openDevice({ device: name, threads: args.threads });
+        const device = await openDevice({
+          device: name,
+          threads: args.threads,
+          ...(args.tune ? { tuning: "again", onTuning: tellTuning(terminal) } : {}),
+        });
         try {
           devices.push(await measureDevice(device, presets, args.seconds, terminal));
         } finally {
@@ -145,6 +157,15 @@ export const verb = defineVerb({
     terminal.result(report, () => format(report));
   },
 });
+
+/** Says what the tuner chose. */
+function tellTuning(terminal: Terminal): (progress: TuningProgress) => void {
+  return ({ done, total, kernelClass, choice, speedup }) =>
+    terminal.say(
+      `tuning ${done}/${total}: ${kernelClass}: ${choice}` +
+        (speedup > 1 ? `, ${speedup.toFixed(2)} times as fast` : ""),
+    );
+}
 
 /** Measures operations first: their speed tells which steps are too long to be tried. */
 async function measureDevice(

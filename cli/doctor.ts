@@ -183,6 +183,7 @@ function environment(): Record<string, string> {
     "VK_ICD_FILENAMES",
     "MESA_VK_DEVICE_SELECT",
     "IMM_DEBUG",
+    "IMM_TUNE",
   ];
   const set: Record<string, string> = {};
   for (const name of names) {

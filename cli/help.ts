@@ -43,6 +43,7 @@ export function programHelp(verbs: readonly { name: string; summary: string }[])
     "Environment:\n" + table([
       ["NO_COLOR", "no colours, also on a terminal"],
       ["IMM_DEBUG", "1, 2, 3: print plans, generated shaders, times of dispatches"],
+      ["IMM_TUNE", "off, cached, first-use or again: when to measure which WebGPU kernels suit"],
     ]),
     "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 a threshold was not met,\n" +
     "130 interrupted.",

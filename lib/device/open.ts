@@ -8,6 +8,7 @@ import type { Device } from "./device.ts";
 import { WasmDevice } from "./wasm/device.ts";
 import { findAdapter, isSoftware } from "./webgpu/adapter.ts";
 import { WebGpuDevice } from "./webgpu/device.ts";
+import type { Tuning, TuningProgress } from "./webgpu/tuner.ts";
 
 /** Names for `--device`. `auto` is webgpu where there is a graphics processor, else wasm. */
 export type DeviceName = "auto" | "webgpu" | "wasm";
@@ -18,6 +19,10 @@ export interface OpenDeviceOptions {
   readonly device?: DeviceName;
   /** For wasm. Default: as many as there are cores. No result depends on it. */
   readonly threads?: number;
+  /** For webgpu: when to measure which of its kernels suit the adapter. No result depends on it. */
+  readonly tuning?: Tuning;
+  /** For webgpu: called for every kind of kernel that was measured. */
+  readonly onTuning?: (progress: TuningProgress) => void;
 }
 
 /**
@@ -27,18 +32,18 @@ export interface OpenDeviceOptions {
  * @throws {UsageError} when `threads` is not a sensible number
  */
 export async function openDevice(
-  { device = "auto", threads }: OpenDeviceOptions = {},
+  { device = "auto", threads, tuning, onTuning }: OpenDeviceOptions = {},
 ): Promise<Device> {
   switch (device) {
     case "wasm":
       return await WasmDevice.open({ threads });
     case "webgpu":
-      return await WebGpuDevice.open();
+      return await WebGpuDevice.open({ tuning, onTuning });
     case "auto": {
       const adapter = await findAdapter();
       // A software adapter computes on the processor too, but several times slower than wasm.
       const name = adapter && !isSoftware(adapter) ? "webgpu" : "wasm";
-      return await openDevice({ device: name, threads });
+      return await openDevice({ device: name, threads, tuning, onTuning });
     }
   }
 }

@@ -15,6 +15,8 @@ export interface AdapterSummary {
   readonly software: boolean;
   /** Of the optional features that matter here, those that the device was given. */
   readonly features: readonly GPUFeatureName[];
+  /** All that tells this adapter and its driver from others, for choices that hold only here. */
+  readonly identity: string;
 }
 
 /** An open GPU device. */
@@ -67,6 +69,7 @@ export async function openAdapter(): Promise<OpenAdapter> {
       description,
       software,
       features: FEATURES.filter((f) => gpu.features.has(f)) as GPUFeatureName[],
+      identity: identityOf(adapter, requiredLimits),
     },
     gpu,
     target: {
@@ -82,6 +85,13 @@ export async function openAdapter(): Promise<OpenAdapter> {
       subgroupSize: await findSubgroupSize(adapter, gpu),
     },
   };
+}
+
+/** WebGPU does not tell the version of the driver, but what it offers changes with it. */
+function identityOf({ info, features }: GPUAdapter, limits: Record<string, number>): string {
+  const { vendor, architecture, device, description } = info;
+  const offers = [...features].sort().join(" ");
+  return JSON.stringify([vendor, architecture, device, description, offers, limits]);
 }
 
 /** What to tell people who have no adapter. */

@@ -9,7 +9,7 @@
 
 import type { Plan } from "../../compile/plan.ts";
 import { environmentVariable } from "../../environment.ts";
-import { DeviceError, InternalError } from "../../errors.ts";
+import { DeviceError, InternalError, UsageError } from "../../errors.ts";
 import type { Arena } from "../../tensor/state.ts";
 import type { Device, DeviceBuffer, HostArray } from "../device.ts";
 import { type AdapterSummary, type OpenAdapter, openAdapter } from "./adapter.ts";
@@ -18,6 +18,7 @@ import type { Target } from "./dispatch.ts";
 import { WebGpuExecutable } from "./executable.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { KernelTime } from "./timing.ts";
+import { Tuner, type Tuning, type TuningProgress, TUNINGS } from "./tuner.ts";
 
 /** Runs, and bytes of uploads, that may be enqueued before `run` waits for the GPU. */
 const MOST_RUNS_AHEAD = 32;
@@ -29,6 +30,15 @@ export interface WebGpuOptions {
   readonly debug?: number;
   /** Changes to what the generators are told about the device; for tests and benchmarks. */
   readonly target?: Partial<Target>;
+  /**
+   * When to measure which codes are fastest. Default: the variable IMM_TUNE, else `first-use` on
+   * graphics processors and `cached` on software adapters, where compiling takes longer than it saves.
+   */
+  readonly tuning?: Tuning;
+  /** Called for every kind of kernel that was measured. */
+  readonly onTuning?: (progress: TuningProgress) => void;
+  /** Folder of the tuner's cache; null: none. Default: that of the user. */
+  readonly tuningFolder?: string | null;
 }
 
 /** A GPU, or a software rasteriser that acts as one. */
@@ -40,6 +50,7 @@ export class WebGpuDevice implements Device {
   readonly gpu: GPUDevice;
   readonly target: Target;
   readonly pipelines: PipelineCache;
+  readonly tuner: Tuner;
   readonly debug: number;
   /** Called with the times per kernel whenever they are collected (IMM_DEBUG=3). */
   onKernelTimes: ((plan: string, times: readonly KernelTime[]) => void) | null = null;
@@ -59,6 +70,12 @@ export class WebGpuDevice implements Device {
     this.target = { ...target, ...options.target };
     this.pipelines = new PipelineCache(gpu);
     this.debug = options.debug ?? debugLevel();
+    const measured = { adapter: summary.identity, deno: Deno.version.deno };
+    this.tuner = new Tuner(gpu, this.pipelines, measured, {
+      tuning: options.tuning ?? defaultTuning(summary, options),
+      folder: options.tuningFolder,
+      onProgress: options.onTuning ?? ((progress) => reportTuning(progress, this)),
+    });
     gpu.addEventListener("uncapturederror", (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
       event.preventDefault();
@@ -195,6 +212,30 @@ export class WebGpuDevice implements Device {
     this.#runsAhead = 0;
     this.#bytesAhead = 0;
     await Promise.all(waits);
+  }
+}
+
+/** What IMM_TUNE says; else what suits the adapter. Targets that were changed have no cache. */
+function defaultTuning({ software }: AdapterSummary, { target }: WebGpuOptions): Tuning {
+  const named = environmentVariable("IMM_TUNE");
+  if (named) {
+    const tuning = TUNINGS.find((t) => t === named);
+    if (tuning) return tuning;
+    throw new UsageError(`IMM_TUNE is ${named}, but it must be one of ${TUNINGS.join(", ")}`);
+  }
+  if (target) return "off";
+  return software ? "cached" : "first-use";
+}
+
+/** People who wait want to know what for. */
+function reportTuning(
+  { done, total, kernelClass, choice, speedup }: TuningProgress,
+  { description, debug }: WebGpuDevice,
+): void {
+  if (debug >= 1) {
+    console.error(`tuned ${done}/${total} ${kernelClass}: ${choice} (x${speedup.toFixed(2)})`);
+  } else if (done === 1 && Deno.stderr.isTerminal()) {
+    console.error(`measuring which of its kernels suit ${description}, once (see IMM_TUNE) ...`);
   }
 }
 

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Variant } from "./variants.ts";
+import type { Tile } from "./tiles.ts";
 
 /** Number of the scratch buffer that the executable owns, beside the buffers of the plan. */
 export const SCRATCH = -1;
@@ -34,6 +34,26 @@ export interface Dispatch {
   /** Values of the uniform `params`, bound after the last buffer; empty where there is none. */
   readonly params: readonly number[];
   readonly workgroups: readonly [number, number, number];
+}
+
+/**
+ * One of the codes for a kernel. Variants of a kernel compute the same bits: they differ in who does
+ * the work and what it is loaded through, never in the order in which numbers are added.
+ */
+export interface Variant {
+  /** Name among the variants of its kernel, for people and for the cache of the tuner. */
+  readonly name: string;
+  /** For products and convolutions. */
+  readonly tile?: Tile;
+  /** About how many threads a workgroup has, for everything else. */
+  readonly threads?: number;
+  /** Whether neighbouring threads may exchange registers; default: where the device can. */
+  readonly subgroups?: boolean;
+}
+
+/** The size of the subgroups that a kernel may use, or null. */
+export function subgroupSizeFor({ subgroupSize, variant }: Target): number | null {
+  return variant?.subgroups === false ? null : subgroupSize;
 }
 
 /** What the generators need to know about the device. */

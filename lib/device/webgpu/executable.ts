@@ -13,7 +13,6 @@ import type { DeviceBuffer, Executable, HostArray } from "../device.ts";
 import { asGpuBuffer, GpuBuffer, upload } from "./buffers.ts";
 import type { WebGpuDevice } from "./device.ts";
 import { type Dispatch, ELEMENT_BYTES, SCRATCH } from "./dispatch.ts";
-import { generate } from "./generate.ts";
 import { KernelTimes, RunTimer } from "./timing.ts";
 
 /** Dispatches per submission: few submissions, but the GPU starts before all is encoded. */
@@ -63,7 +62,7 @@ export class WebGpuExecutable implements Executable {
     arenas: ReadonlyMap<Arena, DeviceBuffer>,
   ): Promise<WebGpuExecutable> {
     const target = { ...device.target, batchInvariant: plan.batchInvariant ?? false };
-    const dispatches = plan.kernels.flatMap((kernel) => generate(kernel, target));
+    const dispatches = (await device.tuner.generate(plan.kernels, target)).flat();
     const owned: GpuBuffer[] = [];
     let params: GPUBuffer | null = null;
     try {

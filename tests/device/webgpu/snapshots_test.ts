@@ -66,6 +66,26 @@ const attentionOperands = {
   v: array(...attentionShape),
 };
 
+const sumOfRows: Kernel = {
+  kind: "reduce",
+  body: expression([50, 400], [array(50, 400)]),
+  keptRank: 1,
+  reductions: [{ fn: "sum", value: 0 }],
+  epilogue: storeResults([50], array(50)),
+  label: "sum",
+};
+
+const groupMoments: Kernel = {
+  kind: "moments",
+  body: expression([4, 8, 256, 4], [{ ...array(4, 256, 32), strides: [8192, 4, 32, 1] }]),
+  keptRank: 2,
+  value: 0,
+  eps: 1e-5,
+  mean: array(4, 8),
+  rstd: array(4, 8),
+  label: "moments",
+};
+
 const KERNELS: Record<string, [Kernel, Target]> = {
   elementwise: [{
     kind: "elementwise",
@@ -94,16 +114,9 @@ const KERNELS: Record<string, [Kernel, Target]> = {
     epilogue: storeResults([64], array(64)),
     label: "bias gradient",
   }, HARDWARE],
-  moments: [{
-    kind: "moments",
-    body: expression([4, 8, 256, 4], [{ ...array(4, 256, 32), strides: [8192, 4, 32, 1] }]),
-    keptRank: 2,
-    value: 0,
-    eps: 1e-5,
-    mean: array(4, 8),
-    rstd: array(4, 8),
-    label: "moments",
-  }, HARDWARE],
+  reduce_rows_subgroup: [sumOfRows, { ...HARDWARE, subgroupSize: 32 }],
+  moments: [groupMoments, HARDWARE],
+  moments_subgroup: [groupMoments, { ...HARDWARE, subgroupSize: 32 }],
   matmul: [{
     kind: "matmul",
     batch: 1,

@@ -45,12 +45,15 @@ export function rowLayout(
   const lanes = powerOfTwoFrom(Math.ceil(vectorsOfRow / MOST_VECTORS[direction]));
   const vectors = Math.ceil(vectorsOfRow / lanes);
   const threads = Math.max(lanes, Math.min(256, target.maxThreads, 64 * Math.max(1, lanes / 2)));
-  const bytes = (block: number) =>
+  const bytes = (block: number, threads: number) =>
     block * (2 * lanes * vectors * 16 + (lanes > 1 ? dots * threads * 4 : 0) + 8);
   const available = Math.min(target.maxWorkgroupBytes, 32768);
   let block = target.software ? 4 : 16;
-  while (block > 1 && bytes(block) > available) block /= 2;
-  return { dim, lanes, vectors, rows: threads / lanes, threads, block };
+  while (block > 1 && bytes(block, threads) > available) block /= 2;
+  // The block decides the order of sums, so that other numbers of threads make do with it.
+  const other = Math.max(lanes, target.variant?.threads ?? threads);
+  const chosen = bytes(block, other) <= available ? other : threads;
+  return { dim, lanes, vectors, rows: chosen / lanes, threads: chosen, block };
 }
 
 /** A tensor [B,T,H,D] as rows of vectors. */

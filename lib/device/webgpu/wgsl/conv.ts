@@ -11,83 +11,87 @@
  * @module
  */
 
-import type { Access, ConvKernel, Epilogue } from "../../../compile/plan.ts";
+import type { Access, ConvKernel, MatmulKernel } from "../../../compile/plan.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import type { Dispatch, Target } from "../dispatch.ts";
+import type { ProductSizes } from "../tiles.ts";
 import { type Gemm, type GemmOperand, generateGemm } from "./gemm.ts";
 import { generateMatmul, loadFunction, matrixOperand } from "./matmul.ts";
 import type { Memory, View } from "./memory.ts";
 
 /** Code for a convolution or one of its gradients. */
 export function generateConv(kernel: ConvKernel, target: Target): Dispatch[] {
-  const { kernel: [kh, kw], stride, padding } = kernel.geometry;
-  const pointwise = kh === 1 && kw === 1 && stride === 1 && padding === 0;
-  if (pointwise) return generatePointwise(kernel, target);
-  const [n, , , channels] = kernel.inputShape;
-  const [, height, width, outputs] = kernel.outputShape;
-  const pixels = n * height * width;
-  const taps = kh * kw;
-  const common = { batch: 1, epilogue: kernel.epilogue, label: kernel.label };
+  const matmul = asMatmul(kernel);
+  if (matmul) return generateMatmul(matmul, target);
+  const gemm: Gemm = { ...convSizes(kernel), epilogue: kernel.epilogue, label: kernel.label };
+  const outputs = kernel.outputShape[3];
   const [first, second] = kernel.operands.map((block): Access => ({
     ...block,
-    strides: [],
+    strides: [0, outputs, 1],
     dtype: "f32",
   }));
+  // The right side of the forward product and of that of the weight gradient: [k, outputs].
+  const rowsOfOutputs = (memory: Memory) =>
+    matrixOperand(memory, second, [1, gemm.depth, outputs], 2, 1);
   switch (kernel.kind) {
-    case "conv2d": {
-      const gemm: Gemm = { ...common, rows: pixels, columns: outputs, depth: taps * channels };
-      return generateGemm(gemm, target, (memory) => [
-        patches(memory, kernel, first, "forward"),
-        matrixOperand(
-          memory,
-          { ...second, strides: [0, outputs, 1] },
-          [1, taps * channels, outputs],
-          2,
-          1,
-        ),
-      ]);
-    }
-    case "conv2dGradInput": {
-      const rows = sizeOf(kernel.inputShape.slice(0, 3));
-      const gemm: Gemm = { ...common, rows, columns: channels, depth: taps * outputs };
-      return generateGemm(gemm, target, (memory) => [
-        patches(memory, kernel, first, "gradient"),
-        transposedWeights(memory, second, taps, channels, outputs),
-      ]);
-    }
-    case "conv2dGradWeight": {
-      const gemm: Gemm = { ...common, rows: taps * channels, columns: outputs, depth: pixels };
-      return generateGemm(gemm, target, (memory) => [
-        patchesByTap(memory, kernel, first),
-        matrixOperand(memory, { ...second, strides: [0, outputs, 1] }, [1, pixels, outputs], 2, 1),
-      ]);
-    }
+    case "conv2d":
+      return generateGemm(
+        gemm,
+        target,
+        (memory) => [patches(memory, kernel, first, "forward"), rowsOfOutputs(memory)],
+      );
+    case "conv2dGradInput":
+      return generateGemm(
+        gemm,
+        target,
+        (memory) => [
+          patches(memory, kernel, first, "gradient"),
+          transposedWeights(memory, second, kernel),
+        ],
+      );
+    case "conv2dGradWeight":
+      return generateGemm(
+        gemm,
+        target,
+        (memory) => [patchesByTap(memory, kernel, first), rowsOfOutputs(memory)],
+      );
   }
 }
 
-/** 1x1 convolutions are plain matrix products. */
-function generatePointwise(kernel: ConvKernel, target: Target): Dispatch[] {
+/** The product that a convolution is. */
+export function convSizes({ kind, geometry, inputShape, outputShape }: ConvKernel): ProductSizes {
+  const taps = geometry.kernel[0] * geometry.kernel[1];
+  const [channels, outputs] = [inputShape[3], outputShape[3]];
+  const inputPixels = sizeOf(inputShape.slice(0, 3));
+  const outputPixels = sizeOf(outputShape.slice(0, 3));
+  switch (kind) {
+    case "conv2d":
+      return { batch: 1, rows: outputPixels, columns: outputs, depth: taps * channels };
+    case "conv2dGradInput":
+      return { batch: 1, rows: inputPixels, columns: channels, depth: taps * outputs };
+    case "conv2dGradWeight":
+      return { batch: 1, rows: taps * channels, columns: outputs, depth: outputPixels };
+  }
+}
+
+/** 1x1 convolutions are plain matrix products; null for others. */
+export function asMatmul(kernel: ConvKernel): MatmulKernel | null {
+  const { kernel: [kh, kw], stride, padding } = kernel.geometry;
+  if (kh !== 1 || kw !== 1 || stride !== 1 || padding !== 0) return null;
   const channels = kernel.inputShape[3];
   const outputs = kernel.outputShape[3];
-  const pixels = sizeOf(kernel.inputShape.slice(0, 3));
+  const { batch, rows: m, columns: n, depth: k } = convSizes(kernel);
   const matrix = (operand: 0 | 1, rowStride: number, columnStride: number): Access => ({
     ...kernel.operands[operand],
     strides: [0, rowStride, columnStride],
     dtype: "f32",
   });
-  const product = (m: number, n: number, k: number, a: Access, b: Access): Dispatch[] => {
-    const epilogue: Epilogue = kernel.epilogue;
-    const label = kernel.label;
-    return generateMatmul({ kind: "matmul", batch: 1, m, n, k, a, b, epilogue, label }, target);
-  };
-  switch (kernel.kind) {
-    case "conv2d":
-      return product(pixels, outputs, channels, matrix(0, channels, 1), matrix(1, outputs, 1));
-    case "conv2dGradInput":
-      return product(pixels, channels, outputs, matrix(0, outputs, 1), matrix(1, 1, outputs));
-    case "conv2dGradWeight":
-      return product(channels, outputs, pixels, matrix(0, 1, channels), matrix(1, outputs, 1));
-  }
+  const [a, b] = {
+    conv2d: [matrix(0, channels, 1), matrix(1, outputs, 1)],
+    conv2dGradInput: [matrix(0, outputs, 1), matrix(1, 1, outputs)],
+    conv2dGradWeight: [matrix(0, 1, channels), matrix(1, outputs, 1)],
+  }[kernel.kind];
+  return { kind: "matmul", batch, m, n, k, a, b, epilogue: kernel.epilogue, label: kernel.label };
 }
 
 /**
@@ -154,20 +158,15 @@ let at = ((n * ${height}u + u32(y)) * ${width}u + u32(x)) * ${channels}u + line 
 }
 
 /** w [taps, C, O] with columns C and k over taps x O. */
-function transposedWeights(
-  memory: Memory,
-  access: Access,
-  taps: number,
-  channels: number,
-  outputs: number,
-): GemmOperand {
-  const { view, vector } = imageView(memory, access, taps * channels * outputs, outputs);
+function transposedWeights(memory: Memory, access: Access, kernel: ConvKernel): GemmOperand {
+  const { columns: channels, depth } = convSizes(kernel);
+  const outputs = kernel.outputShape[3];
+  const { view, vector } = imageView(memory, access, channels * depth, outputs);
   const lanes = vector ? "k" : "scalar";
   const code = `let at = (k / ${outputs}u * ${channels}u + line) * ${outputs}u + k % ${outputs}u;`;
   return {
     lanes,
-    declare: (name, exact) =>
-      loadFunction(name, view, lanes, code, exact ? "" : `k < ${taps * outputs}u`),
+    declare: (name, exact) => loadFunction(name, view, lanes, code, exact ? "" : `k < ${depth}u`),
   };
 }
 

@@ -12,6 +12,7 @@ import { BoundExpression, Library, prefersVectors } from "./expression.ts";
 import { BindingTooLarge, Memory } from "./memory.ts";
 import { halve, pieceOfAccess, pieceOfExpression } from "./pieces.ts";
 
+/** Threads of a workgroup, where no variant says otherwise. */
 const THREADS = 64;
 
 /** Code for an element-wise kernel; several dispatches where its buffers exceed a binding. */
@@ -45,20 +46,21 @@ function single(kernel: ElementwiseKernel, target: Target): Dispatch {
   memory.seal();
 
   const threads = sizeOf(body.shape) / bound.width;
-  const workgroups = foldWorkgroups(Math.ceil(threads / THREADS), target);
+  const perGroup = target.variant?.threads ?? THREADS;
+  const workgroups = foldWorkgroups(Math.ceil(threads / perGroup), target);
   const code = bound.computeAndStore(
     [{ variable: "index", first: 0, count: body.shape.length }],
     [],
     "e",
   );
-  const guard = threads === workgroups[0] * workgroups[1] * THREADS
+  const guard = threads === workgroups[0] * workgroups[1] * perGroup
     ? ""
     : `if (thread >= ${threads}u) { return; }\n`;
   const wgsl = `${memory.declarations}
 ${library.declarations}
-@compute @workgroup_size(${THREADS})
+@compute @workgroup_size(${perGroup})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-let thread = ${workgroupNumber(workgroups)} * ${THREADS}u + local;
+let thread = ${workgroupNumber(workgroups)} * ${perGroup}u + local;
 ${guard}let index = thread${vector ? " * 4u" : ""};
 ${code}
 }

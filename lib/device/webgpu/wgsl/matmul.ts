@@ -19,9 +19,7 @@ const THIN = 8;
 /** Code for a matrix product. */
 export function generateMatmul(kernel: MatmulKernel, target: Target): Dispatch[] {
   const { batch, m, n, k, a, b, epilogue, label } = kernel;
-  // Samples are rows here: where their number may not matter, few rows are tiled like many.
-  const thin = n < THIN || (m < THIN && !target.batchInvariant);
-  if (thin) return generateThin(kernel, target);
+  if (isThin(kernel, target)) return generateThin(kernel, target);
   return generateGemm(
     { batch, rows: m, columns: n, depth: k, epilogue, label },
     target,
@@ -30,6 +28,12 @@ export function generateMatmul(kernel: MatmulKernel, target: Target): Dispatch[]
       matrixOperand(memory, b, [batch, k, n], 2, 1),
     ],
   );
+}
+
+/** Whether a product is done as a reduction. */
+export function isThin({ m, n }: MatmulKernel, target: Target): boolean {
+  // Samples are rows here: where their number may not matter, few rows are tiled like many.
+  return n < THIN || (m < THIN && !target.batchInvariant);
 }
 
 /** A matrix in memory as one side of a product; `line` and `k` are the numbers of its axes. */

@@ -8,14 +8,24 @@
 
 import type { MomentsKernel } from "../../../compile/plan.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
-import { type Dispatch, foldWorkgroups, type Target, workgroupNumber } from "../dispatch.ts";
+import {
+  type Dispatch,
+  foldWorkgroups,
+  subgroupSizeFor,
+  type Target,
+  workgroupNumber,
+} from "../dispatch.ts";
 import { BoundExpression, isVectorAccess, Library, prefersVectors } from "./expression.ts";
 import { literal } from "./functions.ts";
 import { Memory, typeName } from "./memory.ts";
 import { acrossLanes, powerOfTwoFrom, powerOfTwoUpTo } from "./reduce.ts";
+import { combineThreads, needsMemory, shareFirst, type Tree } from "./tree.ts";
 
 /** Values that a thread keeps in registers between the passes. */
 const MOST_REGISTERS = 4;
+
+/** Threads of a workgroup, where a point has fewer and no variant says otherwise. */
+const THREADS = 64;
 
 /** Code for a moments kernel. */
 export function generateMoments(kernel: MomentsKernel, target: Target): Dispatch[] {
@@ -37,9 +47,18 @@ export function generateMoments(kernel: MomentsKernel, target: Target): Dispatch
 
   const steps = count / bound.width;
   const along = Math.min(256, powerOfTwoUpTo(Math.max(1, steps / 2)));
-  const lanes = Math.max(1, Math.min(64 / along, powerOfTwoFrom(points)));
+  const lanes = Math.max(
+    1,
+    Math.min((target.variant?.threads ?? THREADS) / along, powerOfTwoFrom(points)),
+  );
   const threads = along * lanes;
   const workgroups = foldWorkgroups(Math.ceil(points / lanes), target);
+  const tree: Tree = { along, stride: 1, subgroup: subgroupSizeFor(target) };
+  // Makes t the sum of t over the threads of a point, in all of them.
+  const sumOverThreads = [
+    ...combineThreads(["sum"], ["t"], ["sums"], tree),
+    ...shareFirst("t", "sums", tree),
+  ].join("\n");
   const F = typeName("f32", bound.width);
   const parts = [
     { variable: "point", first: 0, count: keptRank },
@@ -48,10 +67,11 @@ export function generateMoments(kernel: MomentsKernel, target: Target): Dispatch
   const scale = bound.width === 4 ? " * 4u" : "";
   const perThread = Math.ceil(steps / along);
   const whole = perThread * along === steps;
+  const cached = perThread <= MOST_REGISTERS;
 
   /** A pass: `use` gets the name of a value; `step` is the number of the step of this thread. */
   const everyValue = (prefix: string, use: (value: string, step: number) => string): string => {
-    if (perThread > MOST_REGISTERS) {
+    if (!cached) {
       const { code, values } = bound.compute(parts, [], prefix, [kernel.value]);
       return `for (var step = row; step < ${steps}u; step += ${along}u) {
 let element = step${scale};
@@ -70,7 +90,6 @@ ${use(values[0], i)}
     }).join("\n");
   };
 
-  const cached = perThread <= MOST_REGISTERS;
   const first = everyValue(
     "e",
     (value, step) => `${cached ? `v${step} = ${value}; ` : ""}sum += ${value};`,
@@ -87,7 +106,7 @@ ${use(values[0], i)}
     : "";
   const total = (name: string) => bound.width === 4 ? acrossLanes("sum", name) : name;
   const wgsl = `${memory.declarations}
-${library.declarations}${along > 1 ? `var<workgroup> shared_sums: array<f32, ${threads}>;\n` : ""}
+${library.declarations}${needsMemory(tree) ? `var<workgroup> sums: array<f32, ${threads}>;\n` : ""}
 @compute @workgroup_size(${threads})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
 let lane = local / ${along}u; let row = local % ${along}u;
@@ -97,12 +116,12 @@ ${registers}
 var sum = ${F}(0.0);
 ${first}
 var t = ${total("sum")};
-${sumOverThreads(along)}
+${sumOverThreads}
 let mean = t / ${literal(count, "f32")};
 var squares = ${F}(0.0);
 ${second}
 t = ${total("squares")};
-${along > 1 ? "workgroupBarrier();\n" : ""}${sumOverThreads(along)}
+${needsMemory(tree) ? "workgroupBarrier();\n" : ""}${sumOverThreads}
 let rstd = inverseSqrt(t / ${literal(count, "f32")} + ${literal(kernel.eps, "f32")});
 if (row == 0u && unit < ${points}u) {
 ${mean.store("point", "mean")}
@@ -111,18 +130,4 @@ ${rstd.store("point", "rstd")}
 }
 `;
   return [{ label, wgsl, bindings: memory.bindings, params: memory.params, workgroups }];
-}
-
-/** Makes `t` the sum of t over the `along` threads of a point, in all of them. */
-function sumOverThreads(along: number): string {
-  if (along === 1) return "";
-  const lines = ["shared_sums[local] = t;"];
-  for (let half = along / 2; half >= 1; half /= 2) {
-    lines.push(
-      "workgroupBarrier();",
-      `if (row < ${half}u) { shared_sums[local] += shared_sums[local + ${half}u]; }`,
-    );
-  }
-  lines.push("workgroupBarrier();", "t = shared_sums[local - row];");
-  return lines.join("\n");
 }

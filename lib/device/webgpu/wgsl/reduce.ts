@@ -14,6 +14,7 @@ import {
   ELEMENT_BYTES,
   foldWorkgroups,
   SCRATCH,
+  subgroupSizeFor,
   type Target,
   workgroupNumber,
 } from "../dispatch.ts";
@@ -21,6 +22,7 @@ import { BoundExpression, extent, isVectorAccess, Library, prefersVectors } from
 import { combine, reductionIdentity } from "./functions.ts";
 import { Memory, typeName } from "./memory.ts";
 import { halve, pieceOfExpression } from "./pieces.ts";
+import { combineThreads, needsMemory, type Tree } from "./tree.ts";
 
 /** The most parts that a reduction is cut into: they are combined by few threads. */
 const MOST_SPLITS = 128;
@@ -149,7 +151,11 @@ function planReduction(kernel: ReduceKernel, target: Target): ReducePlan {
     along = Math.min(256, powerOfTwoUpTo(Math.max(1, steps / 2)));
     kept = Math.max(1, 64 / along);
   }
-  const groups = Math.ceil(keptUnits / kept);
+  // The number of results in a workgroup decides no bits, unlike that of the threads per result.
+  const usualKept = kept;
+  const threads = target.variant?.threads;
+  if (threads) kept = Math.max(1, threads / along);
+  const groups = Math.ceil(keptUnits / usualKept);
   const splits = target.batchInvariant ? 1 : Math.max(
     1,
     Math.min(
@@ -227,7 +233,13 @@ function reducePass(
       `var r${i} = ${resultWidth === bound.width ? `a${i}` : acrossLanes(r.fn, `a${i}`)};`
     ),
   ];
-  if (along > 1) lines.push(...treeLines(reductions.map((r) => r.fn), plan));
+  const tree: Tree = { along, stride: column ? kept : 1, subgroup: subgroupSizeFor(target) };
+  lines.push(...combineThreads(
+    reductions.map((r) => r.fn),
+    reductions.map((_, i) => `r${i}`),
+    reductions.map((_, i) => `s${i}`),
+    tree,
+  ));
   const last = finish
     ? finish.computeAndStore(
       [{ variable: "point", first: 0, count: epilogue.body.shape.length }],
@@ -243,7 +255,7 @@ function reducePass(
     last,
     "}",
   );
-  const shared = along > 1
+  const shared = needsMemory(tree)
     ? reductions.map((_, i) => `var<workgroup> s${i}: array<${T}, ${threads}>;`).join("\n")
     : "";
   const wgsl = `${memory.declarations}
@@ -254,26 +266,6 @@ ${lines.join("\n")}
 }
 `;
   return { label, wgsl, bindings: memory.bindings, params: memory.params, workgroups };
-}
-
-/** Combines r0, r1, ... of the threads that share a result; the first of them has the total. */
-function treeLines(
-  functions: readonly ("sum" | "max")[],
-  { column, kept, along }: ReducePlan,
-): string[] {
-  const stride = column ? kept : 1;
-  const lines = functions.map((_, i) => `s${i}[local] = r${i};`);
-  for (let half = along / 2; half >= 1; half /= 2) {
-    lines.push("workgroupBarrier();", `if (row < ${half}u) {`);
-    functions.forEach((fn, i) => {
-      lines.push(
-        `r${i} = ${combine(fn, `r${i}`, `s${i}[local + ${half * stride}u]`)};`,
-        ...(half > 1 ? [`s${i}[local] = r${i};`] : []),
-      );
-    });
-    lines.push("}");
-  }
-  return lines;
 }
 
 /** The four lanes of a vector combined. */

@@ -2,8 +2,8 @@
 // 0: buffer 0 [0, 115200)
 // 1: buffer 1 [0, 115200)
 // 2: buffer 2 [0, 115200)
-// 3: buffer 37 [0, 115200) writable
-// 4: buffer 38 [0, 1600) writable
+// 3: buffer 39 [0, 115200) writable
+// 4: buffer 40 [0, 1600) writable
 @group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b1: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> b2: array<vec4<f32>>;

@@ -5,7 +5,7 @@
 @group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> b1: array<f32>;
 @group(0) @binding(2) var<storage, read_write> b2: array<f32>;
-var<workgroup> shared_sums: array<f32, 128>;
+var<workgroup> sums: array<f32, 128>;
 
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -33,46 +33,88 @@ let e0 = b0[(ei0 * 8192u + ei1 * 4u + ei2 * 32u + ei3) / 4u];
 v1 = e0; sum += e0;
 }
 var t = (sum.x + sum.y) + (sum.z + sum.w);
-shared_sums[local] = t;
+sums[local] = t;
 workgroupBarrier();
-if (row < 64u) { shared_sums[local] += shared_sums[local + 64u]; }
+if (row < 64u) {
+t = t + sums[local + 64u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 32u) { shared_sums[local] += shared_sums[local + 32u]; }
+if (row < 32u) {
+t = t + sums[local + 32u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 16u) { shared_sums[local] += shared_sums[local + 16u]; }
+if (row < 16u) {
+t = t + sums[local + 16u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 8u) { shared_sums[local] += shared_sums[local + 8u]; }
+if (row < 8u) {
+t = t + sums[local + 8u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 4u) { shared_sums[local] += shared_sums[local + 4u]; }
+if (row < 4u) {
+t = t + sums[local + 4u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 2u) { shared_sums[local] += shared_sums[local + 2u]; }
+if (row < 2u) {
+t = t + sums[local + 2u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 1u) { shared_sums[local] += shared_sums[local + 1u]; }
+if (row < 1u) {
+t = t + sums[local + 1u];
+}
+if (row == 0u) { sums[local] = t; }
 workgroupBarrier();
-t = shared_sums[local - row];
+t = sums[local - row * 1u];
 let mean = t / 1024.0;
 var squares = vec4<f32>(0.0);
 { let d = v0 - mean; squares += d * d; }
 { let d = v1 - mean; squares += d * d; }
 t = (squares.x + squares.y) + (squares.z + squares.w);
 workgroupBarrier();
-shared_sums[local] = t;
+sums[local] = t;
 workgroupBarrier();
-if (row < 64u) { shared_sums[local] += shared_sums[local + 64u]; }
+if (row < 64u) {
+t = t + sums[local + 64u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 32u) { shared_sums[local] += shared_sums[local + 32u]; }
+if (row < 32u) {
+t = t + sums[local + 32u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 16u) { shared_sums[local] += shared_sums[local + 16u]; }
+if (row < 16u) {
+t = t + sums[local + 16u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 8u) { shared_sums[local] += shared_sums[local + 8u]; }
+if (row < 8u) {
+t = t + sums[local + 8u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 4u) { shared_sums[local] += shared_sums[local + 4u]; }
+if (row < 4u) {
+t = t + sums[local + 4u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 2u) { shared_sums[local] += shared_sums[local + 2u]; }
+if (row < 2u) {
+t = t + sums[local + 2u];
+sums[local] = t;
+}
 workgroupBarrier();
-if (row < 1u) { shared_sums[local] += shared_sums[local + 1u]; }
+if (row < 1u) {
+t = t + sums[local + 1u];
+}
+if (row == 0u) { sums[local] = t; }
 workgroupBarrier();
-t = shared_sums[local - row];
+t = sums[local - row * 1u];
 let rstd = inverseSqrt(t / 1024.0 + 0.000009999999747378752);
 if (row == 0u && unit < 32u) {
 b1[point] = mean;
