@@ -7,3 +7,4 @@
 export * from "./device.ts";
 export * from "./open.ts";
 export * from "./arena_buffer.ts";
+export type { Tuning, TuningProgress } from "./webgpu/tuner.ts";

@@ -106,6 +106,15 @@ export class WebGpuExecutable implements Executable {
         });
       }
       device.check();
+      if (device.debug >= 1) {
+        const pipelines = new Set(commands.map((c) => c.pipeline)).size;
+        const submits = Math.ceil(commands.length / DISPATCHES_PER_SUBMIT);
+        console.error(
+          `${plan.label} on ${device.description}: ${plan.kernels.length} kernels in ` +
+            `${commands.length} dispatches of ${pipelines} shaders, submitted ` +
+            `${submits === 1 ? "at once" : `in ${submits} parts`}`,
+        );
+      }
       return new WebGpuExecutable(device, plan, buffers, owned, params, commands);
     } catch (error) {
       for (const buffer of owned) buffer.destroy();

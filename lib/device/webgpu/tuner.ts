@@ -24,10 +24,10 @@ import { classOf, costOf, variantsOf } from "./variants.ts";
  * - `first-use`: when a plan has kernels of a class that was not measured before.
  * - `again`: for every class once, whatever was measured before.
  */
-export type Tuning = typeof TUNINGS[number];
+export type Tuning = "off" | "cached" | "first-use" | "again";
 
 /** All values of {@link Tuning}. */
-export const TUNINGS = ["off", "cached", "first-use", "again"] as const;
+export const TUNINGS: readonly Tuning[] = ["off", "cached", "first-use", "again"];
 
 /** Seconds that tuning may take for one plan; what is left over waits for the next time. */
 const SECONDS_PER_PLAN = { off: 0, cached: 0, "first-use": 10, again: 120 };
