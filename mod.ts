@@ -349,6 +349,8 @@ export {
   type HostArray,
   openDevice,
   type OpenDeviceOptions,
+  type Tuning,
+  type TuningProgress,
 } from "./lib/device/mod.ts";
 
 // Programs and their plans: kernels over buffers, with a memory that is known before they run.

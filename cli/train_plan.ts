@@ -9,6 +9,7 @@ import { type MeasuredSpeed, measureSpeed } from "../lib/train/measure.ts";
 import {
   chooseMicroBatch,
   describeRun,
+  kernelsWithoutFusion,
   type MemoryLimits,
   type MicroBatchChoice,
   type RunDescription,
@@ -103,7 +104,7 @@ export async function dryRun(
       [
         JSON.stringify(chosen, null, 2),
         ...(args.preset ? [`scores of ${args.preset}: ${presetScores(args.preset)}`] : []),
-        ...describe(description),
+        ...describe(description, kernelsWithoutFusion(chosen)),
         ...(device ? [`device: ${device.description}`] : []),
         `memory for training: ${formatBytes(budget.total)} (${budget.reason})`,
         typeof suggestion === "string"
@@ -127,15 +128,16 @@ function suggest(config: TrainConfig, budget: Budget): MicroBatchChoice | string
   }
 }
 
-function describe(description: RunDescription): string[] {
+function describe(description: RunDescription, unfused: readonly number[]): string[] {
   const { flopsPerImage: { forward, training } } = description;
   const giga = (n: number) => `${(n / 1e9).toPrecision(4)} GFLOP`;
   return [
     `parameters: ${description.parameters.toLocaleString("en")}`,
     `arithmetic per image: ${giga(forward)} forward, ${giga(training)} for a training step`,
     `state on the device: ${formatBytes(description.stateBytes)}`,
-    ...description.plans.map(({ label, kernels, slotBytes }) =>
-      `${label}: ${kernels} kernels, ${formatBytes(slotBytes)} of scratch memory`
+    ...description.plans.map(({ label, kernels, slotBytes }, i) =>
+      `${label}: ${kernels} kernels (${unfused[i]} without fusion), ` +
+      `${formatBytes(slotBytes)} of scratch memory`
     ),
     `memory on the device: ${formatBytes(description.deviceBytes)}, largest buffer ` +
     formatBytes(description.largestBufferBytes),

@@ -8,6 +8,7 @@
 import { compile } from "../compile/compile.ts";
 import { planFlops } from "../compile/flops.ts";
 import { type PlanSummary, summarize } from "../compile/print.ts";
+import type { CompileOptions } from "../compile/program.ts";
 import { ImmError } from "../errors.ts";
 import type { Network } from "../models/network.ts";
 import { createNetwork } from "../models/registry.ts";
@@ -65,12 +66,22 @@ export function describeRun(config: TrainConfig): RunDescription {
   };
 }
 
+/** How many kernels each plan of a step would have if nothing was fused: one per operation. */
+export function kernelsWithoutFusion(config: TrainConfig): number[] {
+  const { plans } = planStep(config, createNetwork(config.network), { fuse: false });
+  return plans.map((plan) => plan.kernels.length);
+}
+
 /** What a plan allocates for itself. */
 function ownBytes({ slotBytes, inputBytes, outputBytes }: PlanSummary): number {
   return slotBytes + inputBytes + outputBytes;
 }
 
-function planStep(config: TrainConfig, built: Network = createNetwork(config.network)) {
+function planStep(
+  config: TrainConfig,
+  built: Network = createNetwork(config.network),
+  options: CompileOptions = { fuse: true },
+) {
   const { train, imm, optimizer } = config;
   const arenas = trainingArenas(built, train.ema.profiles.length);
   const networks = { student: built, target: targetNetwork(built, imm) };
@@ -81,8 +92,9 @@ function planStep(config: TrainConfig, built: Network = createNetwork(config.net
         microBatch: train.microBatch ?? train.batch,
         recompute: train.recompute,
       }),
+      options,
     ),
-    compile(updateProgram(arenas, optimizer, optimizer.clip !== null)),
+    compile(updateProgram(arenas, optimizer, optimizer.clip !== null), options),
   ];
   const state = allArenas(arenas).reduce((sum, arena) => sum + arena.length * 4, 0);
   return { plans, state };

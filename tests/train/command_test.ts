@@ -151,7 +151,10 @@ Deno.test("--dry-run needs no device and writes nothing", async () => {
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^parameters: [\d,]+$/m);
     assert.match(stdout, /^state on the device: [\d.]+ KiB$/m);
-    assert.match(stdout, /^gradients: \d+ kernels, [\d.]+ \wi?B of scratch memory$/m);
+    assert.match(
+      stdout,
+      /^gradients: \d+ kernels \(\d+ without fusion\), [\d.]+ \wi?B of scratch memory$/m,
+    );
     const json = await imm(...startArguments(out), "--dry-run", "--json");
     const { config, parameters, plans } = JSON.parse(json.stdout);
     assert.equal(config.network.modelChannels, 4);

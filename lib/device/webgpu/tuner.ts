@@ -43,13 +43,15 @@ const SAVE_EVERY = 8;
 
 /** What has been tuned. */
 export interface TuningProgress {
-  /** Classes of this plan done, and to do. */
+  /** Classes of this plan that are done. */
   readonly done: number;
+  /** All that are to be measured for it. */
   readonly total: number;
   /** The class that was measured last. */
   readonly kernelClass: string;
-  /** The variant that was chosen, and how many times as fast as the best guess it is. */
+  /** The variant that was chosen. */
   readonly choice: string;
+  /** How many times as fast as the best guess it is. */
   readonly speedup: number;
 }
 
