@@ -57,6 +57,8 @@ const CASES: Record<string, [Shape, number, ConvGeometry]> = {
   "3x3 from many to few channels": [[2, 6, 6, 32], 3, square(3, 1, 1)],
   "3x3 with stride 2": [[2, 9, 8, 8], 12, square(3, 2, 1)],
   "3x3 with stride 2 and odd channels": [[1, 8, 8, 6], 7, square(3, 2, 1)],
+  "3x3 of many small images": [[26, 4, 4, 8], 12, square(3, 1, 1)],
+  "3x3 of many small images with stride 2": [[27, 8, 6, 12], 8, square(3, 2, 1)],
   "3x3 without padding": [[2, 6, 7, 8], 8, square(3, 1, 0)],
   "1x1": [[3, 5, 5, 12], 20, square(1, 1, 0)],
   "1x1 with stride 2": [[2, 6, 6, 8], 8, square(1, 2, 0)],

@@ -132,6 +132,8 @@ unsafe fn multiply(
                 table.as_ptr(),
                 1,
                 rows.div_ceil(6),
+                1,
+                core::ptr::null(),
                 &stretch,
                 panels.add(j * k),
                 c.add(j),

@@ -23,7 +23,7 @@ pub struct Images {
     /// with o * stride + tap - padding = the row's.
     transposed: u32,
     /// As many zeros as there are channels.
-    zeros: *const f32,
+    pub zeros: *const f32,
 }
 
 impl Images {
@@ -47,18 +47,22 @@ impl Images {
     }
 
     /// Writes the addresses that the pixels `first .. first + count` read, as
-    /// [tile][tap][row of the tile]. Rows beyond `count` repeat the last one.
+    /// [tile][tap][row of the tile]. The rows of a tile are `apart` pixels apart: neighbours, or the
+    /// same pixel of several images. Rows beyond `count` repeat others.
     pub unsafe fn addresses(
         &self,
         first: usize,
         count: usize,
         tile: usize,
+        apart: usize,
         table: *mut *const f32,
     ) {
         let taps = self.taps();
         let (out_w, out_h) = (self.out_width as usize, self.out_height as usize);
-        for i in 0..count.next_multiple_of(tile) {
-            let pixel = first + i.min(count - 1);
+        for i in 0..count.next_multiple_of(tile * apart) {
+            let (number, row) = (i / tile, i % tile);
+            let place = (number / apart * tile + row).min(count.div_ceil(apart) - 1);
+            let pixel = first + place * apart + number % apart;
             let (x, y) = ((pixel % out_w) as u32, (pixel / out_w % out_h) as u32);
             let image = pixel / (out_w * out_h) * (self.height * self.width) as usize;
             let mut entry = unsafe { table.add(i / tile * taps * tile + i % tile) };

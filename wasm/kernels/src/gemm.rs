@@ -16,7 +16,7 @@ use crate::program::Scratch;
 use crate::tape::{Machine, Tape};
 
 /// Numbers in a tile of the result, at most; the host sees to it.
-const TILE: usize = 16 << 10;
+const TILE: usize = 32 << 10;
 /// k in a stretch of a packed product, at most.
 const PACKED_K: usize = 256;
 
@@ -118,6 +118,9 @@ pub struct RowProduct {
     copied: u32,
     /// Segments of a row: the taps of a convolution.
     segments: u32,
+    /// Distance between the rows that are multiplied together: 1, or an image's pixels, so that
+    /// rows that read beyond the image through a tap meet others that do.
+    apart: u32,
     stretches: *const Stretch,
     stretch_count: u32,
     /// The packed right matrix, and the elements between the matrices of its batch.
@@ -141,6 +144,13 @@ pub unsafe fn run_rows(p: &RowProduct, task: usize, scratch: Scratch) {
             p.segments as usize
         };
         let panels = p.panels.add(tile.batch * p.panels_stride as usize);
+        let apart = p.apart as usize;
+        // Rows that were copied are in no case the zeros.
+        let zeros = if p.image.is_null() || p.copied != 0 {
+            core::ptr::null()
+        } else {
+            (*p.image).zeros
+        };
         for i in 0..p.stretch_count as usize {
             let stretch = &*p.stretches.add(i);
             for j in (0..tile.columns).step_by(width) {
@@ -148,7 +158,9 @@ pub unsafe fn run_rows(p: &RowProduct, task: usize, scratch: Scratch) {
                     columns,
                     table,
                     segments,
-                    tile.rows.div_ceil(tile_rows),
+                    tile.rows.div_ceil(tile_rows * apart) * apart,
+                    apart,
+                    zeros,
                     stretch,
                     panels.add((tile.n + j) * p.size.k as usize),
                     c.add(j),
@@ -181,7 +193,7 @@ impl RowProduct {
                 return;
             }
             let image = &*self.image;
-            image.addresses(tile.m, tile.rows, tile_rows, table);
+            image.addresses(tile.m, tile.rows, tile_rows, self.apart as usize, table);
             if self.copied == 0 {
                 return;
             }

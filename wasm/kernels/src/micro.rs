@@ -46,7 +46,8 @@ impl Columns {
 }
 
 /// c[i][j] (+)= sum over segments and k < length of rows[segment][i][offset + k * step] *
-/// panel[segment * length + k][j], for MR rows and 4 * NV columns.
+/// panel[segment * length + k][j], for MR rows and 4 * NV columns. Segments all of whose rows are
+/// `zeros` are left out.
 #[inline(always)]
 unsafe fn tile<const MR: usize, const NV: usize>(
     mut rows: *const *const f32,
@@ -54,6 +55,7 @@ unsafe fn tile<const MR: usize, const NV: usize>(
     offset: usize,
     step: usize,
     length: usize,
+    zeros: *const f32,
     mut panel: *const f32,
     c: *mut f32,
     ldc: usize,
@@ -63,10 +65,17 @@ unsafe fn tile<const MR: usize, const NV: usize>(
         let mut sums = [[splat(0.0); NV]; MR];
         for _ in 0..segments {
             let mut a = [core::ptr::null(); MR];
+            let mut outside = true;
             for i in 0..MR {
-                a[i] = (*rows.add(i)).add(offset);
+                let row = *rows.add(i);
+                outside &= row == zeros;
+                a[i] = row.add(offset);
             }
             rows = rows.add(MR);
+            if outside {
+                panel = panel.add(length * NV * LANES);
+                continue;
+            }
             macro_rules! at {
                 ($k:expr) => {
                     let mut b = [splat(0.0); NV];
@@ -135,13 +144,16 @@ pub struct Stretch {
     pub length: u32,
 }
 
-/// Tiles of consecutive rows times one panel. `rows` has, tile by tile, segment by segment, the
-/// addresses of the tile's rows; k is contiguous in them.
+/// Tiles of rows times one panel. `rows` has, tile by tile, segment by segment, the addresses of the
+/// tile's rows; k is contiguous in them. The rows of a tile are `apart` rows apart in the result,
+/// and as many tiles lie between them.
 pub unsafe fn rows_times_panel(
     columns: Columns,
     rows: *const *const f32,
     all_segments: usize,
     tiles: usize,
+    apart: usize,
+    zeros: *const f32,
     stretch: &Stretch,
     panel: *const f32,
     c: *mut f32,
@@ -166,9 +178,10 @@ pub unsafe fn rows_times_panel(
                         offset,
                         1,
                         length,
+                        zeros,
                         panel.add(start as usize * $vectors * LANES),
-                        c.add(t * $rows * ldc),
-                        ldc,
+                        c.add((t / apart * apart * $rows + t % apart) * ldc),
+                        apart * ldc,
                         add,
                     )
                 }
@@ -205,6 +218,7 @@ pub unsafe fn group_times_panel(
                         0,
                         GROUP,
                         length,
+                        core::ptr::null(),
                         panel,
                         c.add(t * $rows * ldc),
                         ldc,

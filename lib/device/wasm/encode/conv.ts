@@ -36,6 +36,8 @@ export function encodeConv(encoder: Encoder, kernel: ConvKernel): void {
         image: image(encoder, kernel, first, inputShape, outputShape, false),
         taps,
         channels,
+        pixels: outputShape[1] * outputShape[2],
+        padded: padding > 0,
       } as const;
       const right = segmented(pixels(second, outs), size.k);
       return encodeRowProduct(encoder, size, rows, right, kernel.epilogue);
@@ -47,6 +49,8 @@ export function encodeConv(encoder: Encoder, kernel: ConvKernel): void {
         image: image(encoder, kernel, first, outputShape, inputShape, true),
         taps,
         channels: outs,
+        pixels: inputShape[1] * inputShape[2],
+        padded: padding > 0,
       } as const;
       const right = {
         start: second,

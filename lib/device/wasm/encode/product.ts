@@ -14,11 +14,13 @@ import { type Field, NULL, type Pointer } from "../words.ts";
 import { encodePass } from "./elementwise.ts";
 
 /** Numbers in a tile of the result, at most (gemm.rs). */
-const TILE = 16 << 10;
+const TILE = 32 << 10;
 /** Columns of a tile, at most. */
 const TILE_COLUMNS = 256;
 /** Rows that a packed product handles together (micro.rs); a multiple of the rows of every shape. */
 const GROUP = 12;
+/** Rows that the innermost loop multiplies with a panel of eight columns (micro.rs). */
+const ROWS_TOGETHER = 6;
 /** k in a stretch of a row product, at most: a panel of it stays in the L1 cache. */
 const STRETCH = 256;
 /** k in one task of packing. */
@@ -58,6 +60,9 @@ export type Rows =
     readonly image: Pointer;
     readonly taps: number;
     readonly channels: number;
+    /** Pixels of an image on the side of the rows, and whether some of them read beyond images. */
+    readonly pixels: number;
+    readonly padded: boolean;
   };
 
 /** Rows with fewer contiguous numbers than this are put together before they are multiplied. */
@@ -75,7 +80,9 @@ export function encodeRowProduct(
   const { width, ...packed } = packPanels(encoder, size, right);
   const copied = rows.kind === "image" && rows.channels < SHORT_ROW;
   const perRow = rows.kind === "image" ? rows.taps + (copied ? k : 0) : 1;
-  const tile = tileSize(size, width, 96, perRow);
+  const together = rows.kind === "image" && !copied ? interleaved(size, width, rows) : null;
+  const apart = together && rows.kind === "image" ? rows.pixels : 1;
+  const tile = together ?? tileSize(size, width, 96, perRow);
   const segments = rows.kind === "image" && !copied ? rows.taps : 1;
   const list = stretches(segments, k / segments);
   const matrix = rows.kind === "matrix" ? rows.matrix : null;
@@ -87,6 +94,7 @@ export function encodeRowProduct(
     rows.kind === "image" ? rows.image : NULL,
     copied ? 1 : 0,
     segments,
+    apart,
     encoder.words.add(list.flat()),
     list.length,
     packed.start,
@@ -186,13 +194,19 @@ function panelWidth(n: number): number {
   return n <= 4 ? 4 : 8;
 }
 
+interface TileSize {
+  readonly rows: number;
+  readonly columns: number;
+  readonly count: number;
+}
+
 /** Rows and columns of a tile, and how many tiles there are. No result depends on this choice. */
 function tileSize(
   { batch, m, n }: ProductSize,
   width: number,
   mostRows: number,
   perRow: number,
-): { rows: number; columns: number; count: number } {
+): TileSize {
   const up = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple;
   const across = Math.ceil(n / TILE_COLUMNS);
   const columns = across === 1 ? n : up(n / across, 16);
@@ -203,6 +217,22 @@ function tileSize(
     throw new InternalError(`a product with ${perRow} numbers per row does not fit the scratch`);
   }
   return { rows, columns, count: Math.ceil(m / rows) * Math.ceil(n / columns) };
+}
+
+/**
+ * Tiles of whole images, six at a time, where these are so small that many pixels read beyond them:
+ * the same pixel of several images is multiplied together, without the taps outside.
+ */
+function interleaved(
+  { batch, m, n }: ProductSize,
+  width: number,
+  { pixels, padded, taps }: Rows & { kind: "image" },
+): TileSize | null {
+  const columns = Math.ceil(n / width) * width;
+  const rows = ROWS_TOGETHER * pixels;
+  const worthIt = padded && pixels <= 64 && width === 8 && batch === 1 && m / rows >= 4;
+  if (!worthIt || n > TILE_COLUMNS || rows * columns > TILE || rows * taps > TABLE) return null;
+  return { rows, columns: n, count: Math.ceil(m / rows) };
 }
 
 /** Cuts k, `segments` times `length`, into the stretches that sums are made of. */
