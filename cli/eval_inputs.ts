@@ -174,6 +174,7 @@ export interface GenerationArgs extends SamplingArgs {
   readonly seeds: readonly number[];
   readonly batch: number;
   readonly device: DeviceName;
+  readonly threads?: number;
   readonly shard?: Shard;
   readonly signal?: AbortSignal;
 }
@@ -198,7 +199,7 @@ export async function openGenerated(checkpoint: string, args: GenerationArgs): P
   const labels = labelled ? Int32Array.from(plan.labels as number[]) : undefined;
   const sha256 = await fileSha256(file);
 
-  const device = await openDevice({ device: args.device });
+  const device = await openDevice(args);
   try {
     const batch = Math.min(args.batch, seeds.length);
     const generator = await Generator.create(device, model, { batch, source: file });

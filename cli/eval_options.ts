@@ -7,8 +7,9 @@
 
 import { UsageError } from "../lib/errors.ts";
 import type { EvaluationProgress } from "../lib/eval/collect.ts";
+import { deviceOptions } from "./device_options.ts";
 import { extractorOptions } from "./eval_extractor.ts";
-import { choice, flag, flagName, integer, type Parsed, text } from "./options.ts";
+import { flag, flagName, integer, type Parsed, text } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { samplingOptions } from "./sampling.ts";
 import type { Terminal } from "./terminal.ts";
@@ -29,7 +30,7 @@ export const inputOptions = {
     help: "seed of a model's first image, the others follow; or of the choice (default 0)",
     min: 0,
   }),
-  device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
+  ...deviceOptions,
   skipCorrupt: flag({ help: "leave out images that cannot be read, instead of failing" }),
   cache: text({
     help: "folder where features are kept for another time, or none (default: the user's, for " +

@@ -14,7 +14,8 @@ import { Generator } from "../lib/sample/generator.ts";
 import { sampleGrid, toPictures } from "../lib/sample/picture_output.ts";
 import { TrainingRun } from "../lib/train/run.ts";
 import { formatDuration } from "../lib/units.ts";
-import { choice, flag, text } from "./options.ts";
+import { deviceOptions } from "./device_options.ts";
+import { flag, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 import { trainVisibly } from "./train.ts";
 import { defineVerb } from "./verb.ts";
@@ -51,13 +52,13 @@ export const verb = defineVerb({
       help: "folder of the run (default: runs/quickstart, or the next free)",
       value: "DIR",
     }),
-    device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
+    ...deviceOptions,
     fast: flag({ help: "train for a short while only" }),
     set: text({ help: "override a key of the configuration", value: "KEY=VALUE", repeat: true }),
   },
   async run(args, terminal) {
     const started = performance.now();
-    const device = await openDevice({ device: args.device });
+    const device = await openDevice(args);
     try {
       const preset = isSlow(device) ? "digits-small" : "digits";
       terminal.say(`Device: ${device.description}.`);

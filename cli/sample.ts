@@ -5,6 +5,7 @@ import { OUTPUT_FORMATS } from "../lib/sample/output.ts";
 import { SHARD_FORMS } from "../lib/shard.ts";
 import { formatDuration } from "../lib/units.ts";
 import { interruptible } from "./interrupt.ts";
+import { deviceOptions } from "./device_options.ts";
 import { choice, flag, integer, number, ranges, text } from "./options.ts";
 import { prepareJob } from "./sample_job.ts";
 import { generateAndWrite, SHOWN } from "./sample_run.ts";
@@ -54,7 +55,7 @@ export const options = {
   overwrite: flag({ help: "make images again that are there, whatever made them" }),
   batch: integer({ help: "images at a time; does not change them", default: 64, min: 1 }),
   columns: integer({ help: "images in a row of a grid (default: about square)", min: 1 }),
-  device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
+  ...deviceOptions,
 };
 
 /** The verb. */
@@ -90,7 +91,7 @@ export const verb = defineVerb({
     if (job.kept > 0) {
       terminal.say(`${job.kept} of ${job.kept + job.set.seeds.length} images are there already`);
     }
-    const device = await openDevice({ device: args.device });
+    const device = await openDevice(args);
     try {
       terminal.detail(`device: ${device.description}`);
       const summary = await interruptible(

@@ -12,6 +12,7 @@ import {
   TrainingRun,
 } from "../lib/train/run.ts";
 import { interruptible } from "./interrupt.ts";
+import { deviceOptions } from "./device_options.ts";
 import { choice, flag, flagName, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 import { dryRun, memoryBudget, parseMicroBatch, withMicroBatch } from "./train_plan.ts";
@@ -48,7 +49,7 @@ export const verb = defineVerb({
     out: text({ help: "folder of the run; must not hold one yet", value: "DIR" }),
     resume: text({ help: "continue the run in this folder", value: "DIR" }),
     set: text({ help: "override a key of the configuration", value: "KEY=VALUE", repeat: true }),
-    device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
+    ...deviceOptions,
     microBatch: text({
       help: "images per pass through the network, or auto: as many as fit in memory",
       value: "N|auto",
@@ -85,7 +86,7 @@ export const verb = defineVerb({
     }
     // What is wrong with the configuration is said before a device is looked for.
     let resolved = await resolve();
-    const device = await openDevice({ device: args.device }).catch((error) => {
+    const device = await openDevice(args).catch((error) => {
       resolved.data.close();
       throw error;
     });

@@ -74,12 +74,13 @@ export async function dryRun(
   args: {
     readonly preset?: string;
     readonly device: DeviceName;
+    readonly threads?: number;
     readonly memory?: string;
     readonly microBatch?: number | "auto";
   },
   terminal: Terminal,
 ): Promise<void> {
-  const device = await openDevice({ device: args.device }).catch((error) => {
+  const device = await openDevice(args).catch((error) => {
     if (!(error instanceof DeviceError)) throw error;
     terminal.warn(`${error.message}. Nothing is measured.`);
     return null;

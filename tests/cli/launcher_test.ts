@@ -223,7 +223,7 @@ test("installs nothing with IMM_NO_INSTALL=1", (world) => {
   assert.equal(missing.log, "");
   world.add("deno", deno("2.9.6"));
   const env = { IMM_NO_INSTALL: "1", IMM_VULKAN_ICD_DIRS: "/nowhere", IMM_OFFLINE: "0" };
-  const driverless = world.run(["eval"], { env });
+  const driverless = world.run(["test"], { env });
   assert.equal(driverless.code, 0);
   assert.doesNotMatch(driverless.log, /apt-get/);
 });
@@ -238,11 +238,17 @@ Deno.test(
     world.add("apt-get", record("apt-get"));
     world.add("id", "#!/bin/sh\necho 0\n");
     const env = { IMM_VULKAN_ICD_DIRS: "/nowhere", IMM_OFFLINE: "0" };
-    const { code, stderr, log } = world.run(["eval"], { env });
+    const { code, stderr, log } = world.run(["eval", "--device", "webgpu"], { env });
     assert.equal(code, 0);
     assert.match(stderr, /no Vulkan driver.*mesa-vulkan-drivers libvulkan1/);
     assert.match(log, /^apt-get update.*\napt-get install .*mesa-vulkan-drivers libvulkan1$/m);
-    assert.doesNotMatch(world.run(["--help"], { env }).log, /apt-get/);
+    assert.match(world.run(["test"], { env }).stderr, /no Vulkan driver/);
+    // Nothing is needed where nobody asks for WebGPU.
+    for (const args of [["--help"], ["eval"], ["doctor"], ["eval", "--device", "wasm"]]) {
+      const { stderr, log } = world.run(args, { env });
+      assert.equal(stderr, "");
+      assert.doesNotMatch(log, /apt-get/);
+    }
   }),
 );
 
@@ -254,7 +260,7 @@ Deno.test(
     world.add("apt-get", record("apt-get", 100));
     world.add("id", "#!/bin/sh\necho 0\n");
     const env = { IMM_VULKAN_ICD_DIRS: "/nowhere", IMM_OFFLINE: "0" };
-    const { code, stdout, stderr } = world.run(["eval"], { env });
+    const { code, stdout, stderr } = world.run(["eval", "--device", "webgpu"], { env });
     assert.equal(code, 0);
     assert.match(stderr, /could not install them; going on without/);
     assert.match(stdout, /\[eval\]/);
@@ -268,7 +274,7 @@ Deno.test(
     world.add("deno", deno("2.9.6"));
     world.add("apt-get", record("apt-get"));
     const env = { IMM_VULKAN_ICD_DIRS: "/nowhere", IMM_OFFLINE: "0" };
-    const { code, stderr, log } = world.run(["eval"], { env });
+    const { code, stderr, log } = world.run(["eval", "--device", "webgpu"], { env });
     assert.equal(code, 0);
     assert.match(stderr, /mesa-vulkan-drivers libvulkan1/);
     assert.doesNotMatch(log, /apt-get/);
@@ -282,9 +288,13 @@ Deno.test(
     world.add("deno", deno("2.9.6"));
     const env = { IMM_VULKAN_ICD_DIRS: "/nowhere", IMM_OFFLINE: "0" };
     const own = join(world.project, "../icd/some.json");
-    const found = world.run(["eval"], { env: { ...env, VK_ICD_FILENAMES: own } });
+    const found = world.run(["eval", "--device=webgpu"], {
+      env: { ...env, VK_ICD_FILENAMES: own },
+    });
     assert.equal(found.stderr, "");
-    const wrong = world.run(["eval"], { env: { ...env, VK_DRIVER_FILES: "/no/such.json" } });
+    const wrong = world.run(["eval", "--device=webgpu"], {
+      env: { ...env, VK_DRIVER_FILES: "/no/such.json" },
+    });
     assert.match(wrong.stderr, /VK_DRIVER_FILES or VK_ICD_FILENAMES names no Vulkan driver/);
   }),
 );
