@@ -8,7 +8,7 @@
 import { ImmError } from "../errors.ts";
 import type { Extracted, FeatureExtractor } from "./extractor.ts";
 import { CHUNK, FeatureCache } from "./feature_cache.ts";
-import { type ImageBatch, type ImageSource, joinBatches } from "./images.ts";
+import { type ImageBatch, type ImageSource, joinBatches, memoryImages } from "./images.ts";
 import { type Features, FeatureStatistics } from "./statistics.ts";
 
 /** How far the work is: images of one set, then of the other, then metrics. */
@@ -76,14 +76,18 @@ export async function collect(
   const logits: Float32Array[] = [];
   const labels: Int32Array[] = [];
   const skipped: number[] = [];
-  for await (const { extracted, ...run } of extractRuns(source, options)) {
+  const report = (extra = 0) => {
+    const done = statistics.count + skipped.length + extra;
+    options.progress?.({ part, done, total: source.count });
+  };
+  for await (const { extracted, ...run } of extractRuns(source, options, report)) {
     statistics.add(extracted.features);
     for (const tap of taps) tapStatistics[tap].add(extracted.taps![tap]);
     if (keep) features.push(extracted.features);
     if (extracted.logits) logits.push(extracted.logits);
     if (run.labels) labels.push(run.labels);
     skipped.push(...run.skipped);
-    options.progress?.({ part, done: statistics.count + skipped.length, total: source.count });
+    report();
   }
   const rows = statistics.count;
   const { dimension, classes } = extractor;
@@ -122,6 +126,7 @@ interface Missing {
 async function* extractRuns(
   source: ImageSource,
   { extractor, taps = [], cache, signal }: CollectOptions,
+  onBatch: (done: number) => void,
 ): AsyncGenerator<Run> {
   const { dimension, classes } = extractor;
   const wanted = { dimension, classes, taps: [...taps] };
@@ -131,7 +136,7 @@ async function* extractRuns(
   const flush = async (): Promise<Run[]> => {
     signal?.throwIfAborted();
     if (missing.length === 0) return [];
-    const runs = await extractMissing(source, missing, { extractor, taps, cache });
+    const runs = await extractMissing(source, missing, { extractor, taps, cache, signal }, onBatch);
     missing = [];
     return runs;
   };
@@ -160,16 +165,15 @@ async function* extractRuns(
 async function extractMissing(
   source: ImageSource,
   missing: readonly Missing[],
-  { extractor, taps, cache }: Pick<CollectOptions, "extractor" | "taps" | "cache">,
+  { extractor, taps, cache, signal }: CollectOptions,
+  onBatch: (done: number) => void,
 ): Promise<Run[]> {
   const last = missing[missing.length - 1];
   const unread = missing.every(({ images }) => images === null);
   const images = unread
     ? await readRun(source, missing[0].first, last.first + last.count - missing[0].first)
     : joinBatches(missing.map(({ images }) => images!));
-  const all = images.count > 0
-    ? await extractor.extract(images, taps)
-    : { features: new Float32Array(0) };
+  const all = await extractAll(images, { extractor, taps, signal }, onBatch);
   if (!cache || images.skipped?.length) {
     return [{ extracted: all, labels: images.labels, skipped: images.skipped ?? [] }];
   }
@@ -185,6 +189,42 @@ async function extractMissing(
     });
   }
   return runs;
+}
+
+/** Extracts in batches that the extractor likes, and tells after each but the last how many. */
+async function extractAll(
+  images: ImageBatch,
+  { extractor, taps, signal }: CollectOptions,
+  onBatch: (done: number) => void,
+): Promise<Extracted> {
+  const parts: Extracted[] = [];
+  const source = memoryImages("", images);
+  let rested = performance.now();
+  for (let first = 0; first < images.count; first += extractor.batch) {
+    // An extractor may compute without a pause; Ctrl-C is heard in one.
+    if (performance.now() - rested > 200) {
+      await new Promise((resolve) => setTimeout(resolve));
+      rested = performance.now();
+    }
+    signal?.throwIfAborted();
+    if (first > 0) onBatch(first);
+    const count = Math.min(extractor.batch, images.count - first);
+    parts.push(await extractor.extract(await source.read(first, count), taps));
+  }
+  if (parts.length === 0) return { features: new Float32Array(0) };
+  const [{ logits, taps: others }] = parts;
+  const names = Object.keys(others ?? {});
+  return {
+    features: joined(parts.map(({ features }) => features)),
+    ...(logits ? { logits: joined(parts.map(({ logits }) => logits!)) } : {}),
+    ...(others
+      ? {
+        taps: Object.fromEntries(
+          names.map((tap) => [tap, joined(parts.map(({ taps }) => taps![tap]))]),
+        ),
+      }
+      : {}),
+  };
 }
 
 async function readRun(source: ImageSource, first: number, count: number): Promise<ImageBatch> {
