@@ -6,8 +6,8 @@
  */
 
 import * as tf from "npm:@tensorflow/tfjs-core@4.22.0";
-// The package's entry for Node leaves them out.
-import "npm:@tensorflow/tfjs-core@4.22.0/dist/register_all_gradients.js";
+// The gradients: in Deno only the whole package registers them.
+import "npm:@tensorflow/tfjs@4.22.0";
 import { type KernelTask, NORM_EPS, taskShapes } from "../../lib/measure/tasks.ts";
 import { type Engine, type PreparedTask, Unsupported, type Values } from "../engine.ts";
 
