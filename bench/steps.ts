@@ -173,7 +173,7 @@ async function compareJob(
 }
 
 /** Whether PyTorch's step is the same step; else why it is not measured. */
-async function checkPython({ threads, say }: StepOptions): Promise<string | null> {
+async function checkPython({ say }: StepOptions): Promise<string | null> {
   const python = await findPython();
   if (python === null) return "no python3 with torch found; set IMM_PYTHON to one";
   const { success, stdout, stderr } = await new Deno.Command(python, {
@@ -181,7 +181,8 @@ async function checkPython({ threads, say }: StepOptions): Promise<string | null
       fromFileUrl(import.meta.resolve("./pytorch/check.py")),
       fromFileUrl(import.meta.resolve("../tests/golden")),
     ],
-    ...pythonEnvironment(threads),
+    // The networks are tiny: more threads would only wait for each other.
+    ...pythonEnvironment(1),
   }).output();
   const text = new TextDecoder().decode(stdout).trim();
   for (const line of text.split("\n").filter(Boolean)) {
