@@ -49,11 +49,17 @@ export interface EngineOptions {
   readonly threads: number;
 }
 
+/**
+ * What passes: on a quiet machine the wall's time; `cpu`, the time that the process has had of the
+ * processors, all threads together, is nearly the same on a busy one. Compare it at one thread.
+ */
+export type ClockName = "wall" | "cpu";
+
 /** What the parent asks of a child, one line of JSON each. */
 export type Request =
   | { readonly command: "prepare"; readonly task: KernelTask; readonly folder: string }
   | { readonly command: "prepare job"; readonly job: JobSpec }
-  | { readonly command: "time"; readonly seconds: number }
+  | { readonly command: "time"; readonly seconds: number; readonly clock: ClockName }
   | { readonly command: "free" };
 
 /** What a child answers, one line of JSON each; the first line of all describes the engine. */

@@ -10,7 +10,7 @@ import { planFlops } from "../lib/compile/flops.ts";
 import { median } from "../lib/measure/clock.ts";
 import { type KernelTask, taskInputs, taskName, taskProgram } from "../lib/measure/tasks.ts";
 import { Child, ENGINES } from "./child.ts";
-import type { Values } from "./engine.ts";
+import type { ClockName, Values } from "./engine.ts";
 import { short, table } from "./report.ts";
 
 /** Results may differ by this much of the largest number: other orders of summation in float32. */
@@ -47,6 +47,7 @@ export interface KernelOptions {
   readonly seconds: number;
   /** The engines take turns this many times. */
   readonly rounds: number;
+  readonly clock: ClockName;
   readonly say: (text: string) => void;
 }
 
@@ -113,7 +114,7 @@ function sizeOf(task: KernelTask): number {
 async function compareTask(
   task: KernelTask,
   children: readonly Child[],
-  { seconds, rounds }: KernelOptions,
+  { seconds, rounds, clock }: KernelOptions,
 ): Promise<Row> {
   const folder = await Deno.makeTempDir({ prefix: "imm-bench-" });
   try {
@@ -142,7 +143,10 @@ async function compareTask(
     for (let round = 0; round < rounds; round++) {
       for (const [child, taken] of samples) {
         const share = seconds / rounds;
-        const answer = await child.ask({ command: "time", seconds: share }, share + PATIENCE);
+        const answer = await child.ask(
+          { command: "time", seconds: share, clock },
+          share + PATIENCE,
+        );
         if ("samples" in answer) taken.push(...answer.samples);
         else {
           skipped.set(child, "skipped" in answer ? answer.skipped : "answered nonsense");

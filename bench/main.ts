@@ -14,7 +14,7 @@
  */
 
 import { cpus } from "node:os";
-import { integer, number, parseOptions, ranges, text } from "../cli/options.ts";
+import { choice, integer, number, parseOptions, ranges, text } from "../cli/options.ts";
 import { Terminal } from "../cli/terminal.ts";
 import { commonOptions } from "../cli/verb.ts";
 import { ImmError, UsageError } from "../lib/errors.ts";
@@ -33,6 +33,10 @@ const options = {
   threads: integer({ help: "threads for everybody (default: the cores)", min: 1 }),
   seconds: number({ help: "of timing per engine and task", default: 2, min: 0.01 }),
   rounds: integer({ help: "how often the engines take turns", default: 2, min: 1 }),
+  clock: choice(["wall", "cpu"], {
+    help: "cpu counts the processor's time: for busy machines, with --threads 1",
+    default: "wall",
+  }),
   ...commonOptions,
 };
 
@@ -56,11 +60,13 @@ async function main(): Promise<void> {
     threads: args.threads ?? navigator.hardwareConcurrency,
     seconds: args.seconds,
     rounds: args.rounds,
+    clock: args.clock,
     say: (text: string) => terminal.say(text),
   };
   const machine = {
     processor: cpus()[0]?.model.trim() ?? Deno.build.arch,
     threads: shared.threads,
+    clock: shared.clock,
     deno: Deno.version.deno,
     date: new Date().toISOString().slice(0, 10),
   };

@@ -5,12 +5,14 @@
  * @module
  */
 
+import process from "node:process";
 import { TextLineStream } from "./lines.ts";
 import { timeRuns } from "../lib/measure/clock.ts";
 import { taskShapes } from "../lib/measure/tasks.ts";
 import { createNetwork } from "../lib/models/registry.ts";
 import {
   type Answer,
+  type ClockName,
   type Engine,
   type EngineOptions,
   type PreparedTask,
@@ -28,6 +30,14 @@ const ENGINES: Readonly<Record<string, (options: EngineOptions) => Promise<Engin
   "tfjs-webgpu": async () => (await import("./engines/tfjs_webgpu.ts")).open(),
   "ort-wasm": async (options) => (await import("./engines/onnx_wasm.ts")).open(options),
   "ort-webgpu": async () => (await import("./engines/onnx_webgpu.ts")).open(),
+};
+
+const CLOCKS: Readonly<Record<ClockName, () => number>> = {
+  wall: () => performance.now(),
+  cpu() {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  },
 };
 
 const encoder = new TextEncoder();
@@ -85,7 +95,9 @@ async function serve(name: string, options: EngineOptions): Promise<void> {
           break;
         }
         case "time": {
-          const samples = await timeRuns(prepared!, { ...request, warmUp: false });
+          const { seconds } = request;
+          const clock = CLOCKS[request.clock];
+          const samples = await timeRuns(prepared!, { seconds, clock, warmUp: false });
           answer({ samples, peakBytes: peakBytes() });
           break;
         }

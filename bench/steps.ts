@@ -14,7 +14,7 @@ import { parseTrainConfig, type TrainConfig } from "../lib/train/config.ts";
 import { preset } from "../lib/train/presets.ts";
 import { formatBytes } from "../lib/units.ts";
 import { Child, ENGINES } from "./child.ts";
-import type { JobSpec } from "./engine.ts";
+import type { ClockName, JobSpec } from "./engine.ts";
 import { findPython, pythonEnvironment } from "./python.ts";
 import { short, table } from "./report.ts";
 
@@ -68,6 +68,7 @@ export interface StepOptions {
   readonly threads: number;
   readonly seconds: number;
   readonly rounds: number;
+  readonly clock: ClockName;
   readonly say: (text: string) => void;
 }
 
@@ -124,7 +125,7 @@ export async function compareSteps(
 async function compareJob(
   job: JobSpec,
   children: readonly Child[],
-  { seconds, rounds }: StepOptions,
+  { seconds, rounds, clock }: StepOptions,
 ): Promise<StepCell[]> {
   const skipped = new Map<Child, string>();
   const samples = new Map<Child, number[]>();
@@ -150,7 +151,10 @@ async function compareJob(
     for (let round = 0; round < rounds; round++) {
       for (const [child, taken] of samples) {
         const share = seconds / rounds;
-        const answer = await child.ask({ command: "time", seconds: share }, share + PATIENCE);
+        const answer = await child.ask(
+          { command: "time", seconds: share, clock },
+          share + PATIENCE,
+        );
         if ("samples" in answer) {
           taken.push(...answer.samples);
           peaks.set(child, answer.peakBytes);
