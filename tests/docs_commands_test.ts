@@ -74,9 +74,13 @@ const QUICK_TRAINING = set({
 function quickened(verb: string, args: readonly string[]): string[] {
   switch (verb) {
     case "train":
-      return args.includes("--dry-run") || args.includes("--resume")
-        ? []
-        : [...QUICK_TRAINING, "--quiet"];
+      return args.includes("--dry-run") || args.includes("--resume") ? [] : [
+        ...QUICK_TRAINING,
+        ...args.some((arg) => arg.includes("ema.snapshots"))
+          ? set({ "train.ema.snapshots": 32 })
+          : [],
+        "--quiet",
+      ];
     case "quickstart":
       return ["--fast", ...QUICK_TRAINING, "--quiet"];
     case "eval":
@@ -118,7 +122,7 @@ async function runAll(folder: string, onAccess: (path: string) => void): Promise
         FILES: folder,
       });
       await Deno.writeTextFile(audit, "");
-      const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: [
           ...["run", "--no-prompt", "--no-lock", "--no-check", ...importMapArguments(), ...flags],
           ...[join(root, "cli/main.ts"), ...args],
@@ -127,10 +131,10 @@ async function runAll(folder: string, onAccess: (path: string) => void): Promise
         cwd: folder,
         env: { NO_COLOR: "1", DENO_AUDIT_PERMISSIONS: audit },
         stdin: "null",
-        stdout: "null",
         signal: AbortSignal.timeout(120_000),
       }).output();
       const errors = new TextDecoder().decode(stderr);
+      if (command.stdout) await Deno.writeFile(join(folder, command.stdout), stdout);
       const asked = undocumented(audit, flags, folder);
       if (!allowedCodes(args).includes(code) || /NotCapable|--allow-/.test(errors)) {
         failed.push(`${where}: exit code ${code}\n${errors}`);

@@ -1,7 +1,10 @@
 /** Reading commands out of documentation, as a shell would. */
 
-/** A command: its words, less variables that are set for it and whatever follows it. */
-export type Command = readonly string[];
+/**
+ * A command: its words, less variables that are set for it and whatever follows it, and the file
+ * that its output goes to.
+ */
+export type Command = readonly string[] & { readonly stdout?: string };
 
 /** The commands of the `sh` code blocks of a Markdown text, in order. */
 export function commandsOf(markdown: string): Command[] {
@@ -12,12 +15,13 @@ export function commandsOf(markdown: string): Command[] {
 
 /** The commands of one line: those of a pipe or a list are separate. */
 export function commands(line: string): Command[] {
-  const found: string[][] = [[]];
+  const found: (string[] & { stdout?: string })[] = [[]];
   let rest = line.trimStart();
   while (rest !== "" && !rest.startsWith("#")) {
     const end = /^(\|\|?|&&?|;)\s*/.exec(rest);
-    const redirection = /^\d*[<>]+&?\s*\S+\s*/.exec(rest);
+    const redirection = /^(\d*[<>]+&?)\s*(\S+)\s*/.exec(rest);
     if (end) found.push([]);
+    if (redirection?.[1] === ">") found.at(-1)!.stdout = redirection[2];
     const skipped = end ?? redirection;
     if (skipped) {
       rest = rest.slice(skipped[0].length);
@@ -28,7 +32,11 @@ export function commands(line: string): Command[] {
     found.at(-1)!.push(unquoted(token));
     rest = rest.slice(token.length).trimStart();
   }
-  return found.map((words) => words.slice(words.findIndex((word) => !/^\w+=/.test(word))))
+  return found.map((words) => {
+    const { stdout } = words;
+    const own = words.slice(words.findIndex((word) => !/^\w+=/.test(word)));
+    return stdout === undefined ? own : Object.assign(own, { stdout });
+  })
     .filter((words) => words.length > 0);
 }
 

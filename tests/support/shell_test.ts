@@ -20,3 +20,10 @@ Deno.test("only the sh blocks of a Markdown text have commands", () => {
   const text = "```sh\n./imm a \\\n  --b\n# c\n\nd\n```\n\n```ts\nconst e = 1;\n```\n\n`f`\n";
   assert.deepEqual(commandsOf(text), [["./imm", "a", "--b"], ["d"]]);
 });
+
+Deno.test("a command knows the file that its output goes to", () => {
+  const [first, second] = commands("imm eval --json > last.json 2> log; imm info x");
+  assert.deepEqual([...first], ["imm", "eval", "--json"]);
+  assert.equal(first.stdout, "last.json");
+  assert.equal(second.stdout, undefined);
+});
