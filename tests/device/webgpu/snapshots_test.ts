@@ -164,6 +164,13 @@ const KERNELS: Record<string, [Kernel, Target]> = {
     lse: array(2, 2, 100),
     label: "attention",
   }, HARDWARE],
+  attention_subgroup: [{
+    kind: "attention",
+    ...attentionOperands,
+    out: array(...attentionShape),
+    lse: array(2, 2, 100),
+    label: "attention",
+  }, { ...HARDWARE, subgroupSize: 32 }],
   attention_grad: [{
     kind: "attentionGrad",
     ...attentionOperands,

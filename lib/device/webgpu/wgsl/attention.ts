@@ -9,32 +9,21 @@
 import type { AttentionGradKernel, AttentionKernel } from "../../../compile/plan.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import type { Dispatch, Target } from "../dispatch.ts";
-import { generatePass, type RowLayout, rowLayout, rowsStore, rowsView } from "./attention_pass.ts";
+import { type AttentionPass, generatePass, type RowLayout, rowLayout } from "./attention_pass.ts";
 import { literal } from "./functions.ts";
-import { Memory } from "./memory.ts";
 import { generateReduce } from "./reduce.ts";
+import { numbers } from "./text.ts";
 
 /** Stands for minus infinity: its exponential is zero, and its differences are finite. */
 const LOWEST = "-3.0e38";
 
 /** Code for attention. */
 export function generateAttention(kernel: AttentionKernel, target: Target): Dispatch[] {
-  const { shape, keys, label } = kernel;
-  if (sizeOf(shape) === 0) return [];
-  const [batch, queries, heads, dim] = shape;
-  const keyShape = [batch, keys, heads, dim];
+  const { shape: [batch, queries, heads, dim], keys, label } = kernel;
+  if (sizeOf(kernel.shape) === 0) return [];
   const layout = rowLayout(dim, "forward", 1, target);
-  const memory = new Memory(target, label);
-  const q = rowsView(memory, kernel.q, shape);
-  const k = rowsView(memory, kernel.k, keyShape);
-  const v = rowsView(memory, kernel.v, keyShape);
-  const out = rowsStore(memory, kernel.out, shape);
-  const lse = kernel.lse &&
-    memory.view({ ...kernel.lse, dtype: "f32" }, batch * heads * queries, { write: true });
-  memory.seal();
-
-  const each = numbers(layout.block);
-  const every = numbers(layout.vectors);
+  const [each, every] = [numbers(layout.block), numbers(layout.vectors)];
+  const scale = literal(kernel.scale, "f32");
   const pass = generatePass({
     label,
     layout,
@@ -42,26 +31,19 @@ export function generateAttention(kernel: AttentionKernel, target: Target): Disp
     heads,
     owned: queries,
     streamed: keys,
-    memory,
-    declarations: [
-      q.declare("loadQ"),
-      k.declare("loadK"),
-      v.declare("loadV"),
-      out.declare("storeOut"),
-    ].join(""),
-    stream: ["loadK", "loadV"],
-    begin: () =>
-      [
-        ...every.map((c) =>
-          `let q${c} = ${load("loadQ", c, layout)} * ${literal(kernel.scale, "f32")};`
-        ),
+    reads: { Q: [kernel.q, queries], K: [kernel.k, keys], V: [kernel.v, keys] },
+    writes: { Out: kernel.out },
+    numberWrites: kernel.lse ? { lse: kernel.lse } : {},
+    stream: ["K", "V"],
+    code: ({ own, streamed, store, storeNumber }) => ({
+      begin: [
+        ...every.map((c) => `let q${c} = ${own("Q", c)} * ${scale};`),
         ...every.map((c) => `var o${c} = vec4<f32>(0.0);`),
         `var top = ${LOWEST};`,
         "var total = 0.0;",
-      ].join("\n"),
-    dots: ["q"],
-    update: (tile) =>
-      [
+      ],
+      dots: ["q"],
+      update: [
         ...each.map((j) =>
           keys % layout.block === 0
             ? `let s${j} = x${j};`
@@ -73,19 +55,14 @@ export function generateAttention(kernel: AttentionKernel, target: Target): Disp
         ...each.map((j) => `let p${j} = exp(s${j} - higher);`),
         `total = total * shrink + (${each.map((j) => `p${j}`).join(" + ")});`,
         ...every.map((c) =>
-          `o${c} = o${c} * shrink + (${each.map((j) => `p${j} * ${tile("Y", c, j)}`).join(" + ")});`
+          `o${c} = o${c} * shrink + (${weighted(layout, "p", (j) => streamed("Y", c, j))});`
         ),
-      ].join("\n"),
-    end: [
-      ...every.map((c) => store("storeOut", c, layout, `o${c} / total`)),
-      ...(lse
-        ? [
-          "if (lane == 0u) {",
-          lse.store(`(batch * ${heads}u + head) * ${queries}u + row`, "top + log(total)"),
-          "}",
-        ]
-        : []),
-    ].join("\n"),
+      ],
+      end: [
+        ...every.map((c) => store("Out", c, `o${c} / total`)),
+        ...(kernel.lse ? [storeNumber("lse", "top + log(total)")] : []),
+      ],
+    }),
   }, target);
   return [pass];
 }
@@ -132,123 +109,97 @@ function deltaPass(kernel: AttentionGradKernel, target: Target): Dispatch[] {
   }, target);
 }
 
+/** What both halves of the gradient have in common. */
+function gradientPass(
+  kernel: AttentionGradKernel,
+  target: Target,
+): { layout: RowLayout; common: Common } {
+  const { shape: [batch, queries, heads, dim], keys } = kernel;
+  return {
+    layout: rowLayout(dim, "backward", 2, target),
+    common: {
+      batch,
+      heads,
+      numbers: { lse: kernel.lse, delta: kernel.delta },
+      reads: {
+        Q: [kernel.q, queries],
+        Dout: [kernel.dout, queries],
+        K: [kernel.k, keys],
+        V: [kernel.v, keys],
+      },
+    },
+  };
+}
+
+type Common = Pick<AttentionPass, "batch" | "heads" | "reads" | "numbers">;
+
 /** Owns keys, streams queries. */
 function keyPass(kernel: AttentionGradKernel, target: Target): Dispatch {
-  const { shape, keys, scale } = kernel;
-  const [batch, queries, heads, dim] = shape;
-  const keyShape = [batch, keys, heads, dim];
-  const label = `${kernel.label} (dk, dv)`;
-  const layout = rowLayout(dim, "backward", 2, target);
-  const memory = new Memory(target, label);
-  const q = rowsView(memory, kernel.q, shape);
-  const dout = rowsView(memory, kernel.dout, shape);
-  const k = rowsView(memory, kernel.k, keyShape);
-  const v = rowsView(memory, kernel.v, keyShape);
-  const perQuery = batch * heads * queries;
-  const lse = memory.view({ ...kernel.lse, dtype: "f32" }, perQuery);
-  const delta = memory.view({ ...kernel.delta, dtype: "f32" }, perQuery);
-  const dk = rowsStore(memory, kernel.dk, keyShape);
-  const dv = rowsStore(memory, kernel.dv, keyShape);
-  memory.seal();
-  const each = numbers(layout.block);
+  const { shape: [, queries], keys, scale } = kernel;
+  const { layout, common } = gradientPass(kernel, target);
   const every = numbers(layout.vectors);
   return generatePass({
-    label,
+    ...common,
+    label: `${kernel.label} (dk, dv)`,
     layout,
-    batch,
-    heads,
     owned: keys,
     streamed: queries,
-    memory,
-    declarations: [
-      q.declare("loadQ"),
-      dout.declare("loadDout"),
-      k.declare("loadK"),
-      v.declare("loadV"),
-      dk.declare("storeDk"),
-      dv.declare("storeDv"),
-    ].join(""),
-    stream: ["loadQ", "loadDout"],
-    streamRows: [lse, delta],
-    begin: () =>
-      every.flatMap((c) => [
-        `let k${c} = ${load("loadK", c, layout)};`,
-        `let v${c} = ${load("loadV", c, layout)};`,
+    writes: { Dk: kernel.dk, Dv: kernel.dv },
+    stream: ["Q", "Dout"],
+    streamNumbers: ["lse", "delta"],
+    code: ({ own, streamed, store }) => ({
+      begin: every.flatMap((c) => [
+        `let k${c} = ${own("K", c)};`,
+        `let v${c} = ${own("V", c)};`,
         `var dk${c} = vec4<f32>(0.0);`,
         `var dv${c} = vec4<f32>(0.0);`,
-      ]).join("\n"),
-    dots: ["k", "v"],
-    update: (tile) =>
-      [
+      ]),
+      dots: ["k", "v"],
+      update: [
         ...probabilities(layout, queries, scale, (j) => `rowX[${j}]`, (j) => `rowY[${j}]`),
         ...every.flatMap((c) => [
-          `dv${c} += ${each.map((j) => `p${j} * ${tile("Y", c, j)}`).join(" + ")};`,
-          `dk${c} += ${each.map((j) => `d${j} * ${tile("X", c, j)}`).join(" + ")};`,
+          `dv${c} += ${weighted(layout, "p", (j) => streamed("Y", c, j))};`,
+          `dk${c} += ${weighted(layout, "d", (j) => streamed("X", c, j))};`,
         ]),
-      ].join("\n"),
-    end: every.flatMap((c) => [
-      store("storeDk", c, layout, `dk${c} * ${literal(scale, "f32")}`),
-      store("storeDv", c, layout, `dv${c}`),
-    ]).join("\n"),
+      ],
+      end: every.flatMap((c) => [
+        store("Dk", c, `dk${c} * ${literal(scale, "f32")}`),
+        store("Dv", c, `dv${c}`),
+      ]),
+    }),
   }, target);
 }
 
 /** Owns queries, streams keys. */
 function queryPass(kernel: AttentionGradKernel, target: Target): Dispatch {
-  const { shape, keys, scale } = kernel;
-  const [batch, queries, heads, dim] = shape;
-  const keyShape = [batch, keys, heads, dim];
-  const label = `${kernel.label} (dq)`;
-  const layout = rowLayout(dim, "backward", 2, target);
-  const memory = new Memory(target, label);
-  const q = rowsView(memory, kernel.q, shape);
-  const dout = rowsView(memory, kernel.dout, shape);
-  const k = rowsView(memory, kernel.k, keyShape);
-  const v = rowsView(memory, kernel.v, keyShape);
-  const perQuery = batch * heads * queries;
-  const lse = memory.view({ ...kernel.lse, dtype: "f32" }, perQuery);
-  const delta = memory.view({ ...kernel.delta, dtype: "f32" }, perQuery);
-  const dq = rowsStore(memory, kernel.dq, shape);
-  memory.seal();
-  const each = numbers(layout.block);
+  const { shape: [, queries], keys, scale } = kernel;
+  const { layout, common } = gradientPass(kernel, target);
   const every = numbers(layout.vectors);
-  const at = `(batch * ${heads}u + head) * ${queries}u + row`;
   return generatePass({
-    label,
+    ...common,
+    label: `${kernel.label} (dq)`,
     layout,
-    batch,
-    heads,
     owned: queries,
     streamed: keys,
-    memory,
-    declarations: [
-      q.declare("loadQ"),
-      dout.declare("loadDout"),
-      k.declare("loadK"),
-      v.declare("loadV"),
-      dq.declare("storeDq"),
-    ].join(""),
-    stream: ["loadK", "loadV"],
-    begin: () =>
-      [
-        `let lse = ${lse.load(at)};`,
-        `let delta = ${delta.load(at)};`,
+    writes: { Dq: kernel.dq },
+    stream: ["K", "V"],
+    code: ({ own, streamed, number, store }) => ({
+      begin: [
+        `let lse = ${number("lse")};`,
+        `let delta = ${number("delta")};`,
         ...every.flatMap((c) => [
-          `let q${c} = ${load("loadQ", c, layout)};`,
-          `let g${c} = ${load("loadDout", c, layout)};`,
+          `let q${c} = ${own("Q", c)};`,
+          `let g${c} = ${own("Dout", c)};`,
           `var dq${c} = vec4<f32>(0.0);`,
         ]),
-      ].join("\n"),
-    dots: ["q", "g"],
-    update: (tile) =>
-      [
+      ],
+      dots: ["q", "g"],
+      update: [
         ...probabilities(layout, keys, scale, () => "lse", () => "delta"),
-        ...every.map((c) =>
-          `dq${c} += ${each.map((j) => `d${j} * ${tile("X", c, j)}`).join(" + ")};`
-        ),
-      ].join("\n"),
-    end: every.map((c) => store("storeDq", c, layout, `dq${c} * ${literal(scale, "f32")}`))
-      .join("\n"),
+        ...every.map((c) => `dq${c} += ${weighted(layout, "d", (j) => streamed("X", c, j))};`),
+      ],
+      end: every.map((c) => store("Dq", c, `dq${c} * ${literal(scale, "f32")}`)),
+    }),
   }, target);
 }
 
@@ -271,15 +222,7 @@ function probabilities(
   });
 }
 
-/** The owned row's vector number `c` of this lane. */
-function load(loader: string, c: number, { lanes }: RowLayout): string {
-  return `${loader}(batch, row, head, lane + ${c * lanes}u)`;
-}
-
-function store(storer: string, c: number, { lanes }: RowLayout, value: string): string {
-  return `${storer}(batch, row, head, lane + ${c * lanes}u, ${value});`;
-}
-
-function numbers(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
+/** The sum of the rows of a block, weighted by `by0`, `by1`, ... */
+function weighted({ block }: RowLayout, by: string, row: (j: number) => string): string {
+  return numbers(block).map((j) => `${by}${j} * ${row(j)}`).join(" + ");
 }

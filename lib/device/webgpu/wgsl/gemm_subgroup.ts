@@ -11,14 +11,8 @@
 
 import { InternalError } from "../../../errors.ts";
 import type { Tile } from "../tiles.ts";
-import {
-  addProduct,
-  blockRegisters,
-  LANES,
-  type LoadLanes,
-  numbers,
-  threadsAcross,
-} from "./gemm_tile.ts";
+import { addProduct, blockRegisters, type LoadLanes, threadsAcross } from "./gemm_tile.ts";
+import { LANES, numbers } from "./text.ts";
 
 /** Steps of k per slice: one vector of four. */
 const STEPS = 4;

@@ -10,14 +10,13 @@
  */
 
 import type { Tile } from "../tiles.ts";
+import { LANES, numbers } from "./text.ts";
 
 /**
  * What four lanes of a load run along: k, the lines (rows of A, columns of B), or nothing, where a
  * load gives one number.
  */
 export type LoadLanes = "k" | "line" | "scalar";
-
-export const LANES: readonly string[] = ["x", "y", "z", "w"];
 
 /** Threads of a workgroup next to each other, and all. */
 export function threadsAcross({ columns, threadColumns }: Tile): number {
@@ -179,8 +178,4 @@ ${
     if (vector) return [`{\n${hand(i, j, "", name)}\n}`];
     return LANES.map((lane, l) => `{\n${hand(i, j, ` + ${l}u`, `${name}.${lane}`)}\n}`);
   }).join("\n");
-}
-
-export function numbers(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
 }

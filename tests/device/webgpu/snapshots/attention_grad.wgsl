@@ -49,13 +49,13 @@ b2[point] = f0;
 
 // attention gradient (dk, dv): 16 x 1 x 1 workgroups
 // 0: buffer 0 [0, 115200)
-// 1: buffer 43 [0, 115200)
+// 1: buffer 45 [0, 115200)
 // 2: buffer 1 [0, 115200)
 // 3: buffer 2 [0, 115200)
-// 4: buffer 42 [0, 1600)
-// 5: buffer 44 [0, 1600)
-// 6: buffer 46 [0, 115200) writable
-// 7: buffer 47 [0, 115200) writable
+// 4: buffer 44 [0, 1600)
+// 5: buffer 46 [0, 1600)
+// 6: buffer 48 [0, 115200) writable
+// 7: buffer 49 [0, 115200) writable
 @group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b1: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> b2: array<vec4<f32>>;
@@ -189,12 +189,12 @@ storeDv(batch, row, head, lane + 16u, dv2);
 
 // attention gradient (dq): 16 x 1 x 1 workgroups
 // 0: buffer 0 [0, 115200)
-// 1: buffer 43 [0, 115200)
+// 1: buffer 45 [0, 115200)
 // 2: buffer 1 [0, 115200)
 // 3: buffer 2 [0, 115200)
-// 4: buffer 42 [0, 1600)
-// 5: buffer 44 [0, 1600)
-// 6: buffer 45 [0, 115200) writable
+// 4: buffer 44 [0, 1600)
+// 5: buffer 46 [0, 1600)
+// 6: buffer 47 [0, 115200) writable
 @group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b1: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> b2: array<vec4<f32>>;
