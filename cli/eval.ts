@@ -41,6 +41,7 @@ import {
   withProgress,
 } from "./eval_options.ts";
 import { checkFolders, reportingFailure, reportOptions, writeReports } from "./eval_reports.ts";
+import { savingSide } from "./eval_saving.ts";
 import { interruptible } from "./interrupt.ts";
 import { flag, type Parsed, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
@@ -77,6 +78,10 @@ const options = {
   }),
   saveStats: text({
     help: "write the statistics of the reference images, for --reference another time",
+    value: "FILE.npz",
+  }),
+  saveSamples: text({
+    help: "keep the images that the model of --checkpoint makes, which are else kept nowhere",
     value: "FILE.npz",
   }),
   force: flag({
@@ -142,9 +147,9 @@ async function run(args: Args, terminal: Terminal): Promise<void> {
   const metrics = args.metrics === undefined
     ? null
     : checkedMetrics(args.metrics.split(",").map((name) => name.trim()));
-  const { saveStats, junit, markdown, html } = args;
+  const { saveStats, saveSamples, junit, markdown, html } = args;
   if (saveStats !== undefined) referenceFormat(saveStats);
-  await checkFolders({ saveStats, junit, markdown, html });
+  await checkFolders({ saveStats, saveSamples, junit, markdown, html });
 
   await interruptible(terminal, async (signal) => {
     await using reference = args.reference === undefined
@@ -157,13 +162,22 @@ async function run(args: Args, terminal: Terminal): Promise<void> {
     }
     await using fake = samples !== undefined
       ? await openSide(samples, args)
-      : await openGenerated(args.checkpoint!, { ...args, seeds: seedsOf(args), signal });
+      : await openModel(args, signal);
     await compare(args, { fake, reference, metrics, requirements }, terminal, signal);
   }, "Stopped; features that were extracted are kept in the cache.");
 }
 
+/** The model, whose images are kept where that was asked for. */
+async function openModel(
+  args: Args,
+  signal: AbortSignal,
+): Promise<Side & { save?: (path: string) => Promise<void> }> {
+  const side = await openGenerated(args.checkpoint!, { ...args, seeds: seedsOf(args), signal });
+  return args.saveSamples === undefined ? side : savingSide(side);
+}
+
 interface Comparison {
-  readonly fake: Side | StatisticsSide;
+  readonly fake: (Side & { save?: (path: string) => Promise<void> }) | StatisticsSide;
   readonly reference: Side | StatisticsSide | null;
   /** Null: those that fit. */
   readonly metrics: readonly Metric[] | null;
@@ -218,6 +232,7 @@ async function compare(
       signal,
     }));
   if (made) await writeReference(args.saveStats!, made, made.provenance);
+  if (args.saveSamples !== undefined && "save" in fake) await fake.save?.(args.saveSamples);
   const inputs = { samples: fake.origin(), reference: reference?.origin() ?? null };
   const { gate, warnings } = checkRequirements(computed, requirements, {
     reference: inputs.reference?.sha256,
@@ -286,6 +301,12 @@ function checkUsage(args: Args, samples: string | undefined): void {
       "imm eval needs --reference DATA, the real images or their statistics; for example " +
         "--reference digits.",
     );
+  }
+  if (args.saveSamples !== undefined && args.checkpoint === undefined) {
+    throw new UsageError("--save-samples keeps what a model makes; give it with --checkpoint.");
+  }
+  if (args.saveSamples !== undefined && !args.saveSamples.toLowerCase().endsWith(".npz")) {
+    throw new UsageError(`--save-samples writes .npz files, but got ${args.saveSamples}.`);
   }
   if (args.tolerance.length > 0 && args.baseline === undefined) {
     throw new UsageError(

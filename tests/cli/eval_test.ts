@@ -334,6 +334,7 @@ Deno.test("imm eval: mistakes are told in one sentence, before any work", async 
       [["digits", ...reference, "--save-stats", at("no/s.npz")], 2, /no of --save-stats/],
       [["digits", ...reference, "--save-stats", at("s.txt")], 2, /ends in .npz/],
       [["digits", ...reference, "--num", "2000"], 2, /asks for 2000 images, but digits has 1797/],
+      [["digits", ...reference, "--save-samples", at("s.npz")], 2, /give it with --checkpoint/],
       [["stats", "--out", at("s.npz")], 2, /needs either DATA or --checkpoint/],
       [["stats", "digits"], 2, /needs --out FILE/],
       [["stats", "digits", "--out", at("s.npz"), "--shard", "1/2"], 2, /write it as .stats/],
@@ -397,9 +398,14 @@ Deno.test({
       });
 
       // The same seeds through a file, whose bytes round the pixels.
-      const samples = join(folder, "samples.npz");
+      const [samples, kept] = [join(folder, "samples.npz"), join(folder, "kept.npz")];
+      await report(
+        ...[...sampling, "--num", "40", "--reference", "digits", "--extractor", "pixels"],
+        ...["--save-samples", kept],
+      );
       const args = ["sample", ...sampling, "--seeds", "0-39", "--out", samples, "-q"];
       strictEqual(await main(args, { stdout: memorySink(), stderr: memorySink() }), 0);
+      deepStrictEqual(await Deno.readFile(kept), await Deno.readFile(samples));
       const read = await report(samples, "--reference", "digits", "--extractor", "pixels");
       ok(Math.abs(read.values.fd / made.values.fd - 1) < 0.01);
       ok(Math.abs(read.values.nn_accuracy - made.values.nn_accuracy) <= 0.05);
