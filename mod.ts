@@ -100,6 +100,7 @@ export {
   type DataShape,
   describeRun,
   type EmaSettings,
+  type LayerNorms,
   Learner,
   type LearnerConfig,
   type LearnerState,

@@ -34,6 +34,12 @@ export class MessageWriter {
     return this.#push(new Uint8Array(Float32Array.of(value).buffer));
   }
 
+  /** A double field. */
+  double(field: number, value: number): this {
+    this.#key(field, WIRE_FIXED64);
+    return this.#push(new Uint8Array(Float64Array.of(value).buffer));
+  }
+
   /** A string field, UTF-8. */
   string(field: number, value: string): this {
     return this.bytes(field, new TextEncoder().encode(value));

@@ -13,6 +13,7 @@ import { describeModel, storedTensors, TRAINING_PREFIX } from "../models/model_f
 import type { StateDict } from "../nn/parameters.ts";
 import type { TrainConfig } from "./config.ts";
 import type { LearnerState, StatePart } from "./learner.ts";
+import { TIME_BINS } from "./programs.ts";
 
 /** Parts that are stored besides the average. */
 const PARTS = ["parameters", "m", "v"] as const satisfies readonly StatePart[];
@@ -24,7 +25,13 @@ const progressSchema = z.strictObject({
   images: z.int().min(0),
   step: z.int().min(0),
   /** Of the steps since the last line of the log, so that a resumed log continues exactly. */
-  sums: z.strictObject({ loss: z.number(), gradientNorm: z.number() }),
+  sums: z.strictObject({
+    loss: z.number(),
+    gradientNorm: z.number(),
+    lossBins: z.array(z.number()).length(TIME_BINS).readonly().optional(),
+  }),
+  /** Groups whose losses the bins are sums of. */
+  binCounts: z.array(z.int().min(0)).length(TIME_BINS).optional(),
   /** Images when the sums were last reset. */
   sumsSince: z.int().min(0),
   /** Seconds of training so far. */

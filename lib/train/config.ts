@@ -86,8 +86,12 @@ export interface ReportSettings {
   readonly samples: number;
   /** Images between checkpoints; 0 for none but at the end. */
   readonly checkpoint: number;
-  /** How many checkpoints to keep. Default 2. */
+  /** How many of the newest checkpoints to keep. Default 2. */
   readonly keep: number;
+  /** Checkpoints at multiples of so many images are kept for good; 0, the default, for none. */
+  readonly keepEvery: number;
+  /** Whether the log is also written for TensorBoard, in `tensorboard/`. Default false. */
+  readonly tensorboard: boolean;
   /** Sampling steps of the grids, one grid each. Default [1, 2]. */
   readonly steps: readonly number[];
   /** Images per grid. Default 64. */
@@ -186,6 +190,8 @@ const schema = z.strictObject({
     samples: images,
     checkpoint: images,
     keep: count.default(2),
+    keepEvery: images.default(0),
+    tensorboard: z.boolean().default(false),
     steps: z.array(count).min(1).default([1, 2]),
     grid: count.default(64),
   }),

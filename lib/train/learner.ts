@@ -13,11 +13,13 @@ import { type GroupTimes, type ImmConfig, noiseLabels, packCoefficients } from "
 import type { Network } from "../models/network.ts";
 import type { HostTensor, StateDict } from "../nn/parameters.ts";
 import { type Key, sizeOf } from "../tensor/mod.ts";
+import { type LayerNorms, NORMS, normsByGroup, normsProgram } from "./norms.ts";
 import { type OptimizerConfig, updateNumbers } from "./optimizer.ts";
 import {
   gradientProgram,
   STEP_SUMS,
   targetNetwork,
+  TIME_BINS,
   type TrainingArenas,
   trainingArenas,
   updateProgram,
@@ -84,6 +86,8 @@ export interface StepSums {
   readonly loss: number;
   /** Of the global norm of the gradient, before clipping. */
   readonly gradientNorm: number;
+  /** Of the losses of groups by their t, {@link TIME_BINS} numbers; all 0 where left out. */
+  readonly lossBins?: readonly number[];
 }
 
 /** Parts of {@link LearnerState}: weights, their average, and the optimiser's moments. */
@@ -153,6 +157,7 @@ export class Learner {
   step = 0;
   readonly #buffers: Readonly<Record<ArenaName, ArenaBuffer>>;
   readonly #averages: readonly ArenaBuffer[];
+  #numbers: Float32Array<ArrayBuffer> | null = null;
 
   private constructor(
     private readonly device: Device,
@@ -162,6 +167,7 @@ export class Learner {
     averages: readonly ArenaBuffer[],
     private readonly gradients: Executable,
     private readonly update: Executable,
+    private readonly norms: Executable,
   ) {
     this.#buffers = buffers;
     this.#averages = averages;
@@ -185,11 +191,13 @@ export class Learner {
     // The target network's own arenas are the average's memory.
     memory.set(target.parameters.arena, buffers[target === network ? "parameters" : "ema"].buffer);
     memory.set(target.parameters.frozen, buffers.frozen.buffer);
-    const [gradients, update] = [
+    const normsPlan = compile(normsProgram(arenas, optimizer));
+    const [gradients, update, norms] = [
       await device.prepare(gradientPlan, memory),
       await device.prepare(updatePlan, memory),
+      await device.prepare(normsPlan, memory),
     ];
-    return new Learner(device, network, config, buffers, averages, gradients, update);
+    return new Learner(device, network, config, buffers, averages, gradients, update, norms);
   }
 
   /** The averaged weights' memory, for sampling while training. */
@@ -217,13 +225,20 @@ export class Learner {
       this.gradients.run(this.#microBatch(batch, first));
     }
     this.step++;
+    this.#numbers = updateNumbers(this.config.optimizer, this.step, rates.lr, rates.emaDecay);
     this.update.run({
-      numbers: updateNumbers(this.config.optimizer, this.step, rates.lr, rates.emaDecay),
+      numbers: this.#numbers,
       ...(this.#averages.length > 0
         ? { averageWeights: Float32Array.from(rates.averageWeights!) }
         : {}),
       ...(this.config.clip ? { maxNorm: Float32Array.of(rates.maxNorm!) } : {}),
     });
+  }
+
+  /** Norms by group of layers, of the newest step. At least one step must have been taken. */
+  async layerNorms(): Promise<Record<string, LayerNorms>> {
+    this.norms.run({ numbers: this.#numbers! });
+    return normsByGroup(this.network.parameters.arena, await this.norms.read(NORMS));
   }
 
   /** Outputs of the last micro-batch; with `inspect` also yT, yR, studentOutput, targetOutput. */
@@ -240,13 +255,16 @@ export class Learner {
   async sums(): Promise<StepSums> {
     const { arena } = this.#buffers.sums;
     const values = await this.#buffers.sums.readAll();
-    const sum = (name: keyof StepSums) => values[arena.entries.get(name)!.offset];
-    return { loss: sum("loss"), gradientNorm: sum("gradientNorm") };
+    const at = (name: keyof StepSums) => arena.entries.get(name)!.offset;
+    const lossBins = [...values.subarray(at("lossBins"), at("lossBins") + TIME_BINS)];
+    return { loss: values[at("loss")], gradientNorm: values[at("gradientNorm")], lossBins };
   }
 
   /** Starts the sums again, from zero or from those of a saved state. */
   resetSums(sums: StepSums = { loss: 0, gradientNorm: 0 }): void {
     for (const name of STEP_SUMS) this.#buffers.sums.write(name, Float32Array.of(sums[name]));
+    const { lossBins = new Array(TIME_BINS).fill(0) } = sums;
+    this.#buffers.sums.write("lossBins", Float32Array.from(lossBins));
   }
 
   /** Gradients of the last batch by official name and layout. */
@@ -316,6 +334,7 @@ export class Learner {
   free(): void {
     this.gradients.destroy();
     this.update.destroy();
+    this.norms.destroy();
     for (const buffer of [...Object.values(this.#buffers), ...this.#averages]) buffer.free();
   }
 
@@ -351,6 +370,7 @@ export class Learner {
     return {
       x: batch.x.subarray(first * size, end * size),
       coefficients: packCoefficients(imm, times),
+      timeBins: oneHotBins(imm, times.t),
       dropoutKey: key(batch.dropoutKey),
       ...(givenNoise
         ? { noise: batch.noise!.subarray(first * size, end * size) }
@@ -370,4 +390,16 @@ export class Learner {
       }, "target."),
     };
   }
+}
+
+/** Which of the {@link TIME_BINS} parts of [eps, T] a time lies in. */
+export function timeBin({ eps, T }: Pick<ImmConfig, "eps" | "T">, t: number): number {
+  return Math.min(TIME_BINS - 1, Math.floor((t - eps) / (T - eps) * TIME_BINS));
+}
+
+/** [TIME_BINS, groups], row-major. */
+function oneHotBins(imm: ImmConfig, t: Float64Array): Float32Array<ArrayBuffer> {
+  const rows = new Float32Array(TIME_BINS * t.length);
+  t.forEach((time, group) => rows[timeBin(imm, time) * t.length + group] = 1);
+  return rows;
 }

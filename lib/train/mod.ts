@@ -11,6 +11,7 @@ export * from "./settings.ts";
 export * from "./optimizer.ts";
 export * from "./ema.ts";
 export * from "./programs.ts";
+export * from "./norms.ts";
 export * from "./learner.ts";
 export * from "./checkpoint.ts";
 export * from "./run_folder.ts";

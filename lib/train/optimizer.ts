@@ -72,14 +72,12 @@ export function optimizerStep(
   numbers: Tensor,
 ): OptimizerState {
   const [beta1, beta2] = config.betas;
-  const number = (name: typeof NUMBERS[number]) =>
-    reshape(narrow(numbers, 0, NUMBERS.indexOf(name), 1), []);
+  const number = (name: typeof NUMBERS[number]) => optimizerNumber(numbers, name);
   const coupled = config.name !== "adamw" && config.weightDecay > 0;
   const g = coupled ? add(gradient, mul(parameters, config.weightDecay)) : gradient;
   const newM = add(m, mul(sub(g, m), 1 - beta1));
   const newV = add(mul(v, beta2), mul(square(g), 1 - beta2));
-  const denominator = add(mul(sqrt(newV), number("rootScale")), number("constant"));
-  const step = mul(div(newM, denominator), number("stepSize"));
+  const step = optimizerStride(newM, newV, numbers);
   const newParameters = sub(mul(parameters, number("decay")), step);
   return {
     parameters: newParameters,
@@ -87,6 +85,18 @@ export function optimizerStep(
     v: newV,
     ema: add(ema, mul(sub(newParameters, ema), number("averageWeight"))),
   };
+}
+
+/** One of the uploaded numbers by its name, of shape []. */
+export function optimizerNumber(numbers: Tensor, name: typeof NUMBERS[number]): Tensor {
+  return reshape(narrow(numbers, 0, NUMBERS.indexOf(name), 1), []);
+}
+
+/** stepSize m / (rootScale sqrt(v) + constant): what a step takes from the weights. */
+export function optimizerStride(m: Tensor, v: Tensor, numbers: Tensor): Tensor {
+  const number = (name: typeof NUMBERS[number]) => optimizerNumber(numbers, name);
+  const denominator = add(mul(sqrt(v), number("rootScale")), number("constant"));
+  return mul(div(m, denominator), number("stepSize"));
 }
 
 /**

@@ -56,11 +56,15 @@ export interface TrainingArenas {
 /** What is summed up on the device between reports, one number each. */
 export const STEP_SUMS = ["loss", "gradientNorm"] as const;
 
+/** Parts of [eps, T], of equal length, for which the loss is summed up on its own. */
+export const TIME_BINS = 10;
+
 /** The arenas for a network, with room for `averages` more averages of the weights. */
 export function trainingArenas(network: Network, averages = 0): TrainingArenas {
   const { arena: parameters, frozen } = network.parameters;
   const sums = new Arena("sums");
   for (const name of STEP_SUMS) sums.add(name, []);
+  sums.add("lossBins", [TIME_BINS]);
   return {
     parameters,
     gradients: parameters.like("gradients"),
@@ -103,6 +107,7 @@ export function targetNetwork(student: Network, { target }: ImmConfig): Network 
  *
  * Inputs: `x` [b, ...sample]; `coefficients` from `packCoefficients`; the network's conditioning
  * with the prefixes `student.` and `target.`; `noiseKey` i32[3] or `noise`; `dropoutKey` i32[3];
+ * `timeBins` [TIME_BINS, G], 1 where the group's t lies in the part of [eps, T], else 0;
  * with accumulation `keep` [], 0 for the first micro-batch of a batch and 1 for the others.
  * Output: `lossGroup` [G].
  */
@@ -148,6 +153,10 @@ export function gradientProgram(
     const target = arenas.gradients.tensor(name);
     return { target, value: accumulate ? add(mul(target, keep), gradients[i]) : gradients[i] };
   });
+  const bins = input("timeBins", [TIME_BINS, microBatch / config.M]);
+  const binSums = arenas.sums.tensor("lossBins");
+  const perBin = sum(mul(bins, reshape(built.lossGroup, [1, microBatch / config.M])), [1]);
+  updates.push({ target: binSums, value: add(binSums, reshape(perBin, [TIME_BINS])) });
   const lossSum = arenas.sums.tensor("loss");
   updates.push({ target: lossSum, value: add(lossSum, built.loss) });
   return {
@@ -155,6 +164,7 @@ export function gradientProgram(
     inputs: [
       x,
       coefficients,
+      bins,
       noiseInput,
       dropoutKey,
       ...(accumulate ? [keep] : []),

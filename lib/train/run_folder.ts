@@ -7,6 +7,7 @@
  *     model.safetensors               averaged weights of the newest checkpoint
  *     model-sigma0.1.safetensors      the same for each of the other averages
  *     snapshots/000076800-sigma0.1.safetensors   power-function averages, for `imm ema reconstruct`
+ *     tensorboard/                    the log for TensorBoard, where asked for
  *     samples/000076800-2-steps.png   sample grids
  *     .lock                           locked while a process writes here
  *
@@ -23,6 +24,8 @@ import { saveModel } from "../models/model_file.ts";
 import { type Checkpoint, loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
 import { profileName } from "./ema.ts";
+import { EventFile } from "./events.ts";
+import type { LayerNorms } from "./norms.ts";
 import type { LearnerState } from "./learner.ts";
 
 /** One line of stats.jsonl. */
@@ -37,6 +40,15 @@ export interface StatsLine {
   readonly gradientNorm: number;
   /** Learning rate of the newest step. */
   readonly lr: number;
+  /**
+   * Mean loss of groups by their t since the line before, in ten equal parts of [eps, T]; null where
+   * there was none. It falls by many orders from the first to the last: look at each on its own.
+   */
+  readonly lossByTime: readonly (number | null)[];
+  /** Norms by group of layers, of the newest step. */
+  readonly layers: Readonly<Record<string, LayerNorms>>;
+  /** Seconds since the line before: getting data, waiting for the device, and all else. */
+  readonly time: { readonly data: number; readonly device: number; readonly host: number };
   /** Speed since the line before. */
   readonly imagesPerSecond: number;
   /** Seconds of training so far, over all resumed parts. */
@@ -55,6 +67,7 @@ const TEMPORARY = /^\..+\.[0-9a-f]{8}\.tmp$/;
 export class RunFolder implements AsyncDisposable {
   /** Whether nothing but the configuration has been written. */
   #bare: boolean;
+  #events: EventFile | null = null;
 
   private constructor(
     readonly path: string,
@@ -121,7 +134,7 @@ export class RunFolder implements AsyncDisposable {
     return null;
   }
 
-  /** Writes a checkpoint and the model, and removes all but the `keep` newest checkpoints. */
+  /** Writes a checkpoint and the model, and removes those that are not to be kept. */
   async checkpoint(
     config: TrainConfig,
     progress: Omit<Progress, "step" | "sums">,
@@ -146,7 +159,9 @@ export class RunFolder implements AsyncDisposable {
         }));
     }
     await this.#write(name, (path) => saveCheckpoint(path, config, progress, state));
-    for (const old of (await this.#checkpoints()).slice(0, -config.report.keep)) {
+    const { keep, keepEvery } = config.report;
+    for (const old of (await this.#checkpoints()).slice(0, -keep)) {
+      if (keepEvery > 0 && old.images % keepEvery === 0) continue;
       await Deno.remove(join(this.path, old.name));
     }
     return join(this.path, name);
@@ -172,10 +187,14 @@ export class RunFolder implements AsyncDisposable {
     }
   }
 
-  /** Appends a line to the log. */
-  async log(line: StatsLine): Promise<void> {
+  /** Appends a line to the log, and to TensorBoard's where that is wanted. */
+  async log(line: StatsLine, { tensorboard = false } = {}): Promise<void> {
     const text = JSON.stringify(line) + "\n";
     await this.#write("stats.jsonl", (path) => Deno.writeTextFile(path, text, { append: true }));
+    if (tensorboard) {
+      this.#events ??= new EventFile(join(this.path, "tensorboard"));
+      await this.#write("tensorboard", () => this.#events!.line(line));
+    }
   }
 
   /** Drops lines of the log that lie after `images`: a resumed run writes them again. */

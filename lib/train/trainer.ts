@@ -13,7 +13,9 @@ import { dropLabels, sampleTimes, trainingKey } from "../imm/mod.ts";
 import { createNetwork } from "../models/registry.ts";
 import type { TrainConfig } from "./config.ts";
 import { averageWeight } from "./ema.ts";
-import { Learner, type LearnerState, type StepBatch, type StepSums } from "./learner.ts";
+import type { Progress } from "./checkpoint.ts";
+import { Learner, type LearnerState, type StepBatch, type StepSums, timeBin } from "./learner.ts";
+import { TIME_BINS } from "./programs.ts";
 import type { RunFolder, StatsLine } from "./run_folder.ts";
 
 /** Class number that stands for no label while labels are an array of integers. */
@@ -98,17 +100,22 @@ class Run {
   readonly #start = performance.now();
   #lastReport = { images: 0, seconds: 0 };
   #lastLine: StatsLine | null = null;
+  /** Groups since the sums were last reset, by their time. */
+  #binCounts: number[];
+  /** Seconds since the last line. */
+  #spent = { data: 0, device: 0 };
 
   private constructor(
     private readonly options: TrainOptions,
     private readonly learner: Learner,
-    progress: { images: number; sumsSince: number; seconds: number } | null,
+    progress: Progress | null,
   ) {
     this.#images = progress?.images ?? 0;
     this.#sumsSince = progress?.sumsSince ?? 0;
     this.#savedAt = progress?.images ?? null;
     this.#secondsBefore = progress?.seconds ?? 0;
     this.#lastReport = { images: this.#images, seconds: this.#secondsBefore };
+    this.#binCounts = [...progress?.binCounts ?? new Array(TIME_BINS).fill(0)];
   }
 
   static async start(options: TrainOptions): Promise<Run> {
@@ -147,7 +154,7 @@ class Run {
       this.#step();
       observer?.step?.(this.#images);
       if (performance.now() - synced > SYNC_MILLISECONDS) {
-        await this.learner.finish();
+        await this.#waiting(this.learner.finish());
         await new Promise((resolve) => setTimeout(resolve)); // lets signals and timers in
         synced = performance.now();
       }
@@ -170,13 +177,31 @@ class Run {
     const { clip } = config.optimizer;
     const after = this.#images + batch;
     const count = this.learner.step + 1;
-    this.learner.run(this.#batch(), {
+    const start = performance.now();
+    const step = this.#batch();
+    const { imm } = config;
+    step.times.t.forEach((t) => this.#binCounts[timeBin(imm, t)]++);
+    const enqueued = performance.now();
+    this.#spent.data += (enqueued - start) / 1000;
+    this.learner.run(step, {
       lr: this.#learningRate(after),
       emaDecay: ema.ramp ? Math.min(ema.decay, (1 + count) / (10 + count)) : ema.decay,
       averageWeights: ema.profiles.map((profile) => averageWeight(profile, count)),
       ...(clip === null ? {} : { maxNorm: clip }),
     });
+    // A run on the wasm device is over when the call returns.
+    if (this.options.device.kind === "wasm") {
+      this.#spent.device += (performance.now() - enqueued) / 1000;
+    }
     this.#images = after;
+  }
+
+  /** Waits for the device and remembers for how long. */
+  async #waiting<Value>(work: Promise<Value>): Promise<Value> {
+    const start = performance.now();
+    const value = await work;
+    this.#spent.device += (performance.now() - start) / 1000;
+    return value;
   }
 
   /** Learning rate of the step after which `images` images have been seen. */
@@ -212,23 +237,32 @@ class Run {
   async #report(): Promise<void> {
     const { config, folder, observer } = this.options;
     const steps = (this.#images - this.#sumsSince) / config.train.batch;
-    const sums = await this.#finiteSums();
+    const sums = await this.#waiting(this.#finiteSums());
+    const layers = await this.#waiting(this.learner.layerNorms());
     const seconds = this.#seconds();
+    const elapsed = seconds - this.#lastReport.seconds;
+    const { data, device } = this.#spent;
     const line: StatsLine = {
       images: this.#images,
       step: this.learner.step,
       loss: sums.loss / steps,
       gradientNorm: sums.gradientNorm / steps,
       lr: this.#learningRate(this.#images),
-      imagesPerSecond: (this.#images - this.#lastReport.images) /
-        (seconds - this.#lastReport.seconds),
+      lossByTime: this.#binCounts.map((count, bin) =>
+        count > 0 ? sums.lossBins![bin] / count : null
+      ),
+      layers,
+      time: { data, device, host: elapsed - data - device },
+      imagesPerSecond: (this.#images - this.#lastReport.images) / elapsed,
       seconds,
     };
     this.learner.resetSums();
+    this.#binCounts.fill(0);
+    this.#spent = { data: 0, device: 0 };
     this.#sumsSince = this.#images;
     this.#lastReport = { images: this.#images, seconds };
     this.#lastLine = line;
-    await folder.log(line);
+    await folder.log(line, config.report);
     observer?.report?.(line);
   }
 
@@ -268,6 +302,7 @@ class Run {
     const progress = {
       images: this.#images,
       sumsSince: this.#sumsSince,
+      binCounts: this.#binCounts,
       seconds: this.#seconds(),
     };
     const path = await folder.checkpoint(config, progress, state);

@@ -90,7 +90,7 @@ export async function checkpointsIn(run: string): Promise<string[]> {
 export async function logOf(run: string): Promise<unknown[]> {
   const text = await Deno.readTextFile(join(run, "stats.jsonl"));
   return text.trimEnd().split("\n").map((line) => {
-    const { imagesPerSecond: _speed, seconds: _seconds, ...rest } = JSON.parse(line);
+    const { imagesPerSecond: _speed, seconds: _seconds, time: _time, ...rest } = JSON.parse(line);
     return rest;
   });
 }

@@ -7,7 +7,12 @@ import type { Device } from "../../lib/device/device.ts";
 import { UsageError } from "../../lib/errors.ts";
 import { Arena } from "../../lib/tensor/mod.ts";
 import { checkOptimizer, type OptimizerConfig, updateNumbers } from "../../lib/train/optimizer.ts";
-import { STEP_SUMS, type TrainingArenas, updateProgram } from "../../lib/train/programs.ts";
+import {
+  STEP_SUMS,
+  TIME_BINS,
+  type TrainingArenas,
+  updateProgram,
+} from "../../lib/train/programs.ts";
 import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices.ts";
 import { goldenJson, goldenTensor, goldenTensors } from "../support/golden.ts";
@@ -140,6 +145,7 @@ async function prepare(device: Device, config: OptimizerConfig, clip: boolean) {
   for (const name of PARAMETERS) layout.add(name, goldenTensor(golden, `init.${name}`).shape);
   const sums = new Arena("sums");
   for (const name of STEP_SUMS) sums.add(name, []);
+  sums.add("lossBins", [TIME_BINS]);
   const named = {
     parameters: layout,
     gradients: layout.like("gradients"),
