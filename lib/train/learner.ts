@@ -191,7 +191,7 @@ export class Learner {
     // The target network's own arenas are the average's memory.
     memory.set(target.parameters.arena, buffers[target === network ? "parameters" : "ema"].buffer);
     memory.set(target.parameters.frozen, buffers.frozen.buffer);
-    const normsPlan = compile(normsProgram(arenas, optimizer));
+    const normsPlan = compile(normsProgram(arenas));
     const [gradients, update, norms] = [
       await device.prepare(gradientPlan, memory),
       await device.prepare(updatePlan, memory),

@@ -19,12 +19,7 @@ import {
   sum,
   type Tensor,
 } from "../tensor/mod.ts";
-import {
-  type OptimizerConfig,
-  optimizerNumber,
-  optimizerStride,
-  UPDATE_NUMBERS,
-} from "./optimizer.ts";
+import { optimizerNumber, optimizerStride, UPDATE_NUMBERS } from "./optimizer.ts";
 import type { TrainingArenas } from "./programs.ts";
 
 /** Norms of one group of layers. */
@@ -70,7 +65,7 @@ function ranges(arena: Arena): Range[] {
 }
 
 /** Sums of squares after a step, from the numbers that its update was given (`numbers`). */
-export function normsProgram(arenas: TrainingArenas, optimizer: OptimizerConfig): Program {
+export function normsProgram(arenas: TrainingArenas): Program {
   const numbers = input("numbers", [UPDATE_NUMBERS]);
   const decay = optimizerNumber(numbers, "decay");
   const squares = (value: (part: (arena: Arena) => Tensor) => Tensor) =>
