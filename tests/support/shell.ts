@@ -19,7 +19,7 @@ export function commands(line: string): Command[] {
   let rest = line.trimStart();
   while (rest !== "" && !rest.startsWith("#")) {
     const end = /^(\|\|?|&&?|;)\s*/.exec(rest);
-    const redirection = /^(\d*[<>]+&?)\s*(\S+)\s*/.exec(rest);
+    const redirection = /^(\d*[<>]+&?)\s*([^\s;|&]+)\s*/.exec(rest);
     if (end) found.push([]);
     if (redirection?.[1] === ">") found.at(-1)!.stdout = redirection[2];
     const skipped = end ?? redirection;
