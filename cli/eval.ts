@@ -20,7 +20,13 @@ import {
   type Threshold,
   type Tolerances,
 } from "../lib/eval/gate.ts";
-import { checkedMetrics, type Metric, METRICS, type MetricSet } from "../lib/eval/metrics.ts";
+import {
+  checkedMetrics,
+  isInception,
+  type Metric,
+  METRICS,
+  type MetricSet,
+} from "../lib/eval/metrics.ts";
 import { referenceFormat, writeReference } from "../lib/eval/reference_files.ts";
 import type { MadeReference } from "../lib/eval/references.ts";
 import { textReport } from "../lib/eval/report.ts";
@@ -347,7 +353,7 @@ function fittingMetrics(
   reference: Side | StatisticsSide | null,
   extractor: FeatureExtractor,
 ): Metric[] {
-  const metrics: Metric[] = [extractor.details?.pipeline === undefined ? "fd" : "fid"];
+  const metrics: Metric[] = [isInception(extractor) ? "fid" : "fd"];
   const quick = extractor.id === "digit-classifier" || extractor.id.startsWith("pixels-");
   if (!quick || isStatistics(fake) || fake.classes === 0) return metrics;
   if (!isStatistics(reference) && reference?.classes === fake.classes) metrics.push("nn");

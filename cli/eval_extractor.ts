@@ -137,15 +137,14 @@ function recordedExtractor(sides: readonly StatisticsSide[]): FeatureExtractor {
   const recorded = sides.find(({ statistics }) => statistics.provenance);
   const { id, hash, details } = recorded?.statistics.provenance?.extractor ??
     { id: "unknown", hash: "unknown", details: undefined };
+  const { dimension, taps = {} } = (recorded ?? sides[0]).statistics;
   return {
     id,
     hash,
     details,
-    dimension: sides[0].statistics.dimension,
+    dimension,
     taps: Object.fromEntries(
-      Object.entries(sides[0].statistics.taps ?? {}).map((
-        [tap, { dimension }],
-      ) => [tap, dimension]),
+      Object.entries(taps).map(([tap, { dimension }]) => [tap, dimension]),
     ),
     batch: 1,
     extract: () => Promise.reject(new InternalError("statistics have no images to extract from")),

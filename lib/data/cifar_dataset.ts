@@ -6,7 +6,7 @@
  * @module
  */
 
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { FormatError } from "../errors.ts";
 import { gunzip, isGzip } from "../format/inflate.ts";
 import { toInt32 } from "../format/numeric.ts";
@@ -61,6 +61,7 @@ export async function openCifarArchive(
     [...readTar(tar, path)].map(([name, content]) => [basename(name), content]),
   );
   const names = batchNames([...files.keys()], split);
+  if (names.length === 0 && holdsCifar([...files.keys()])) throw noBatches(path, split);
   if (names.length === 0) {
     throw new FormatError(
       `${path} holds no data set that is known: expected data_batch_1 or data_batch_1.bin, as in ` +
@@ -71,6 +72,22 @@ export async function openCifarArchive(
 }
 
 /**
+ * Opens the images of an unpacked archive.
+ *
+ * @param names of the files in the folder
+ * @throws {FormatError} as {@link openCifarArchive}
+ */
+export async function openCifarFolder(
+  folder: string,
+  names: readonly string[],
+  split: CifarSplit = "train",
+): Promise<Dataset> {
+  const batches = batchNames(names, split);
+  if (batches.length === 0) throw noBatches(folder, split);
+  return await openCifarFiles(folder, batches.map((name) => join(folder, name)));
+}
+
+/**
  * Opens batches that are files of their own.
  *
  * @param name what messages call the set
@@ -78,16 +95,18 @@ export async function openCifarArchive(
  * @throws {FormatError} when one is damaged or something else
  */
 export async function openCifarFiles(name: string, paths: readonly string[]): Promise<Dataset> {
-  if (paths.length === 0) {
-    throw new FormatError(`${name} lacks the batches that were asked for; unpack it again.`);
-  }
   const batches: [string, Uint8Array][] = [];
   for (const path of paths) batches.push([path, await readFileBytes(path, MAX_BYTES)]);
   return cifarDataset(name, batches);
 }
 
+function noBatches(name: string, split: CifarSplit): FormatError {
+  const what = split === "train" ? "training" : "testing";
+  return new FormatError(`${name} lacks the images for ${what}; fetch or unpack it again.`);
+}
+
 /** The files of a set among others, in their order. */
-export function batchNames(names: readonly string[], split: CifarSplit): string[] {
+function batchNames(names: readonly string[], split: CifarSplit): string[] {
   const pattern = split === "train" ? TRAIN : TEST;
   const number = (name: string) => Number(pattern.exec(name)?.[1] ?? 0);
   return names.filter((name) => pattern.test(name)).sort((a, b) => number(a) - number(b));

@@ -4,19 +4,18 @@
  * @module
  */
 
-import { join } from "node:path";
 import { FormatError } from "../errors.ts";
 import { describeFileError } from "../format/source.ts";
 import { didYouMean } from "../suggest.ts";
 import type { Dataset } from "./dataset.ts";
 import {
-  batchNames,
   type CifarSplit,
   holdsCifar,
   isCifarBatch,
   isTarName,
   openCifarArchive,
   openCifarFiles,
+  openCifarFolder,
 } from "./cifar_dataset.ts";
 import { openDigits } from "./digits.ts";
 import { openFolderTree, openZipTree } from "./file_tree.ts";
@@ -73,10 +72,7 @@ async function openPlain(spec: string, options: FolderOptions): Promise<Dataset>
     const names = tree.paths.filter((path) => !path.includes("/"));
     if (holdsCifar(names)) {
       tree.close();
-      return await openCifarFiles(
-        path,
-        batchNames(names, split).map((name) => join(path, name)),
-      );
+      return await openCifarFolder(path, names, split);
     }
     if (parts) throw noSplit(path, split);
     const images = findIdxImages(path, names);

@@ -10,10 +10,10 @@ import { collect, type Collected, type EvaluationProgress } from "./collect.ts";
 import type { FeatureExtractor } from "./extractor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { ImageSource } from "./images.ts";
-import { INCEPTION_FEATURES } from "./inception.ts";
 import {
   checkedMetrics,
   computeMetric,
+  isInception,
   type Metric,
   type MetricDefinition,
   METRICS,
@@ -324,11 +324,6 @@ function checkNeeds(metrics: Metric[], options: EvaluateOptions): void {
       );
     }
   }
-}
-
-/** Statistics that do not say what they are of are taken at their length. */
-function isInception({ id, details, dimension }: FeatureExtractor): boolean {
-  return details?.pipeline !== undefined || (id === "unknown" && dimension === INCEPTION_FEATURES);
 }
 
 function isReference(side: ImageSource | Reference | undefined): side is Reference {

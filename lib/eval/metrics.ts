@@ -6,7 +6,9 @@
 
 import { UsageError } from "../errors.ts";
 import { didYouMean } from "../suggest.ts";
+import type { FeatureExtractor } from "./extractor.ts";
 import { frechetDistance } from "./frechet.ts";
+import { INCEPTION_FEATURES } from "./inception.ts";
 import { inceptionScore } from "./inception_score.ts";
 import { kernelDistance } from "./kernel_distance.ts";
 import { manifoldMetrics, nearestLabelAccuracy } from "./manifold.ts";
@@ -187,6 +189,16 @@ export function checkedMetrics(metrics: readonly string[]): Metric[] {
     throw new UsageError(`Metrics are ${names.join(", ")}; found ${unknown ?? "none"}${hint}`);
   }
   return (Object.keys(METRICS) as Metric[]).filter((metric) => metrics.includes(metric));
+}
+
+/**
+ * Whether features are Inception's, of which metrics have their names. Statistics that do not say
+ * what they are of are taken at their length.
+ */
+export function isInception(
+  { id, details, dimension }: Pick<FeatureExtractor, "id" | "details" | "dimension">,
+): boolean {
+  return details?.pipeline !== undefined || (id === "unknown" && dimension === INCEPTION_FEATURES);
 }
 
 /** Whether a metric needs something. */

@@ -245,6 +245,13 @@ Deno.test("imm eval stats --shard and merge: the parts together are the whole", 
     const same = await report(at("all.npz"), "--reference", at("whole.npz"));
     ok(Math.abs(same.values.fd) < 1e-9, `${same.values.fd}`);
     deepStrictEqual([same.samples.count, same.reference!.count], [1797, 1797]);
+    await writeNpz(at("unknown.npz"), [
+      ["mu", { type: "f64", shape: [3], data: new Float64Array(3) }],
+      ["sigma", { type: "f64", shape: [3, 3], data: new Float64Array(9) }],
+    ]);
+    const mixed = await runEval(at("unknown.npz"), "--reference", at("whole.npz"));
+    match(mixed.stderr, /unknown.npz holds statistics of 3 features, but the extractor .* has 64/);
+
     const missing = await merge("1.stats", "3.stats");
     strictEqual(missing.code, 2);
     match(missing.stderr, /part 2 is missing/);

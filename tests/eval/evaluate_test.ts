@@ -9,7 +9,7 @@ import {
   type ImageSource,
   memoryImages,
 } from "../../lib/eval/images.ts";
-import type { Metric } from "../../lib/eval/metrics.ts";
+import { isInception, type Metric } from "../../lib/eval/metrics.ts";
 import type { MadeReference } from "../../lib/eval/references.ts";
 import { PixelExtractor } from "../../lib/eval/pixels.ts";
 import { assertClose } from "../support/close.ts";
@@ -257,4 +257,13 @@ Deno.test("evaluate can be aborted and notices samples that end early", async ()
     evaluate({ samples: short, reference: all, extractor }),
     /digits ended after 90 of 100 images/,
   );
+});
+
+Deno.test("features are Inception's where they say so, or say nothing and have the length", () => {
+  const inception = (id: string, dimension: number, details?: Record<string, string>) =>
+    isInception({ id, dimension, details });
+  strictEqual(inception("inception-fid", 2048, { pipeline: "fid" }), true);
+  strictEqual(inception("unknown", 2048), true);
+  strictEqual(inception("unknown", 768), false);
+  strictEqual(inception("pixels-8x8x32", 2048), false);
 });
