@@ -8,6 +8,7 @@ import { interruptible } from "./interrupt.ts";
 import { deviceOptions } from "./device_options.ts";
 import { choice, flag, integer, number, ranges, text } from "./options.ts";
 import { prepareJob } from "./sample_job.ts";
+import { dryRun } from "./sample_plan.ts";
 import { generateAndWrite, SHOWN } from "./sample_run.ts";
 import { samplingOptions } from "./sampling.ts";
 import { defineVerb } from "./verb.ts";
@@ -56,6 +57,7 @@ export const options = {
   batch: integer({ help: "images at a time; does not change them", default: 64, min: 1 }),
   columns: integer({ help: "images in a row of a grid (default: about square)", min: 1 }),
   ...deviceOptions,
+  dryRun: flag({ help: "print the steps and the memory that they take, and stop" }),
 };
 
 /** The verb. */
@@ -87,6 +89,7 @@ export const verb = defineVerb({
   ],
   options,
   async run(args, terminal) {
+    if (args.dryRun) return await dryRun(args, terminal);
     const job = await prepareJob(args, terminal);
     if (job.kept > 0) {
       terminal.say(`${job.kept} of ${job.kept + job.set.seeds.length} images are there already`);

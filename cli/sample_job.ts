@@ -31,7 +31,8 @@ import type { options } from "./sample.ts";
 import { planSampling } from "./sampling.ts";
 import type { Terminal } from "./terminal.ts";
 
-const SEEDS = Array.from({ length: 64 }, (_, i) => i);
+/** Seeds when neither `--seeds` nor `--latents` is given. */
+export const DEFAULT_SEEDS: readonly number[] = Array.from({ length: 64 }, (_, i) => i);
 
 /** The parsed arguments. */
 export type SampleArgs = Parsed<typeof options>;
@@ -256,7 +257,7 @@ async function scaledLatents(
 /** Seeds are names of pictures: each may be given once. */
 function checkSeeds(given: readonly number[] | undefined, latents?: number): readonly number[] {
   const seeds = given ??
-    (latents === undefined ? SEEDS : Array.from({ length: latents }, (_, i) => i));
+    (latents === undefined ? DEFAULT_SEEDS : Array.from({ length: latents }, (_, i) => i));
   if (latents !== undefined && seeds.length !== latents) {
     throw new UsageError(
       `--latents has noise for ${latents} images, but --seeds names ${seeds.length}; leave it out.`,

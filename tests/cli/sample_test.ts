@@ -400,6 +400,16 @@ Deno.test(
     }),
 );
 
+Deno.test("a dry run tells what sampling takes, without a device", () =>
+  withRun(async (_, model) => {
+    const command = ["--checkpoint", model, "--seeds", "0-9", "--batch", "4", "--dry-run"];
+    const plan = JSON.parse(await succeed(...command, "--json", "--guidance", "1,2"));
+    assert.deepEqual([plan.images, plan.batch, plan.networkCalls], [10, 4, 3]);
+    assert.deepEqual(plan.times.length, 3);
+    assert.equal(plan.deviceBytes, plan.weightBytes + plan.scratchBytes);
+    assert.match(await succeed(...command, "--guidance", "2"), / GFLOP in 4 network calls$/m);
+  }));
+
 Deno.test(
   "class grids are one picture for each class",
   sampling,
