@@ -65,7 +65,7 @@ Deno.test("paths of Windows reach the verbs as they are", () => {
     const entry = all.find((each) => each.name === verb)!;
     const required = Object.entries<Option<unknown>>(entry.options)
       .filter(([other, { spec }]) => spec.required && other !== name)
-      .flatMap(([other]) => [flagName(other), "x"]);
+      .flatMap(([other, { words }]) => [flagName(other), words?.[0] ?? "1"]);
     const positional = Array.from({ length: entry.positionals?.min ?? 0 }, () => "x");
     for (const path of WINDOWS_PATHS) {
       for (const given of [[flagName(name), path], [`${flagName(name)}=${path}`]]) {
