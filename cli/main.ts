@@ -55,9 +55,23 @@ async function dispatch(
   const words = first === "help" ? args.slice(1) : args;
   const found = findVerb(words, verbs);
   if (found === null) {
-    const [name] = words;
     const names = verbs.map((verb) => verb.name);
-    const hint = didYouMean(name, names) || `; the verbs are ${names.join(", ")}.`;
+    const together = names.filter((name) => name.startsWith(`${words[0]} `));
+    if (together.length > 0) {
+      const second = words[1] ?? "";
+      const seconds = together.map((name) => name.slice(words[0].length + 1));
+      throw new UsageError(
+        second === "" || second.startsWith("-")
+          ? `imm ${words[0]} expects what to do: ${seconds.join(" or ")}.`
+          : `imm ${words[0]} has no "${second}"${
+            didYouMean(second, seconds) || `; there is ${seconds.join(" and ")}.`
+          }`,
+      );
+    }
+    // Of two words, where a verb of two is meant.
+    const [name] = words;
+    const hint = didYouMean(name, names) || didYouMean(words.slice(0, 2).join(" "), names) ||
+      `; the verbs are ${names.join(", ")}.`;
     throw new UsageError(
       name.startsWith("-")
         ? `imm expects a verb before the options, but got ${name}; see "imm --help".`

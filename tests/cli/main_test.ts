@@ -102,6 +102,31 @@ Deno.test("an unknown verb is a usage error with a suggestion", async () => {
   assert.match(option.stderr, /expects a verb before the options, but got --b/);
 });
 
+Deno.test("a verb of two words is told from its parts, and suggested", async () => {
+  const verbs = ["prepare", "info"].map((word) => ({ ...add, name: `dataset ${word}` }));
+  const message = async (...args: string[]) => {
+    const { code, stderr } = await run(args, ...verbs);
+    assert.equal(code, 2);
+    return stderr;
+  };
+  assert.equal(
+    await message("dataset"),
+    "error: imm dataset expects what to do: prepare or info.\n",
+  );
+  assert.equal(
+    await message("dataset", "prepar"),
+    'error: imm dataset has no "prepar"; did you mean "prepare"?\n',
+  );
+  assert.equal(
+    await message("dataset", "everything"),
+    'error: imm dataset has no "everything"; there is prepare and info.\n',
+  );
+  assert.equal(
+    await message("datset", "info"),
+    'error: imm has no verb "datset"; did you mean "dataset info"?\n',
+  );
+});
+
 Deno.test("no verb at all shows the help on stderr and is a usage error", async () => {
   const { code, stdout, stderr } = await run([], add);
   assert.deepEqual([code, stdout], [2, ""]);
