@@ -121,6 +121,8 @@ export {
   resolveConfig,
   type ResolvedConfig,
   type RunDescription,
+  type ScoreLine,
+  type ScoreSettings,
   type StatePart,
   type StatsLine,
   type StepBatch,

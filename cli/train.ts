@@ -13,7 +13,8 @@ import {
 } from "../lib/train/run.ts";
 import { interruptible } from "./interrupt.ts";
 import { deviceOptions } from "./device_options.ts";
-import { choice, flag, flagName, text } from "./options.ts";
+import { Dashboard } from "./dashboard.ts";
+import { choice, flag, flagName, integer, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 import { dryRun, memoryBudget, parseMicroBatch, withMicroBatch } from "./train_plan.ts";
 import { defineVerb } from "./verb.ts";
@@ -40,6 +41,10 @@ export const verb = defineVerb({
       command: "imm train --preset imagenet256-s --dry-run --memory 8Gi",
       does: "say what a run takes: arithmetic, memory, the micro-batch that fits, speed",
     },
+    {
+      command: "imm train --preset digits --out runs/live --dashboard 8080",
+      does: "watch loss, scores, samples and speed in a browser on this machine",
+    },
     { command: "imm train --resume runs/digits", does: "continue a run that was stopped" },
   ],
   options: {
@@ -55,6 +60,12 @@ export const verb = defineVerb({
       value: "N|auto",
     }),
     memory: text({ help: "memory of the device for training, as in 6Gi", value: "SIZE" }),
+    dashboard: integer({
+      help: "show the run on a web page of this machine, at this port (0: any)",
+      value: "PORT",
+      min: 0,
+      max: 65535,
+    }),
     dryRun: flag({ help: "print the configuration, what it takes and how fast it is, and stop" }),
   },
   async run(args, terminal) {
@@ -96,6 +107,10 @@ export const verb = defineVerb({
       await using run = args.resume !== undefined
         ? await TrainingRun.resume(device, args.resume, resolved)
         : await TrainingRun.start(device, resolved, args.out!);
+      await using dashboard = args.dashboard === undefined
+        ? null
+        : Dashboard.open({ path: run.path, images: run.config.train.images }, args.dashboard);
+      if (dashboard) terminal.say(`The run is shown at ${dashboard.url}`);
       const result = await trainVisibly(run, terminal);
       const loss = result.last ? `, loss ${result.last.loss.toPrecision(4)}` : "";
       terminal.result(
@@ -119,6 +134,11 @@ export async function trainVisibly(run: TrainingRun, terminal: Terminal) {
         observer: {
           step: (images) => progress.update(images, note),
           report: ({ loss }) => note = `loss ${loss.toPrecision(3)}`,
+          scored: ({ values }) =>
+            terminal.detail(
+              Object.entries(values).map(([name, value]) => `${name} ${value.toPrecision(4)}`)
+                .join(", "),
+            ),
           wrote: (path) => terminal.detail(`wrote ${path}`),
           warn: (message) => terminal.warn(message),
         },

@@ -78,6 +78,20 @@ export interface StepSettings {
   readonly ema: EmaSettings;
 }
 
+/** Scores of samples against the training images, while training. */
+export interface ScoreSettings {
+  /** Images between scores; 0, the default, for none. */
+  readonly every: number;
+  /** Samples that are scored. Default 1000. */
+  readonly samples: number;
+  /** Sampling steps. Default 2. */
+  readonly steps: number;
+  /** What is computed; the first decides which weights are the best. Default ["fd"]. */
+  readonly metrics: readonly ("fd" | "kd")[];
+  /** `pixels`, `digits`, `inception` or an .onnx file. Default pixels. */
+  readonly extractor: string;
+}
+
 /** What a run writes, and when. */
 export interface ReportSettings {
   /** Images between lines of the log. */
@@ -96,6 +110,8 @@ export interface ReportSettings {
   readonly steps: readonly number[];
   /** Images per grid. Default 64. */
   readonly grid: number;
+  /** Scores while training; the best weights are kept in `best.safetensors`. */
+  readonly scores: ScoreSettings;
 }
 
 /** A resolved configuration: everything has a value. */
@@ -135,7 +151,8 @@ export interface TrainConfigInput {
   /** What is written. */
   readonly report:
     & Pick<ReportSettings, "status" | "samples" | "checkpoint">
-    & Partial<ReportSettings>;
+    & Partial<Omit<ReportSettings, "scores">>
+    & { readonly scores?: Partial<ScoreSettings> };
 }
 
 const count = z.int().min(1);
@@ -194,6 +211,13 @@ const schema = z.strictObject({
     tensorboard: z.boolean().default(false),
     steps: z.array(count).min(1).default([1, 2]),
     grid: count.default(64),
+    scores: z.strictObject({
+      every: images.default(0),
+      samples: z.int().min(2).default(1000),
+      steps: count.default(2),
+      metrics: z.array(z.enum(["fd", "kd"])).min(1).default(["fd"]),
+      extractor: z.string().min(1).default("pixels"),
+    }).prefault({}),
   }),
 });
 

@@ -22,4 +22,5 @@ export * from "./points.ts";
 export * from "./planner.ts";
 export * from "./measure.ts";
 export * from "./reconstruct.ts";
+export * from "./scores.ts";
 export * from "./run.ts";

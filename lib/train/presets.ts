@@ -62,7 +62,7 @@ const PRESETS: Readonly<Record<string, Preset>> = {
     data:      { source: "toy2d" },
     network:   { type: "mlp", hidden: 64, depth: 2 },
     imm:       { T: 0.994, eps: 0.006, k: 8,  a: 1, b: 4, M: 4, parameterization: "euler_fm" },
-    optimizer: { name: "adam",  lr: 1e-3 },
+    optimizer: { name: "adam",  lr: 3e-3 },
     train:     { batch: 256,  images: 512_000, ema: { decay: 0.99, ramp: true } },
     report:    { status: 12_800, samples: 128_000, checkpoint: 128_000, steps: [1, 2], grid: 2000 },
   },

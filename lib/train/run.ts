@@ -11,6 +11,7 @@ import { type DataShape, parseTrainConfig, type TrainConfig } from "./config.ts"
 import { GridPainter } from "./grids.ts";
 import { preset, presetShape } from "./presets.ts";
 import { readConfig, RunFolder } from "./run_folder.ts";
+import { Scorer } from "./scores.ts";
 import { applySettings } from "./settings.ts";
 import { openTrainingData, type TrainingData } from "./sources.ts";
 import { train, type TrainObserver, type TrainResult } from "./trainer.ts";
@@ -102,7 +103,7 @@ async function withData(value: unknown): Promise<ResolvedConfig> {
 const UNKNOWN_DATA: DataShape = { resolution: 2 ** 12 * 3 * 5 * 7, channels: 3, classes: 0 };
 
 /** Whether the sizes of a network, where they were given, are those of the data. */
-function checkNetwork({ network, data }: TrainConfig, { name, shape }: TrainingData): void {
+function checkNetwork({ network, data, report }: TrainConfig, { name, shape }: TrainingData): void {
   const expect = (key: string, given: number, found: number) => {
     if (given === found) return;
     throw new UsageError(`network.${key} is ${given}, but ${name} has ${found}`);
@@ -112,6 +113,9 @@ function checkNetwork({ network, data }: TrainConfig, { name, shape }: TrainingD
       throw new UsageError(
         `network.type=${network.type} is for pictures, but ${name} are points; choose mlp`,
       );
+    }
+    if (report.scores.every > 0) {
+      throw new UsageError(`report.scores are of pictures, but ${name} are points; leave it out`);
     }
     return expect("dimensions", network.dimensions, shape.dimensions);
   }
@@ -187,6 +191,7 @@ export class TrainingRun implements AsyncDisposable {
   ): Promise<TrainResult> {
     const { config, data, device, folder } = this;
     const painter = new GridPainter(device, config);
+    const scorer = data.dataset ? new Scorer(device, config, data.dataset) : null;
     try {
       return await train({
         device,
@@ -195,11 +200,13 @@ export class TrainingRun implements AsyncDisposable {
         folder,
         resume: this.resumed,
         draw: painter.draw,
+        score: scorer?.score,
         observer,
         signal,
       });
     } finally {
       painter.free();
+      await scorer?.free();
     }
   }
 

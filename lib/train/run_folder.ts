@@ -8,6 +8,7 @@
  *     model-sigma0.1.safetensors      the same for each of the other averages
  *     snapshots/000076800-sigma0.1.safetensors   power-function averages, for `imm ema reconstruct`
  *     tensorboard/                    the log for TensorBoard, where asked for
+ *     scores.jsonl, best.safetensors  scores while training, and the weights with the best
  *     samples/000076800-2-steps.png   sample grids
  *     .lock                           locked while a process writes here
  *
@@ -26,6 +27,7 @@ import type { TrainConfig } from "./config.ts";
 import { profileName } from "./ema.ts";
 import { EventFile } from "./events.ts";
 import type { LayerNorms } from "./norms.ts";
+import type { StateDict } from "../nn/parameters.ts";
 import type { LearnerState } from "./learner.ts";
 
 /** One line of stats.jsonl. */
@@ -54,6 +56,17 @@ export interface StatsLine {
   /** Seconds of training so far, over all resumed parts. */
   readonly seconds: number;
 }
+
+/** One line of scores.jsonl. */
+export interface ScoreLine {
+  /** Images so far. */
+  readonly images: number;
+  /** Scores by name. */
+  readonly values: Readonly<Record<string, number>>;
+}
+
+/** Log of the scores. */
+const SCORES = "scores.jsonl";
 
 /** Folder of the snapshots inside of a run's. */
 export const SNAPSHOT_FOLDER = "snapshots";
@@ -197,9 +210,50 @@ export class RunFolder implements AsyncDisposable {
     }
   }
 
-  /** Drops lines of the log that lie after `images`: a resumed run writes them again. */
+  /** Adds scores to their log, and keeps the weights when `best` says so. */
+  async scored(
+    config: TrainConfig,
+    line: ScoreLine,
+    best: StateDict | null,
+    { tensorboard = false } = {},
+  ): Promise<void> {
+    if (best) {
+      const notes = Object.entries(line.values).map(([name, value]) => [name, String(value)]);
+      await this.#write("best.safetensors", (path) =>
+        saveModel(path, {
+          network: config.network,
+          imm: config.imm,
+          notes: { images: String(line.images), ...Object.fromEntries(notes) },
+          weights: best,
+        }));
+    }
+    const text = JSON.stringify(line) + "\n";
+    await this.#write(SCORES, (path) => Deno.writeTextFile(path, text, { append: true }));
+    if (!tensorboard) return;
+    this.#events ??= new EventFile(join(this.path, "tensorboard"));
+    const values = Object.entries(line.values).map(([name, value]) => [`scores/${name}`, value]);
+    await this.#write(
+      "tensorboard",
+      () => this.#events!.add(line.images, Object.fromEntries(values)),
+    );
+  }
+
+  /** Scores so far, oldest first. */
+  async scores(): Promise<ScoreLine[]> {
+    const text = await Deno.readTextFile(join(this.path, SCORES)).catch(() => "");
+    return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+  }
+
+  /** Drops lines of the logs that lie after `images`: a resumed run writes them again. */
   async truncateLog(images: number): Promise<void> {
-    const text = await Deno.readTextFile(join(this.path, "stats.jsonl")).catch((error) => {
+    await this.#truncate("stats.jsonl", images);
+    if (await Deno.stat(join(this.path, SCORES)).catch(() => null)) {
+      await this.#truncate(SCORES, images);
+    }
+  }
+
+  async #truncate(name: string, images: number): Promise<void> {
+    const text = await Deno.readTextFile(join(this.path, name)).catch((error) => {
       if (error instanceof Deno.errors.NotFound) return "";
       throw error;
     });
@@ -211,7 +265,7 @@ export class RunFolder implements AsyncDisposable {
       }
     });
     const shorter = kept.map((line) => line + "\n").join("");
-    await this.#write("stats.jsonl", (path) => writeFileAtomic(path, shorter));
+    await this.#write(name, (path) => writeFileAtomic(path, shorter));
   }
 
   /** Writes a picture of samples after `images` images. */

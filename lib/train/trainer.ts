@@ -16,7 +16,7 @@ import { averageWeight } from "./ema.ts";
 import type { Progress } from "./checkpoint.ts";
 import { Learner, type LearnerState, type StepBatch, type StepSums, timeBin } from "./learner.ts";
 import { TIME_BINS } from "./programs.ts";
-import type { RunFolder, StatsLine } from "./run_folder.ts";
+import type { RunFolder, ScoreLine, StatsLine } from "./run_folder.ts";
 
 /** Class number that stands for no label while labels are an array of integers. */
 const NO_LABEL = -1;
@@ -42,6 +42,8 @@ export interface TrainObserver {
   step?(images: number): void;
   /** After a line was added to the log. */
   report?(line: StatsLine): void;
+  /** After samples were scored. */
+  scored?(line: ScoreLine): void;
   /** After a file was written. */
   wrote?(path: string): void;
   /** When something is odd but training goes on: an unreadable checkpoint, for example. */
@@ -58,10 +60,15 @@ export interface TrainOptions {
   readonly resume: boolean;
   /** Draws the sample grids of a learner: one PNG per entry of `report.steps`. */
   readonly draw?: Draw;
+  /** Scores a learner's averaged weights; see `report.scores`. */
+  readonly score?: Score;
   readonly observer?: TrainObserver;
   /** Aborting saves a checkpoint and ends the run with an {@link InterruptedError}. */
   readonly signal?: AbortSignal;
 }
+
+/** Scores a learner's averaged weights; of the first metric less is better. */
+export type Score = (learner: Learner) => Promise<Readonly<Record<string, number>>>;
 
 /** Draws sample grids with a learner's averaged weights. */
 export type Draw = (learner: Learner) => Promise<readonly { steps: number; png: Uint8Array }[]>;
@@ -161,6 +168,7 @@ class Run {
       const done = this.#images >= train.images;
       if (this.#passed(report.status) || done) await this.#report();
       if (this.#passed(report.samples) || done) await this.#draw();
+      if (this.#passed(report.scores.every)) await this.#score();
       if (this.#passed(train.ema.snapshots)) await this.#snapshot();
       if (this.#passed(report.checkpoint) || done) await this.#checkpoint();
     }
@@ -308,6 +316,19 @@ class Run {
     const path = await folder.checkpoint(config, progress, state);
     this.#savedAt = this.#images;
     observer?.wrote?.(path);
+  }
+
+  async #score(): Promise<void> {
+    const { config, folder, observer, score } = this.options;
+    if (!score) return;
+    const [metric] = config.report.scores.metrics;
+    const before = (await folder.scores()).map(({ values }) => values[metric]);
+    const values = await score(this.learner);
+    const isBest = before.every((value) => !(value <= values[metric]));
+    const weights = isBest ? await this.learner.averagedWeights() : null;
+    const line = { images: this.#images, values };
+    await folder.scored(config, line, weights, config.report);
+    observer?.scored?.(line);
   }
 
   async #snapshot(): Promise<void> {

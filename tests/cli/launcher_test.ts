@@ -147,6 +147,16 @@ test("allows eval, and nothing else, to fetch weights from GitHub", (world) => {
   );
 });
 
+test("allows a run with --dashboard, and no other, to serve this machine", (world) => {
+  world.add("deno", deno("2.9.0"));
+  const allowed = (...args: string[]) =>
+    /--allow-net[^\]]*/.exec(world.run(args, { env: { IMM_OFFLINE: "0" } }).stdout)?.[0];
+  assert.equal(allowed("train", "--dashboard", "0"), "--allow-net=127.0.0.1");
+  assert.equal(allowed("train", "--preset", "digits", "--dashboard=80"), "--allow-net=127.0.0.1");
+  assert.equal(allowed("train", "--out", "my--dashboard"), undefined);
+  assert.equal(allowed("sample", "--dashboard", "0"), undefined);
+});
+
 test("stays in the folder of the caller and gives Deno a private run-time folder", (world) => {
   world.add("deno", deno("2.10.1"));
   const { stdout } = world.run(["train"], { cwd: world.project, env: { IMM_OFFLINE: "0" } });

@@ -1,0 +1,126 @@
+/** The live page of `imm train --dashboard PORT`: a server on this machine, for this machine. @module */
+
+import { basename, join } from "jsr:@std/path@^1";
+import { timingSafeEqual } from "node:crypto";
+import { ImmError } from "../lib/errors.ts";
+import { dashboardPage } from "./dashboard_page.ts";
+
+/** Names of sample grids; nothing else of the folder is served. */
+const SAMPLE = /^\d{9,}-\d+-steps?\.png$/;
+
+/** What the page is about. */
+export interface DashboardRun {
+  /** Folder of the run. */
+  readonly path: string;
+  /** Images of a complete run. */
+  readonly images: number;
+}
+
+/** A page that shows a run. Close it at the end. */
+export class Dashboard implements AsyncDisposable {
+  /** Address with the token that opens it. */
+  readonly url: string;
+
+  private constructor(
+    private readonly server: Deno.HttpServer<Deno.NetAddr>,
+    token: string,
+  ) {
+    this.url = `http://127.0.0.1:${server.addr.port}/?token=${token}`;
+  }
+
+  /**
+   * Serves the page on the loopback interface; port 0 takes any that is free.
+   *
+   * @throws {ImmError} when the port is taken
+   */
+  static open(run: DashboardRun, port: number): Dashboard {
+    const token = crypto.randomUUID().replaceAll("-", "");
+    try {
+      const server = Deno.serve(
+        { hostname: "127.0.0.1", port, onListen: () => {} },
+        (request) => respond(request, run, token),
+      );
+      return new Dashboard(server, token);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+      throw new ImmError(`port ${port} is taken; choose another --dashboard, or 0 for any`);
+    }
+  }
+
+  /** Ends the server. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server.shutdown();
+  }
+}
+
+async function respond(request: Request, run: DashboardRun, token: string): Promise<Response> {
+  const { pathname, searchParams, hostname } = new URL(request.url);
+  // Another name for this machine means that a page from elsewhere asks (DNS rebinding).
+  if (!["127.0.0.1", "localhost"].includes(hostname)) return refuse(403);
+  if (!sameText(searchParams.get("token") ?? "", token)) return refuse(403);
+  if (request.method !== "GET") return refuse(405);
+  if (pathname === "/") {
+    const nonce = crypto.randomUUID();
+    return reply(dashboardPage(nonce), "text/html; charset=utf-8", {
+      "content-security-policy": `default-src 'none'; style-src 'nonce-${nonce}'; ` +
+        `script-src 'nonce-${nonce}'; img-src 'self'; connect-src 'self'; ` +
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    });
+  }
+  if (pathname === "/state") {
+    return reply(JSON.stringify(await runState(run)), "application/json");
+  }
+  const name = decodeURIComponent(pathname.replace(/^\/samples\//, ""));
+  if (!pathname.startsWith("/samples/") || !SAMPLE.test(name)) return refuse(404);
+  const png = await Deno.readFile(join(run.path, "samples", name)).catch(() => null);
+  return png ? reply(png, "image/png") : refuse(404);
+}
+
+/** What the page shows. */
+async function runState({ path, images }: DashboardRun) {
+  const samples = (await Array.fromAsync(
+    Deno.readDir(join(path, "samples")),
+    ({ name }) => name,
+  ).catch(() => [])).filter((name) => SAMPLE.test(name)).sort();
+  const newest = samples.at(-1)?.split("-")[0];
+  return {
+    name: basename(path),
+    total: images,
+    lines: await jsonLines(join(path, "stats.jsonl")),
+    scores: await jsonLines(join(path, "scores.jsonl")),
+    samples: samples.filter((name) => name.startsWith(`${newest}-`)),
+  };
+}
+
+async function jsonLines(path: string): Promise<unknown[]> {
+  const text = await Deno.readTextFile(path).catch(() => "");
+  return text.split("\n").flatMap((line) => {
+    try {
+      return [JSON.parse(line)];
+    } catch {
+      return []; // the empty end, or a line that is being written
+    }
+  });
+}
+
+function reply(body: BodyInit, type: string, headers: Record<string, string> = {}): Response {
+  return new Response(body, {
+    headers: {
+      "content-type": type,
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+      ...headers,
+    },
+  });
+}
+
+function refuse(status: number): Response {
+  return new Response(null, { status });
+}
+
+/** Compares without telling by the time how much was right. */
+function sameText(a: string, b: string): boolean {
+  const [x, y] = [a, b].map((text) => new TextEncoder().encode(text));
+  return x.length === y.length && timingSafeEqual(x, y);
+}

@@ -1,0 +1,110 @@
+/**
+ * Scores while training: samples of the averaged weights against the training images, so that the
+ * best weights can be kept.
+ *
+ * @module
+ */
+
+import type { Dataset } from "../data/dataset.ts";
+import type { Device } from "../device/device.ts";
+import { UsageError } from "../errors.ts";
+import { openDigitClassifier } from "../eval/digit_classifier.ts";
+import { computeReference, evaluate } from "../eval/evaluate.ts";
+import type { FeatureExtractor } from "../eval/extractor.ts";
+import { OnnxExtractor } from "../eval/features.ts";
+import { datasetImages, type ImageSource, memoryImages } from "../eval/images.ts";
+import { openInception } from "../eval/inception_extractor.ts";
+import { findInceptionWeights, readInceptionWeights } from "../eval/inception_weights.ts";
+import type { MadeReference } from "../eval/references.ts";
+import { PixelExtractor } from "../eval/pixels.ts";
+import { pushforwardSteps, scheduleTimes } from "../imm/mod.ts";
+import { Generator } from "../sample/generator.ts";
+import type { ScoreSettings, TrainConfig } from "./config.ts";
+import type { Learner } from "./learner.ts";
+
+/** Values by name: `fd`, `kd`, `kd_std`. */
+export type Scores = Readonly<Record<string, number>>;
+
+/** Scores a run again and again; what it needs is made the first time and kept. */
+export class Scorer {
+  #extractor: FeatureExtractor | null = null;
+  #reference: MadeReference | null = null;
+  #generator: Generator | null = null;
+
+  /** Scores against `dataset`, which must stay open. */
+  constructor(
+    private readonly device: Device,
+    private readonly config: TrainConfig,
+    private readonly dataset: Dataset,
+  ) {}
+
+  /** Scores the averaged weights as they are now. */
+  readonly score = async (learner: Learner): Promise<Scores> => {
+    const { scores, grid } = this.config.report;
+    const images = datasetImages(this.dataset);
+    const extractor = this.#extractor ??= await openScoreExtractor(
+      scores.extractor,
+      this.dataset.imageShape,
+    );
+    const onlyFd = scores.metrics.every((metric) => metric === "fd");
+    if (onlyFd) this.#reference ??= await computeReference(images, extractor);
+    this.#generator ??= await Generator.create(this.device, {
+      network: learner.network,
+      imm: this.config.imm,
+      ...learner.averaged,
+    }, { batch: Math.min(grid, scores.samples) });
+    const { values } = await evaluate({
+      samples: await this.#samples(this.#generator, scores),
+      reference: this.#reference ?? images,
+      extractor,
+      metrics: scores.metrics,
+    });
+    return values;
+  };
+
+  /** Gives back what it holds. */
+  async free(): Promise<void> {
+    this.#generator?.free();
+    await this.#extractor?.[Symbol.asyncDispose]();
+    this.#generator = this.#extractor = null;
+  }
+
+  /** The same seeds every time, and classes in turn. */
+  async #samples(generator: Generator, scores: ScoreSettings): Promise<ImageSource> {
+    const classes = generator.network.conditioning.labels?.classes ?? 0;
+    const seeds = Array.from({ length: scores.samples }, (_, i) => i);
+    const labels = classes > 0 ? seeds.map((i) => i % classes) : undefined;
+    const times = scheduleTimes(this.config.imm, { kind: "uniform", steps: scores.steps });
+    const data = await generator.generate({
+      seeds,
+      labels,
+      steps: pushforwardSteps(this.config.imm, times),
+    });
+    const [height, width, channels] = generator.network.sampleShape;
+    return memoryImages("samples", {
+      count: seeds.length,
+      height,
+      width,
+      channels,
+      data,
+      labels: labels && Int32Array.from(labels),
+    });
+  }
+}
+
+/** The extractor that `report.scores.extractor` names. @throws {UsageError} when there is none */
+async function openScoreExtractor(
+  name: string,
+  [height, width, channels]: Dataset["imageShape"],
+): Promise<FeatureExtractor> {
+  if (name === "pixels") return await PixelExtractor.create({ height, width, channels });
+  if (name === "digits") return await openDigitClassifier();
+  if (name === "inception") {
+    const weights = await readInceptionWeights(await findInceptionWeights({}));
+    return await openInception(weights, { pipeline: "fid" });
+  }
+  if (name.toLowerCase().endsWith(".onnx")) return await OnnxExtractor.load(name);
+  throw new UsageError(
+    `report.scores.extractor: expected pixels, digits, inception or an .onnx file, but it is ${name}`,
+  );
+}
