@@ -71,7 +71,7 @@ export class NpzFile implements Disposable {
 /**
  * Writes arrays atomically, in the order given, so that `numpy.load` reads them. Arrays given as
  * functions are streamed: 50,000 images never need to be in memory together. Notes are texts beside
- * the arrays, which numpy passes over.
+ * the arrays, which numpy gives back as bytes when asked for.
  *
  * @throws {FormatError} when the file cannot be written or an array's numbers do not fit its shape
  */
