@@ -14,7 +14,8 @@ import { ArenaBuffer, arenaMap } from "../lib/device/arena_buffer.ts";
 import type { Device } from "../lib/device/device.ts";
 import { openDevice } from "../lib/device/open.ts";
 import { isHeldOut } from "../lib/eval/digit_classifier.ts";
-import { descriptionMetadata, OnnxExtractor } from "../lib/eval/features.ts";
+import { OnnxExtractor } from "../lib/eval/features.ts";
+import { descriptionMetadata } from "../lib/eval/onnx_description.ts";
 import { writeFileAtomic } from "../lib/format/atomic.ts";
 import { OnnxGraph } from "../lib/format/onnx.ts";
 import {

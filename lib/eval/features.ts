@@ -9,99 +9,20 @@
  */
 
 import type { InferenceSession, Tensor } from "npm:onnxruntime-web@1.30.0";
-import { z } from "npm:zod@4.1.12";
 import { FormatError, UsageError } from "../errors.ts";
 import { readOnnxMetadata } from "../format/onnx.ts";
 import { readFileBytes } from "../format/source.ts";
-import type { Same } from "../schema.ts";
 import { checkTaps, type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
 import { type ImageBatch, toBytes } from "./images.ts";
-
-/** Key of the description in the metadata of a model. */
-const METADATA_KEY = "imm.extractor";
-
-/** What a network is given. */
-export interface ExtractorInput {
-  /** Name of the input in the ONNX graph. */
-  readonly name: string;
-  /** Height of the images in pixels; null where the network itself resizes. */
-  readonly height: number | null;
-  /** Width of the images in pixels; null where the network itself resizes. */
-  readonly width: number | null;
-  /** 3 for colour, for which grey images are repeated, or 1. */
-  readonly channels: 1 | 3;
-  /** Order of the axes: images, channels, rows and columns. */
-  readonly layout: "NCHW" | "NHWC";
-  /** `uint8` is given the bytes, `float32` byte * scale + offset. */
-  readonly type: "float32" | "uint8";
-  /** Factor on the bytes, or one per channel. Default 1. */
-  readonly scale: number | readonly number[];
-  /** Added after the factor, or one number per channel. Default 0. */
-  readonly offset: number | readonly number[];
-}
-
-/** What a network gives: float32. */
-export interface ExtractorOutput {
-  /** Name of the output in the ONNX graph. */
-  readonly name: string;
-  /** Numbers per image. */
-  readonly size: number;
-}
-
-/** How to use a network as an extractor. */
-export interface ExtractorDescription {
-  /** Version of this format. */
-  readonly version: 1;
-  /** Short name, of lower-case letters, digits and `.`, `_`, `-`: `inception-2015-tf1`. */
-  readonly id: string;
-  /** The images. */
-  readonly input: ExtractorInput;
-  /** The feature vectors. */
-  readonly features: ExtractorOutput;
-  /** Where the network classifies: what comes before the softmax. */
-  readonly logits?: ExtractorOutput;
-  /** Other vectors that metrics may ask for, by name: `spatial` is what sFID compares. */
-  readonly taps?: Readonly<Record<string, ExtractorOutput>>;
-  /**
-   * Images per run, always: at the end of a set the last one is repeated, so that a vector does
-   * not depend on how images are grouped. Default 32.
-   */
-  readonly batch: number;
-}
-
-/** A description as people write it: what has a default may be left out. */
-export interface ExtractorDescriptionInput extends Omit<ExtractorDescription, "input" | "batch"> {
-  /** The images. */
-  readonly input: Omit<ExtractorInput, "scale" | "offset"> & Partial<ExtractorInput>;
-  /** Images per run. Default 32. */
-  readonly batch?: number;
-}
-
-const perChannel = z.union([z.number(), z.array(z.number()).min(1).max(4)]);
-const output = z.strictObject({ name: z.string(), size: z.int().positive() });
-
-const descriptionSchema = z.strictObject({
-  version: z.literal(1),
-  id: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/),
-  input: z.strictObject({
-    name: z.string(),
-    height: z.int().positive().nullable(),
-    width: z.int().positive().nullable(),
-    channels: z.union([z.literal(1), z.literal(3)]),
-    layout: z.enum(["NCHW", "NHWC"]),
-    type: z.enum(["float32", "uint8"]),
-    scale: perChannel.default(1),
-    offset: perChannel.default(0),
-  }),
-  features: output,
-  logits: output.optional(),
-  taps: z.record(z.string(), output).optional(),
-  batch: z.int().positive().max(1024).default(32),
-});
-
-// The interfaces above are the schema's documentation: these lines compile only where both agree.
-true satisfies Same<z.output<typeof descriptionSchema>, ExtractorDescription>;
-true satisfies Same<z.input<typeof descriptionSchema>, ExtractorDescriptionInput>;
+import {
+  descriptionBeside,
+  type ExtractorDescription,
+  type ExtractorDescriptionInput,
+  type ExtractorOutput,
+  METADATA_KEY,
+  parseDescription,
+} from "./onnx_description.ts";
+import { Resampler } from "./resample.ts";
 
 /** Options of {@link OnnxExtractor.load}. */
 export interface OnnxExtractorOptions {
@@ -118,11 +39,6 @@ export interface OnnxExtractorOptions {
   readonly details?: Readonly<Record<string, string | number>>;
 }
 
-/** The description as the metadata of a model: an entry for `OnnxGraph.metadata`. */
-export function descriptionMetadata(description: ExtractorDescriptionInput): [string, string] {
-  return [METADATA_KEY, JSON.stringify(descriptionSchema.parse(description))];
-}
-
 /** An extractor in an ONNX file. */
 export class OnnxExtractor implements FeatureExtractor {
   readonly id: string;
@@ -130,6 +46,7 @@ export class OnnxExtractor implements FeatureExtractor {
   readonly classes?: number;
   readonly taps: Readonly<Record<string, number>>;
   readonly batch: number;
+  readonly #resampler: Resampler | null;
 
   private constructor(
     readonly description: ExtractorDescription,
@@ -145,10 +62,21 @@ export class OnnxExtractor implements FeatureExtractor {
       Object.entries(description.taps ?? {}).map(([tap, { size }]) => [tap, size]),
     );
     this.batch = description.batch;
+    const { resize, height, width, channels } = description.input;
+    this.#resampler = resize === undefined ? null : new Resampler({
+      resampling: resize,
+      height: height!,
+      width: width!,
+      channels,
+      // To floats on [-1, 1], as a generator's are.
+      scale: 1 / 127.5,
+      offset: -1,
+    });
   }
 
   /**
-   * Loads a model.
+   * Loads a model. Its description is the one given, or else in a JSON file beside the model
+   * (`net.json` beside `net.onnx`), or in the model's metadata.
    *
    * @param model path of the file, or its bytes
    * @throws {FormatError} when it is no ONNX model, has no valid description, or does not have
@@ -161,8 +89,10 @@ export class OnnxExtractor implements FeatureExtractor {
     const name = typeof model === "string" ? model : "the extractor";
     const bytes = typeof model === "string" ? await readFileBytes(model) : model;
     const embedded = readOnnxMetadata(bytes, name).get(METADATA_KEY);
-    const description = parseDescription(options.description ?? embedded, name);
-    const hash = options.hash ?? await hashOf(bytes, options.description && description);
+    const given = options.description ??
+      (typeof model === "string" ? await descriptionBeside(model) : undefined);
+    const description = parseDescription(given ?? embedded, name);
+    const hash = options.hash ?? await hashOf(bytes, given === undefined ? undefined : description);
 
     const runtime = await loadRuntime(options.threads ?? defaultThreads());
     const session = await createSession(runtime, bytes, name);
@@ -185,6 +115,7 @@ export class OnnxExtractor implements FeatureExtractor {
   /** Runs the network on the images, {@link batch} at a time. */
   async extract(images: ImageBatch, taps: readonly string[] = []): Promise<Extracted> {
     const { input } = this.description;
+    images = this.#resized(images);
     const wrongSize = (input.height !== null && input.height !== images.height) ||
       (input.width !== null && input.width !== images.width);
     if (wrongSize || (images.channels !== input.channels && images.channels !== 1)) {
@@ -218,6 +149,16 @@ export class OnnxExtractor implements FeatureExtractor {
   /** Frees the memory of the network. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.session.release();
+  }
+
+  /** Images of the size that the description asks for, where it says how to make them. */
+  #resized(images: ImageBatch): ImageBatch {
+    const { height, width, channels } = this.description.input;
+    const fits = images.height === height && images.width === width;
+    if (!this.#resampler || fits || (channels === 1 && images.channels !== 1)) return images;
+    const data = new Float32Array(images.count * this.#resampler.size);
+    this.#resampler.resample(images, 0, images.count, data);
+    return { count: images.count, height: height!, width: width!, channels, data };
   }
 
   /** Features, logits where there are some, taps. */
@@ -320,37 +261,4 @@ function channelValue(value: number | readonly number[], channel: number): numbe
 /** One thread in a compiled program, where the runtime's own worker file may be missing. */
 function defaultThreads(): number {
   return Deno.build.standalone ? 1 : Math.min(8, navigator.hardwareConcurrency);
-}
-
-function parseDescription(description: unknown, name: string): ExtractorDescription {
-  if (description === undefined) {
-    throw new FormatError(
-      `${name} does not describe itself as an extractor; give a description of its input and ` +
-        `outputs.`,
-    );
-  }
-  let value = description;
-  if (typeof description === "string") {
-    try {
-      value = JSON.parse(description);
-    } catch (error) {
-      throw new FormatError(`The description in ${name} is no JSON.`, { cause: error });
-    }
-  }
-  const parsed = descriptionSchema.safeParse(value);
-  if (!parsed.success) {
-    throw new FormatError(
-      `The description of the extractor ${name} is not valid: ${z.prettifyError(parsed.error)}`,
-    );
-  }
-  const { channels, scale, offset } = parsed.data.input;
-  for (const list of [scale, offset]) {
-    if (typeof list !== "number" && list.length !== channels) {
-      throw new FormatError(
-        `The description of the extractor ${name} needs a number per channel (${channels}), ` +
-          `found ${list.length}.`,
-      );
-    }
-  }
-  return parsed.data;
 }

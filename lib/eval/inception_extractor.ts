@@ -10,7 +10,7 @@ import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
 import type { Device, Executable } from "../device/device.ts";
 import { type DeviceName, openDevice } from "../device/open.ts";
 import { checkTaps, type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
-import { descriptionMetadata, OnnxExtractor } from "./features.ts";
+import { OnnxExtractor } from "./features.ts";
 import type { ImageBatch } from "./images.ts";
 import {
   INCEPTION_CLASSES,
@@ -21,6 +21,7 @@ import {
 import { inceptionOnnx } from "./inception_onnx.ts";
 import { inceptionProgram } from "./inception_program.ts";
 import type { LoadedWeights } from "./inception_weights.ts";
+import { descriptionMetadata } from "./onnx_description.ts";
 import { type PipelineName, PIPELINES } from "./pipelines.ts";
 import { Resampler } from "./resample.ts";
 

@@ -47,7 +47,7 @@ export function inceptionOnnx(
     maxPool: (x, stride, padding) => layers.maxPool(graph, x, 3, { stride, padding }),
     averagePool: (x) => layers.averagePool(graph, x, 3, { padding: 1 }),
     concat: (xs) => layers.concat(graph, xs, 1),
-  }, prepared(graph, images, PIPELINES[pipeline]));
+  }, inceptionInput(graph, images, PIPELINES[pipeline]));
 
   const features = layers.globalAveragePool(graph, block3);
   const logits = layers.linear(graph, features, weights.get("fc.weight")!);
@@ -70,7 +70,7 @@ export function inceptionOnnx(
 }
 
 /** Bytes `[N, H, W, 3]` as what the network takes, `[N, 3, 299, 299]`. */
-function prepared(graph: OnnxGraph, images: OnnxValue, pipeline: Pipeline): OnnxValue {
+export function inceptionInput(graph: OnnxGraph, images: OnnxValue, pipeline: Pipeline): OnnxValue {
   const floats = graph.node("Cast", [images], { to: 1 });
   const x = graph.node("Transpose", [floats], { perm: [0, 3, 1, 2] });
   const resized = RESAMPLING[pipeline.resampling](graph, x);

@@ -22,6 +22,7 @@ export * from "./inception_weights.ts";
 export * from "./kernel_distance.ts";
 export * from "./manifold.ts";
 export * from "./metrics.ts";
+export * from "./onnx_description.ts";
 export * from "./pipelines.ts";
 export * from "./pixels.ts";
 export * from "./reference_files.ts";

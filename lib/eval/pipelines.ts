@@ -6,6 +6,7 @@
  */
 
 import { UsageError } from "../errors.ts";
+import type { Same } from "../schema.ts";
 import { didYouMean } from "../suggest.ts";
 
 /** How images are brought to 299 x 299. */
@@ -19,6 +20,11 @@ export type Resampling =
   | "half-pixel-bilinear"
   /** Pillow's BICUBIC on float32 channels (a = -0.5, smoothing), clipped to 0..255. */
   | "pil-bicubic";
+
+/** The ways of resampling. */
+export const RESAMPLINGS = ["tf1-bilinear", "half-pixel-bilinear", "pil-bicubic"] as const;
+
+true satisfies Same<typeof RESAMPLINGS[number], Resampling>;
 
 /** One way to prepare images. */
 export interface Pipeline {

@@ -19,17 +19,30 @@ interface AxisWeights {
   readonly weights: Float64Array;
 }
 
-/**
- * Images as the network takes them: `[count, 299, 299, 3]`, float32, resampled and scaled as the
- * pipeline says. Grey images become three equal channels.
- */
-export class Resampler {
-  readonly #pipeline: Pipeline;
-  readonly #axes = new Map<number, AxisWeights>();
+/** What images become. */
+export interface ResamplerOptions extends Pick<Pipeline, "resampling" | "scale" | "offset"> {
+  /** Default: {@link INCEPTION_SIZE}. */
+  readonly height?: number;
+  /** Default: {@link INCEPTION_SIZE}. */
+  readonly width?: number;
+  /** Default 3, for which grey images are repeated; 1 takes grey images only. */
+  readonly channels?: 1 | 3;
+}
 
-  /** Resamples as this pipeline does. */
-  constructor(pipeline: Pipeline) {
-    this.#pipeline = pipeline;
+/** Images as a network takes them: `[count, height, width, channels]`, float32, scaled. */
+export class Resampler {
+  readonly #options: Required<ResamplerOptions>;
+  readonly #axes = new Map<string, AxisWeights>();
+
+  /** Resamples and scales in this way, for example that of a pipeline. */
+  constructor(options: ResamplerOptions) {
+    this.#options = { height: INCEPTION_SIZE, width: INCEPTION_SIZE, channels: 3, ...options };
+  }
+
+  /** Numbers per image. */
+  get size(): number {
+    const { height, width, channels } = this.#options;
+    return height * width * channels;
   }
 
   /** Writes images `first` to `first + count - 1` to the start of `to`. */
@@ -37,27 +50,46 @@ export class Resampler {
     const { height, width, channels } = images;
     const size = height * width * channels;
     const bytes = toBytes(images.data.subarray(first * size, (first + count) * size));
-    const [columns, rows] = [this.#axis(width), this.#axis(height)];
-    const length = INCEPTION_SIZE * 3;
-    const half = new Float32Array(height * length);
+    const { height: outHeight, width: outWidth, channels: outChannels } = this.#options;
+    const [columns, rows] = [this.#axis(width, outWidth), this.#axis(height, outHeight)];
+    const half = new Float32Array(height * outWidth * outChannels);
     for (let i = 0; i < count; i++) {
-      acrossColumns(bytes.subarray(i * size, (i + 1) * size), height, width, columns, half);
-      const image = to.subarray(i * INCEPTION_SIZE * length, (i + 1) * INCEPTION_SIZE * length);
-      acrossRows(half, rows, this.#pipeline, image);
+      const image = bytes.subarray(i * size, (i + 1) * size);
+      if (outChannels === 1) greyAcrossColumns(image, height, width, columns, half);
+      else acrossColumns(image, height, width, columns, half);
+      acrossRows(half, rows, this.#options, to.subarray(i * this.size, (i + 1) * this.size));
     }
   }
 
-  #axis(length: number): AxisWeights {
-    let axis = this.#axes.get(length);
+  #axis(length: number, size: number): AxisWeights {
+    const key = `${length} to ${size}`;
+    let axis = this.#axes.get(key);
     if (!axis) {
-      axis = AXES[this.#pipeline.resampling](length, INCEPTION_SIZE);
-      this.#axes.set(length, axis);
+      axis = AXES[this.#options.resampling](length, size);
+      this.#axes.set(key, axis);
     }
     return axis;
   }
 }
 
-/** `[height, width, channels]` bytes to `[height, 299, 3]`. */
+/** `[height, width]` bytes to `[height, columns]`. */
+function greyAcrossColumns(
+  image: Uint8Array,
+  height: number,
+  width: number,
+  { taps, first, weights }: AxisWeights,
+  to: Float32Array,
+): void {
+  for (let y = 0, out = 0; y < height; y++) {
+    for (let x = 0; x < first.length; x++) {
+      let sum = 0;
+      for (let t = 0; t < taps; t++) sum += weights[x * taps + t] * image[y * width + first[x] + t];
+      to[out++] = sum;
+    }
+  }
+}
+
+/** `[height, width, channels]` bytes to `[height, columns, 3]`. */
 function acrossColumns(
   image: Uint8Array,
   height: number,
@@ -84,11 +116,11 @@ function acrossColumns(
   }
 }
 
-/** `[height, n]` to `[299, n]`, scaled. */
+/** `[height, n]` to `[rows, n]`, scaled. */
 function acrossRows(
   image: Float32Array,
   { taps, first, weights }: AxisWeights,
-  { resampling, scale, offset }: Pipeline,
+  { resampling, scale, offset }: ResamplerOptions,
   to: Float32Array,
 ): void {
   const n = to.length / first.length;

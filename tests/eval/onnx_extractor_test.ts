@@ -1,10 +1,13 @@
 import { deepStrictEqual, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { join } from "jsr:@std/path@^1";
 import { FormatError, UsageError } from "../../lib/errors.ts";
-import { descriptionMetadata, OnnxExtractor } from "../../lib/eval/features.ts";
+import { OnnxExtractor } from "../../lib/eval/features.ts";
+import { descriptionMetadata } from "../../lib/eval/onnx_description.ts";
 import type { ImageBatch } from "../../lib/eval/images.ts";
 import { OnnxGraph } from "../../lib/format/onnx.ts";
 import * as layers from "../../lib/format/onnx_layers.ts";
 import { assertClose } from "../support/close.ts";
+import { withTempFolder } from "../support/files.ts";
 
 type Description = Parameters<typeof descriptionMetadata>[0];
 
@@ -167,4 +170,40 @@ Deno.test("OnnxExtractor says what is wrong with a model or with images", async 
   const wrongSize = { ...DESCRIPTION, features: { name: "features", size: 4 } };
   await using misdescribed = await load(wrongSize);
   await rejects(misdescribed.extract(images(1)), /4 numbers per image, found float32 \[4, 3\]/);
+});
+
+Deno.test("OnnxExtractor finds a description beside the model, and resizes as it says", async () => {
+  await withTempFolder(async (folder) => {
+    const path = join(folder, "net.onnx");
+    await Deno.writeFile(path, model(null));
+    await rejects(OnnxExtractor.load(path, { threads: 1 }), /ends in \.json/);
+    const input = { ...DESCRIPTION.input, height: 4, width: 6, scale: 1, offset: 0 };
+    const describe = (resize: unknown) =>
+      Deno.writeTextFile(
+        join(folder, "net.json"),
+        JSON.stringify({ ...DESCRIPTION, input: { ...input, resize } }),
+      );
+    await describe("nearest");
+    await rejects(OnnxExtractor.load(path, { threads: 1 }), /resize/);
+    await describe("pil-bicubic");
+    await using extractor = await OnnxExtractor.load(path, { threads: 1 });
+    const { features } = await extractor.extract(images(2));
+    // Enlarging by two keeps the mean of columns that alternate, but for the border.
+    const means = [10, 11, 12, 20, 21, 22].map((mean) => mean - 5);
+    assertClose(features, means, { abs: 1 });
+    // What has the size already is not touched.
+    const data = new Uint8Array(4 * 6 * 3).fill(7);
+    const same = await extractor.extract({ count: 1, height: 4, width: 6, channels: 3, data });
+    assertClose(same.features, [7, 7, 7], { rel: 1e-6 });
+  });
+});
+
+Deno.test("OnnxExtractor gives the taps of its description that are asked for", async () => {
+  const description = { ...DESCRIPTION, taps: { other: { name: "logits", size: 2 } } };
+  await using extractor = await OnnxExtractor.load(model(description), { threads: 1 });
+  deepStrictEqual(extractor.taps, { other: 2 });
+  const { taps, logits } = await extractor.extract(images(3), ["other"]);
+  deepStrictEqual(taps!.other, logits);
+  strictEqual((await extractor.extract(images(3))).taps, undefined);
+  await rejects(extractor.extract(images(1), ["64"]), /has no output "64"; it has other/);
 });
