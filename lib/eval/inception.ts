@@ -163,6 +163,7 @@ export function inception<Value>(
 
 /** A tensor of a weight file. */
 export interface InceptionTensor {
+  /** As in PyTorch. */
   readonly shape: readonly number[];
   /** Row-major. */
   readonly data: Float32Array;

@@ -31,6 +31,7 @@ export const INCEPTION_WEIGHTS: RemoteFile & { readonly name: string } = {
 
 /** Weights and the hash of the file that they were in. */
 export interface LoadedWeights {
+  /** By name. */
   readonly weights: InceptionWeights;
   /** Of the file, in hex. */
   readonly sha256: string;

@@ -30,9 +30,11 @@ true satisfies Same<typeof RESAMPLINGS[number], Resampling>;
 export interface Pipeline {
   /** What it is, for help texts. */
   readonly title: string;
+  /** To 299 x 299. */
   readonly resampling: Resampling;
   /** Bytes after resampling become byte * scale + offset. */
   readonly scale: number;
+  /** Added after the factor. */
   readonly offset: number;
 }
 
