@@ -57,6 +57,7 @@ export interface ExtractorArgs {
   readonly weights?: string;
   readonly backend?: InceptionBackend;
   readonly device?: DeviceName;
+  readonly threads?: number;
 }
 
 /** Larger images need a network to say what is on them. */

@@ -41,7 +41,7 @@ export interface InceptionOptions {
   readonly device?: DeviceName;
   /** Default: as many as there are cores. No result depends on it. */
   readonly threads?: number;
-  /** Images per run of the network. Default: 8, and 4 for `onnx`. No result depends on it. */
+  /** Images per run of the network. Default 4. No result depends on it. */
   readonly batch?: number;
 }
 
@@ -67,7 +67,7 @@ export async function openInception(
   if (backend === "imm") {
     const device = await openDevice(options);
     try {
-      const { batch = 8 } = options;
+      const { batch = 4 } = options;
       const { program, arena, values } = inceptionProgram(weights, batch);
       const buffer = new ArenaBuffer(device, arena);
       for (const [name, data] of values) buffer.write(name, data);
