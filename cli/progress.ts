@@ -29,11 +29,12 @@ export class NullProgress implements Progress {
 class Rate {
   readonly #started: number;
   #time: number;
-  #done = 0;
   #perSecond = 0;
+  #done: number;
 
-  constructor(now: number) {
+  constructor(now: number, done: number) {
     this.#started = this.#time = now;
+    this.#done = done;
   }
 
   /** Takes the count at a time in milliseconds; counts once per quarter second at most. */
@@ -59,18 +60,21 @@ class Rate {
 
 /** What both forms have in common: the count, the rate, the throttle. */
 abstract class VisibleProgress implements Progress {
-  protected done = 0;
+  protected done: number;
   protected note = "";
   protected readonly rate: Rate;
 
+  /** @param from units that were done before: they are no part of the rate */
   constructor(
     protected readonly label: string,
     protected readonly total: number,
     protected readonly unit: string,
     protected readonly sink: Sink,
+    protected readonly from: number = 0,
     protected readonly clock: () => number = () => performance.now(),
   ) {
-    this.rate = new Rate(clock());
+    this.done = from;
+    this.rate = new Rate(clock(), from);
   }
 
   update(done: number, note = this.note): void {
@@ -96,8 +100,8 @@ abstract class VisibleProgress implements Progress {
   /** `done in 20 s, 512 images/s`. */
   protected summary(): string {
     const seconds = this.rate.elapsed(this.clock());
-    const known = seconds > 0 && this.done > 0;
-    const average = known ? `, ${formatRate(this.done / seconds, this.unit)}` : "";
+    const done = this.done - this.from;
+    const average = seconds > 0 && done > 0 ? `, ${formatRate(done / seconds, this.unit)}` : "";
     const ending = this.done >= this.total ? "done" : `stopped at ${this.done} ${this.unit}`;
     return `${ending} in ${formatDuration(seconds)}${average}`;
   }

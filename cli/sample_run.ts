@@ -108,7 +108,7 @@ async function* makeImages(
   if (generator === null || done === total) return;
   const numbers = Array.from({ length: total - done }, (_, i) => done + i);
   const steps = job.generate.steps.length;
-  const progress = terminal.progress("sampling", total, "images");
+  const progress = terminal.progress("sampling", total, "images", done);
   const options = {
     ...optionsOf(job.generate, job.set.shape, numbers),
     signal,

@@ -92,13 +92,15 @@ export class Terminal {
   /**
    * Begins to show the progress of `total` units of work, named by `unit` (`images`). On a terminal
    * it is a bar; otherwise a line now and then; with `--quiet` nothing. Call `finish()` at the end.
+   *
+   * @param from units that were done before, by a run that is now continued
    */
-  progress(label: string, total: number, unit: string): Progress {
+  progress(label: string, total: number, unit: string, from = 0): Progress {
     const progress = this.quiet
       ? new NullProgress()
       : this.#stderr.isTerminal
-      ? new TerminalProgress(label, total, unit, this.#stderr)
-      : new PlainProgress(label, total, unit, this.#stderr);
+      ? new TerminalProgress(label, total, unit, this.#stderr, from)
+      : new PlainProgress(label, total, unit, this.#stderr, from);
     this.#progress = progress;
     return progress;
   }

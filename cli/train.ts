@@ -15,6 +15,7 @@ import { interruptible } from "./interrupt.ts";
 import { deviceOptions } from "./device_options.ts";
 import { Dashboard } from "./dashboard.ts";
 import { choice, flag, flagName, integer, text } from "./options.ts";
+import { NullProgress, type Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { dryRun, memoryBudget, parseMicroBatch, withMicroBatch } from "./train_plan.ts";
 import { defineVerb } from "./verb.ts";
@@ -125,13 +126,15 @@ export const verb = defineVerb({
 
 /** Runs the training with a progress bar; Ctrl-C saves a checkpoint. */
 export async function trainVisibly(run: TrainingRun, terminal: Terminal) {
-  const progress = terminal.progress("training", run.config.train.images, "images");
+  const total = run.config.train.images;
+  let progress: Progress = new NullProgress();
   let note = "";
   try {
     const result = await interruptible(terminal, (signal) =>
       run.train({
         signal,
         observer: {
+          start: (images) => progress = terminal.progress("training", total, "images", images),
           step: (images) => progress.update(images, note),
           report: ({ loss }) => note = `loss ${loss.toPrecision(3)}`,
           scored: ({ values }) =>

@@ -38,6 +38,8 @@ export interface BatchSource {
 
 /** What happens during training, for whoever shows it. */
 export interface TrainObserver {
+  /** Before the first step, with the images that the run had seen before it was resumed. */
+  start?(images: number): void;
   /** After every step. */
   step?(images: number): void;
   /** After a line was added to the log. */
@@ -155,6 +157,7 @@ class Run {
 
   async toTheEnd(): Promise<TrainResult> {
     const { config: { train, report }, observer, signal } = this.options;
+    observer?.start?.(this.#images);
     let synced = performance.now();
     while (this.#images < train.images) {
       if (signal?.aborted) await this.#interrupt();

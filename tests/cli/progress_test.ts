@@ -11,7 +11,7 @@ function fakeClock() {
 Deno.test("TerminalProgress shows share, rate, remaining time and a note", () => {
   const sink = memorySink({ isTerminal: true, columns: 120 });
   const clock = fakeClock();
-  const progress = new TerminalProgress("train", 1000, "images", sink, clock.now);
+  const progress = new TerminalProgress("train", 1000, "images", sink, 0, clock.now);
   for (let done = 0; done <= 500; done += 50) {
     progress.update(done, "loss 0.5");
     clock.advance(1000);
@@ -26,7 +26,7 @@ Deno.test("TerminalProgress shows share, rate, remaining time and a note", () =>
 Deno.test("TerminalProgress redraws at most ten times a second", () => {
   const sink = memorySink({ isTerminal: true, columns: 80 });
   const clock = fakeClock();
-  const progress = new TerminalProgress("train", 1000, "images", sink, clock.now);
+  const progress = new TerminalProgress("train", 1000, "images", sink, 0, clock.now);
   for (let done = 0; done < 1000; done++) {
     progress.update(done);
     clock.advance(1);
@@ -36,7 +36,7 @@ Deno.test("TerminalProgress redraws at most ten times a second", () => {
 
 Deno.test("TerminalProgress never writes more than the terminal is wide", () => {
   const sink = memorySink({ isTerminal: true, columns: 40 });
-  const progress = new TerminalProgress("train", 1000, "images", sink, fakeClock().now);
+  const progress = new TerminalProgress("train", 1000, "images", sink, 0, fakeClock().now);
   progress.update(1, "a note that is much too long for forty columns");
   const visible = sink.text.replace("\r", "").replace("\x1b[K", "");
   assert.equal(visible.length, 39);
@@ -45,7 +45,7 @@ Deno.test("TerminalProgress never writes more than the terminal is wide", () => 
 Deno.test("TerminalProgress leaves one line behind", () => {
   const sink = memorySink({ isTerminal: true, columns: 80 });
   const clock = fakeClock();
-  const progress = new TerminalProgress("train", 100, "images", sink, clock.now);
+  const progress = new TerminalProgress("train", 100, "images", sink, 0, clock.now);
   clock.advance(2000);
   progress.update(100, "loss 0.1");
   progress.finish();
@@ -55,7 +55,7 @@ Deno.test("TerminalProgress leaves one line behind", () => {
 Deno.test("PlainProgress writes whole lines, few, without control characters", () => {
   const sink = memorySink({ isTerminal: false });
   const clock = fakeClock();
-  const progress = new PlainProgress("train", 6000, "images", sink, clock.now);
+  const progress = new PlainProgress("train", 6000, "images", sink, 0, clock.now);
   for (let second = 0; second < 600; second++) {
     clock.advance(1000);
     progress.update((second + 1) * 10, "loss 0.5");
@@ -72,9 +72,20 @@ Deno.test("PlainProgress writes whole lines, few, without control characters", (
 Deno.test("PlainProgress says where it was stopped", () => {
   const sink = memorySink({ isTerminal: false });
   const clock = fakeClock();
-  const progress = new PlainProgress("train", 100, "images", sink, clock.now);
+  const progress = new PlainProgress("train", 100, "images", sink, 0, clock.now);
   clock.advance(1000);
   progress.update(40);
   progress.finish();
   assert.equal(sink.text, "train: stopped at 40 images in 1 s, 40.0 images/s\n");
+});
+
+Deno.test("work that is continued has the rate of what is being done now", () => {
+  const sink = memorySink();
+  const clock = fakeClock();
+  const progress = new PlainProgress("train", 1000, "images", sink, 500, clock.now);
+  clock.advance(10_000);
+  progress.update(600);
+  assert.match(sink.text, /^train: 600\/1000 images, 10\.0 images\/s, 40 s left/);
+  progress.finish();
+  assert.match(sink.text, /stopped at 600 images in 10 s, 10\.0 images\/s\n$/);
 });
