@@ -58,7 +58,7 @@ const imagenet = (imm: Readonly<Record<string, unknown>>) => ({
 const PRESETS: Readonly<Record<string, Preset>> = {
   // Eight Gaussians on a ring in the plane: seconds.
   toy2d: {
-    reached:   "not scored: points; look at the pictures",
+    reached:   "all eight modes in 2 steps, by eye (imm train --preset toy2d)",
     data:      { source: "toy2d" },
     network:   { type: "mlp", hidden: 64, depth: 2 },
     imm:       { T: 0.994, eps: 0.006, k: 8,  a: 1, b: 4, M: 4, parameterization: "euler_fm" },

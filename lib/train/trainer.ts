@@ -8,7 +8,7 @@
  */
 
 import type { Device } from "../device/device.ts";
-import { ImmError, InterruptedError } from "../errors.ts";
+import { DeviceError, ImmError, InterruptedError } from "../errors.ts";
 import { dropLabels, sampleTimes, trainingKey } from "../imm/mod.ts";
 import { createNetwork } from "../models/registry.ts";
 import type { TrainConfig } from "./config.ts";
@@ -90,11 +90,14 @@ export interface TrainResult {
  *
  * @throws {InterruptedError} after an abort; the state has been saved
  * @throws {ImmError} when the loss or a gradient is not finite; the newest checkpoint is good
+ * @throws {DeviceError} when the device is lost; the newest checkpoint is good
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const run = await Run.start(options);
   try {
     return await run.toTheEnd();
+  } catch (error) {
+    throw run.explained(error);
   } finally {
     run.free();
   }
@@ -176,6 +179,16 @@ class Run {
       if (this.#passed(report.checkpoint) || done) await this.#checkpoint();
     }
     return { images: this.#images, seconds: this.#seconds(), last: this.#lastLine };
+  }
+
+  /** A device that is lost takes everything since the last checkpoint with it: says how to go on. */
+  explained(error: unknown): unknown {
+    if (!(error instanceof DeviceError) || this.#savedAt === null) return error;
+    return new DeviceError(
+      `${error.message}; continue from image ${this.#savedAt} with: imm train --resume ` +
+        this.options.folder.path,
+      { cause: error },
+    );
   }
 
   free(): void {

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
+import type { Device, Executable } from "../../lib/device/device.ts";
 import { openDevice } from "../../lib/device/open.ts";
-import { InterruptedError, UsageError } from "../../lib/errors.ts";
+import { DeviceError, InterruptedError, UsageError } from "../../lib/errors.ts";
 import { loadCheckpoint } from "../../lib/train/checkpoint.ts";
 import { TrainingRun } from "../../lib/train/run.ts";
 import { withTempFolder } from "../support/files.ts";
@@ -101,6 +102,9 @@ Deno.test("a run killed at any moment, again and again, ends as if it had not be
       `train.images=${150 * BATCH}`,
       `report.status=${7 * BATCH}`,
       `report.checkpoint=${BATCH}`,
+      'train.ema.profiles=[{"sigmaRel":0.1},{"decay":0.9}]',
+      `train.ema.snapshots=${20 * BATCH}`,
+      "data.augment={}",
     ];
     assert.equal((await imm(...startArguments(whole, settings))).code, 0);
     const images = async () => Number(/\d+/.exec((await checkpointsIn(killed)).at(-1) ?? "0")![0]);
@@ -124,6 +128,74 @@ Deno.test("a run killed at any moment, again and again, ends as if it had not be
     await assertSameRun(killed, whole);
     const left = (await Array.fromAsync(Deno.readDir(killed))).map(({ name }) => name);
     assert.deepEqual(left.filter((name) => name.endsWith(".tmp")), []);
+  });
+});
+
+/** The device, but after `runs` runs of plans it is lost. */
+function lostAfter(device: Device, runs: number): Device {
+  let left = runs;
+  const use = () => {
+    if (left-- <= 0) throw new DeviceError("the device was lost");
+  };
+  const failing = (executable: Executable): Executable => ({
+    plan: executable.plan,
+    run: (inputs) => {
+      use();
+      executable.run(inputs);
+    },
+    read: (names) => executable.read(names),
+    destroy: () => executable.destroy(),
+  });
+  return {
+    kind: device.kind,
+    description: device.description,
+    limits: device.limits,
+    allocate: (bytes, label) => device.allocate(bytes, label),
+    write: (buffer, data, offset) => device.write(buffer, data, offset),
+    read: (buffer, offset, length) => device.read(buffer, offset, length),
+    free: (buffer) => device.free(buffer),
+    prepare: async (plan, arenas) => failing(await device.prepare(plan, arenas)),
+    finish: () => device.finish(),
+    close: () => device.close(),
+  };
+}
+
+Deno.test("a run whose device is lost, twice, says how to go on and ends as if it had not been", async () => {
+  await withTempFolder(async (folder) => {
+    const [whole, lost] = [join(folder, "whole"), join(folder, "lost")];
+    const settings = [
+      ...TINY_RUN,
+      "train.microBatch=8",
+      "data.augment={}",
+      'train.ema.profiles=[{"sigmaRel":0.1}]',
+      `report.checkpoint=${3 * BATCH}`,
+    ];
+    const source = { preset: "digits", settings };
+    const device = await openDevice({ device: "wasm", threads: 1 });
+    try {
+      {
+        await using run = await TrainingRun.start(device, source, whole);
+        await run.train();
+      }
+      const interrupted = async (open: () => Promise<TrainingRun>) => {
+        await using run = await open();
+        await assert.rejects(run.train(), (error) => {
+          assert(error instanceof DeviceError);
+          assert.match(
+            error.message,
+            /^the device was lost; continue from image \d+ with: imm train --resume \S+lost$/,
+          );
+          return true;
+        });
+      };
+      await interrupted(() => TrainingRun.start(lostAfter(device, 17), source, lost));
+      await interrupted(() => TrainingRun.resume(lostAfter(device, 26), lost));
+      await using run = await TrainingRun.resume(device, lost);
+      assert.equal((await run.train()).images, IMAGES);
+    } finally {
+      device.close();
+    }
+    await assertSameRun(lost, whole);
   });
 });
 
