@@ -206,8 +206,8 @@ async function extractAll(
       await new Promise((resolve) => setTimeout(resolve));
       rested = performance.now();
     }
-    signal?.throwIfAborted();
     if (first > 0) onBatch(first);
+    signal?.throwIfAborted();
     const count = Math.min(extractor.batch, images.count - first);
     parts.push(await extractor.extract(await source.read(first, count), taps));
   }
