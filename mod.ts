@@ -287,6 +287,8 @@ export {
   type GallerySide,
   gateFailures,
   type GateOutcome,
+  gaussianDiscrepancy,
+  type GaussianDiscrepancyOptions,
   generatedImages,
   githubAnnotations,
   htmlReport,

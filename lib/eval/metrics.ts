@@ -10,7 +10,7 @@ import type { FeatureExtractor } from "./extractor.ts";
 import { frechetDistance } from "./frechet.ts";
 import { INCEPTION_FEATURES } from "./inception.ts";
 import { inceptionScore } from "./inception_score.ts";
-import { kernelDistance } from "./kernel_distance.ts";
+import { gaussianDiscrepancy, kernelDistance } from "./kernel_distance.ts";
 import { manifoldMetrics, nearestLabelAccuracy } from "./manifold.ts";
 import type { Features, FeatureStatistics, Moments } from "./statistics.ts";
 
@@ -63,6 +63,11 @@ export const METRICS = {
     needs: ["images", "inception"],
   },
   kd: { title: "Kernel distance", values: { kd: "lower", kd_std: null }, needs: ["images"] },
+  mmd: {
+    title: "Gaussian kernel distance of unit vectors, as CMMD",
+    values: { mmd: "lower" },
+    needs: ["images"],
+  },
   is: {
     title: "Inception Score, 10 splits",
     values: { is: "higher", is_std: null },
@@ -144,6 +149,8 @@ export function computeMetric(
       const { mean, std } = kernelDistance(features(fake), features(real), { seed });
       return { [metric]: mean, [`${metric}_std`]: std };
     }
+    case "mmd":
+      return { mmd: gaussianDiscrepancy(features(fake), features(real)) };
     case "is": {
       const { data, classes } = present(fake.logits, metric, "logits");
       const { mean, std } = inceptionScore(data, classes, { shuffleSeed: seed });

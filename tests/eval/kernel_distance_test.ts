@@ -1,5 +1,6 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import {
+  gaussianDiscrepancy,
   kernelDistance,
   kernelDistanceOfSubsets,
   squaredDiscrepancy,
@@ -79,4 +80,21 @@ Deno.test("kernelDistance refuses subsets that are too large or too small", () =
   throws(() => kernelDistance(a, b, { size: 9 }), /Subsets of 9 images cannot be drawn/);
   throws(() => kernelDistance(a, b, { size: 1 }), /two images on each side/);
   throws(() => squaredDiscrepancy(a, pseudoRandom(8, 5)), /found dimensions 4 and 5/);
+});
+
+Deno.test("gaussianDiscrepancy gives the values of its definition in NumPy", () => {
+  // k = lambda a, b: np.exp(-((a[:, None] - b[None])**2).sum(-1) / (2 * sigma**2)).mean() of rows
+  // over their norms, in float64; 1000 * (k(a, a) + k(b, b) - 2 * k(a, b)).
+  const [a, b] = [goldenFeatures("A"), goldenFeatures("B")];
+  assertClose([gaussianDiscrepancy(a, b)], [0.07432931808892818], { rel: 1e-6 });
+  const [some, others] = [goldenFeatures("A", 50), goldenFeatures("B", 40)];
+  const found = gaussianDiscrepancy(some, others, { sigma: 0.5 });
+  assertClose([found], [47.731934607037644], { rel: 1e-6 });
+});
+
+Deno.test("gaussianDiscrepancy does not depend on the lengths of the vectors", () => {
+  const a = goldenFeatures("A", 20);
+  const longer = { ...a, data: a.data.map((value) => 4 * value) };
+  assertClose([gaussianDiscrepancy(a, longer)], [0], { abs: 1e-12 });
+  throws(() => gaussianDiscrepancy(a, pseudoRandom(8, 5)), /found dimensions 64 and 5/);
 });

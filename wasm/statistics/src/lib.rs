@@ -128,9 +128,37 @@ pub unsafe extern "C" fn polynomial_kernel_sums(
             from_raw_parts_mut(result, 3),
         )
     };
-    result[0] = kernel::sum_within(a, dimension);
-    result[1] = kernel::sum_within(b, dimension);
-    result[2] = kernel::sum_between(a, b, dimension);
+    let kernel = kernel::Cubic { scale: 1.0 / dimension as f64 };
+    result[0] = kernel::sum_within(&kernel, a, dimension);
+    result[1] = kernel::sum_within(&kernel, b, dimension);
+    result[2] = kernel::sum_between(&kernel, a, b, dimension);
+}
+
+/// The same of the kernel exp(-gamma |x - y|²).
+///
+/// # Safety
+/// See [`accumulate`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gaussian_kernel_sums(
+    a: *const f32,
+    rows_a: usize,
+    b: *const f32,
+    rows_b: usize,
+    dimension: usize,
+    gamma: f64,
+    result: *mut f64,
+) {
+    let (a, b, result) = unsafe {
+        (
+            from_raw_parts(a, rows_a * dimension),
+            from_raw_parts(b, rows_b * dimension),
+            from_raw_parts_mut(result, 3),
+        )
+    };
+    let kernel = kernel::Gaussian { gamma };
+    result[0] = kernel::sum_within(&kernel, a, dimension);
+    result[1] = kernel::sum_within(&kernel, b, dimension);
+    result[2] = kernel::sum_between(&kernel, a, b, dimension);
 }
 
 /// For each row the squared distance to its `k`-th nearest other row, `k >= 1`.

@@ -8,8 +8,24 @@ use faer::Mat;
 /// point would not be at distance zero): such pairs are subtracted directly.
 const CANCELLATION: f64 = 1e-6;
 
-/// Calls `visit(a, b, distances)` with the squared distances of each pair of blocks,
-/// `[a.rows, b.rows]`; the blocks of `b` vary fastest.
+/// Squared distances of each pair of rows of two blocks, `[a.rows, b.rows]`.
+fn squared_distances(a: &Block, b: &Block) -> Mat<f64> {
+    let (norms_a, norms_b) = (a.squared_norms(), b.squared_norms());
+    let mut pairs = inner_products(a, b);
+    for j in 0..b.rows {
+        for i in 0..a.rows {
+            let norms = norms_a[i] + norms_b[j];
+            let mut distance = norms - 2.0 * pairs[(i, j)];
+            if distance < CANCELLATION * norms {
+                distance = a.row(i).iter().zip(b.row(j)).map(|(x, y)| (x - y).powi(2)).sum();
+            }
+            pairs[(i, j)] = distance;
+        }
+    }
+    pairs
+}
+
+/// Calls `visit(a, b, distances)` for each pair of blocks; the blocks of `b` vary fastest.
 fn for_each_block(
     a: &[f32],
     b: &[f32],
@@ -17,21 +33,8 @@ fn for_each_block(
     mut visit: impl FnMut(&Block, &Block, &Mat<f64>),
 ) {
     for a in blocks(a, dimension) {
-        let norms_a = a.squared_norms();
         for b in blocks(b, dimension) {
-            let norms_b = b.squared_norms();
-            let mut pairs = inner_products(&a, &b);
-            for j in 0..b.rows {
-                for i in 0..a.rows {
-                    let norms = norms_a[i] + norms_b[j];
-                    let mut distance = norms - 2.0 * pairs[(i, j)];
-                    if distance < CANCELLATION * norms {
-                        distance = a.row(i).iter().zip(b.row(j)).map(|(x, y)| (x - y).powi(2)).sum();
-                    }
-                    pairs[(i, j)] = distance;
-                }
-            }
-            visit(&a, &b, &pairs);
+            visit(&a, &b, &squared_distances(&a, &b));
         }
     }
 }
@@ -40,20 +43,32 @@ fn for_each_block(
 pub fn radii(features: &[f32], dimension: usize, k: usize, result: &mut [f64]) {
     // The k smallest distances of every row so far, ascending.
     let mut smallest = vec![f64::INFINITY; result.len() * k];
-    for_each_block(features, features, dimension, |a, b, distances| {
-        for i in 0..a.rows {
-            let row = a.start + i;
-            let best = &mut smallest[row * k..(row + 1) * k];
+    let mut add = |row: usize, distance: f64| {
+        let best = &mut smallest[row * k..(row + 1) * k];
+        if distance < best[k - 1] {
+            let at = best.partition_point(|&x| x <= distance);
+            best[at..].rotate_right(1);
+            best[at] = distance;
+        }
+    };
+    for a in blocks(features, dimension) {
+        // Distances are symmetric: those to earlier blocks count for both sides.
+        for b in blocks(&features[..(a.start + a.rows) * dimension], dimension) {
+            let distances = squared_distances(&a, &b);
             for j in 0..b.rows {
-                let distance = distances[(i, j)];
-                if distance < best[k - 1] && b.start + j != row {
-                    let at = best.partition_point(|&x| x <= distance);
-                    best[at..].rotate_right(1);
-                    best[at] = distance;
+                for i in 0..a.rows {
+                    if a.start == b.start {
+                        if i != j {
+                            add(a.start + i, distances[(i, j)]);
+                        }
+                    } else {
+                        add(a.start + i, distances[(i, j)]);
+                        add(b.start + j, distances[(i, j)]);
+                    }
                 }
             }
         }
-    });
+    }
     for (radius, best) in result.iter_mut().zip(smallest.chunks_exact(k)) {
         *radius = best[k - 1];
     }
