@@ -1,0 +1,115 @@
+/**
+ * `imm eval` in Inception's features, with weights from the hash, against values of the programs that
+ * each pipeline stands for. They were computed in Python with PyTorch 2.15, NumPy 2.4 and SciPy 1.17:
+ *
+ * - the network of pytorch-fid in torch.nn.functional, weights as tests/golden/README.md says;
+ * - images resized and scaled as torch-fidelity (`fid`: its TensorFlow-1 bilinear in numpy float32,
+ *   (x - 128) / 128), pytorch-fid (`interpolate(mode="bilinear", align_corners=False)`, 2x/255 - 1)
+ *   and clean-fid (`Image.fromarray(channel, mode="F").resize((299, 299), Image.BICUBIC)`, clipped);
+ * - `fid`: with A and B the centred features over sqrt(n - 1), |mu - mu'|^2 + |A|^2 + |B|^2 -
+ *   2 sum(svd(A @ B.T)), exact for few images; `sqrtm` and `eigvals`: the same as pytorch-fid and as
+ *   torch-fidelity compute it, which lose digits when there are fewer images than features;
+ * - `kid`: (x @ y.T / 2048 + 1)^3, unbiased, all images; `sfid`, `fid64` as `fid`.
+ */
+
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { join } from "jsr:@std/path@^1";
+import { main } from "../../cli/main.ts";
+import type { Evaluation } from "../../lib/eval/evaluate.ts";
+import type { PipelineName } from "../../lib/eval/pipelines.ts";
+import { writeNpz } from "../../lib/format/npz.ts";
+import { writeSafetensors } from "../../lib/format/safetensors.ts";
+import { withTempFolder } from "../support/files.ts";
+import { hashedImages, hashedInception } from "../support/inception.ts";
+import { memorySink } from "../support/sink.ts";
+
+/** Four images of 32 x 32; the fake ones have less contrast. */
+const COUNT = 4;
+const SIZE = 32;
+
+const EXPECTED: Record<PipelineName, Record<string, number>> = {
+  "fid": {
+    fid: 185.44580627,
+    sqrtm: 185.445805914,
+    eigvals: 185.445805941,
+    sfid: 186.259496307,
+    fid64: 3.68799978012,
+    kid: 0.753079781324,
+  },
+  "pytorch-fid": {
+    fid: 184.653769149,
+    sqrtm: 184.653768719,
+    eigvals: 184.653768749,
+    sfid: 186.927616578,
+    fid64: 3.72400619224,
+    kid: 0.744738263534,
+  },
+  "clean-fid": {
+    fid: 289.574846591,
+    sqrtm: 289.574846125,
+    eigvals: 289.574846147,
+    sfid: 268.798415884,
+    fid64: 5.64302461026,
+    kid: 1.53957533436,
+  },
+};
+
+async function writeImages(path: string, name: string, change: (byte: number) => number) {
+  const data = hashedImages(`trust.${name}`, COUNT, SIZE).data.map(change);
+  await writeNpz(path, [["arr_0", { type: "u8", shape: [COUNT, SIZE, SIZE, 3], data }]]);
+}
+
+async function run(...args: string[]) {
+  const [stdout, stderr] = [memorySink(), memorySink()];
+  const code = await main(["eval", ...args], { stdout, stderr });
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+Deno.test("imm eval reproduces torch-fidelity, pytorch-fid and clean-fid", async () => {
+  await withTempFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    await writeImages(at("real.npz"), "real", (byte) => byte);
+    await writeImages(at("fake.npz"), "fake", (byte) => (byte >> 1) + 64);
+    const tensors = [...hashedInception()].map(([name, { shape, data }]) =>
+      [name, { dtype: "F32", shape, data }] as const
+    );
+    await writeSafetensors(at("weights.safetensors"), tensors);
+    const common = ["--weights", at("weights.safetensors"), "--cache", at("cache"), "--json"];
+    common.push("--device", "wasm", "--threads", "1");
+    const report = async (...args: string[]): Promise<Evaluation> => {
+      const { code, stdout, stderr } = await run(...args, ...common);
+      strictEqual(code, 0, stderr);
+      return JSON.parse(stdout);
+    };
+
+    for (const pipeline of Object.keys(EXPECTED) as PipelineName[]) {
+      const options = ["--pipeline", pipeline, "--metrics", "fid,sfid,fid64,kid", "--no-halves"];
+      const { values, extractor } = await report(
+        at("fake.npz"),
+        "--reference",
+        at("real.npz"),
+        ...options,
+      );
+      strictEqual(extractor.details!.pipeline, pipeline);
+      const { sqrtm, eigvals, ...exact } = EXPECTED[pipeline];
+      for (const [name, expected] of Object.entries(exact)) {
+        const error = Math.abs(values[name] / expected - 1);
+        ok(error < 1e-5, `${pipeline}: ${name} is ${values[name]}, expected ${expected}`);
+      }
+      for (const expected of [sqrtm, eigvals]) ok(Math.abs(values.fid / expected - 1) < 1e-5);
+    }
+
+    // Statistics know their pipeline: it need not be said again, and must not be another.
+    const stats = ["stats", at("real.npz"), "--pipeline", "pytorch-fid", "--out", at("stats.npz")];
+    const made = await run(...stats, ...common);
+    strictEqual(made.code, 0, made.stderr);
+    const reference = [at("fake.npz"), "--reference", at("stats.npz")];
+    const { values, extractor, reference: of } = await report(...reference);
+    strictEqual(extractor.details!.pipeline, "pytorch-fid");
+    strictEqual(of!.provenance!.extractor.hash, extractor.hash);
+    deepStrictEqual(Object.keys(values), ["fid"]);
+    const other = await run(...reference, "--pipeline", "fid", ...common);
+    strictEqual(other.code, 2);
+    match(other.stderr, /stats\.npz was made by the extractor inception-pytorch-fid/);
+  });
+});
