@@ -28,14 +28,14 @@ export const TARGETS = [
   "aarch64-pc-windows-msvc",
 ] as const;
 
-/** What an executable may do: the same as the launcher allows, and what it allows to `eval`. */
+/** What an executable may do: the same as the launcher allows, and what it allows to `eval` and `train`. */
 export const PERMISSIONS = [
   "--no-prompt",
   "--allow-read",
   "--allow-write",
   "--allow-env",
   "--allow-sys",
-  "--allow-net=github.com,release-assets.githubusercontent.com,objects.githubusercontent.com",
+  "--allow-net=127.0.0.1,github.com,release-assets.githubusercontent.com,objects.githubusercontent.com",
 ] as const;
 
 /** A file of a package that the program does not need, by the package's name. */

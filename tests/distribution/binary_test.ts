@@ -76,7 +76,9 @@ Deno.test("an executable may do what the launcher allows", () => {
   const launcher = Deno.readTextFileSync(join(root, "imm"));
   const [, flags] = /set -- (--no-prompt [^"]*) "\$@"/.exec(launcher)!;
   const [, hosts] = /WEIGHTS_HOSTS=([\w.,-]+)/.exec(launcher)!;
-  assert.deepEqual([...flags.split(/[\s\\]+/), `--allow-net=${hosts}`], [...PERMISSIONS]);
+  assert.deepEqual([...flags.split(/[\s\\]+/), `--allow-net=127.0.0.1,${hosts}`], [...PERMISSIONS]);
+  const nets = [...launcher.matchAll(/--allow-net=([\w.,$]+)/g)].map(([, net]) => net);
+  assert.deepEqual(nets, ["$WEIGHTS_HOSTS", "127.0.0.1"]);
 });
 
 Deno.test("what an executable leaves out of the packages is not needed", async () => {

@@ -14,9 +14,12 @@ export interface Places {
   readonly FILES: string;
 }
 
-/** Documented permissions of each verb, as flags of Deno with placeholders. */
+/**
+ * Documented permissions of each verb, as flags of Deno with placeholders; and those that an option
+ * needs beside them, under `VERB --OPTION`.
+ */
 export function documentedPermissions(): Map<string, string[]> {
-  const rows = Deno.readTextFileSync(documentation).matchAll(/^\| `([\w ]+)` *\| (.*?) *\|/gm);
+  const rows = Deno.readTextFileSync(documentation).matchAll(/^\| `([\w -]+)` *\| (.*?) *\|/gm);
   return new Map([...rows].map(([, verb, flags]) => [
     verb,
     [...flags.matchAll(/`(--allow-[^`]+)`/g)].map(([, flag]) => flag),
@@ -59,7 +62,8 @@ export function undocumented(
         grant.values.some((allowed) =>
           permission === "read" || permission === "write"
             ? isWithin(path(value), path(allowed))
-            : value === allowed
+            // A host stands for all of its ports.
+            : value === allowed || value.startsWith(`${allowed}:`)
         ))
     );
   const missing = accessesIn(auditFile).filter((access) => !allows(access));
