@@ -98,7 +98,7 @@ unsafe fn copy_rows(
 unsafe fn pack_all(matrix: &Strided, first: usize, count: usize, columns: usize, to: *mut f32) {
     for j in (0..columns).step_by(WIDTH) {
         let valid = WIDTH.min(columns - j);
-        unsafe { pack::panel(matrix, first, count, j, valid, WIDTH, to.add(j * count)) };
+        unsafe { pack::panel(matrix, first, count, j, valid, WIDTH, 1, to.add(j * count)) };
     }
 }
 

@@ -1,7 +1,8 @@
 //! Convolutions as matrix products whose matrices are never written down: only the addresses of
 //! their rows are.
 
-use crate::micro::GROUP;
+use crate::gemm::MOST_RUNS;
+use crate::micro::{GROUP, Run};
 use crate::simd::*;
 
 /// The geometry of a convolution, and where the pixels are that it reads.
@@ -107,6 +108,97 @@ impl Images {
         }
     }
 
+    /// Pixels of an image on the other side.
+    pub fn pixels(&self) -> usize {
+        (self.out_width * self.out_height) as usize
+    }
+
+    /// As `group`, of rows in another order: `together` images take turns pixel by pixel. Pixels
+    /// that lie outside of the image for all of the group's taps are left out; returns the number
+    /// of runs of the others. `row` and `rows` are multiples of `together`.
+    pub unsafe fn group_together(
+        &self,
+        together: usize,
+        row: usize,
+        rows: usize,
+        column: usize,
+        columns: usize,
+        to: *mut f32,
+        runs: &mut [Run; MOST_RUNS],
+    ) -> usize {
+        const OUTSIDE: u32 = u32::MAX;
+        let channels = self.channels as usize;
+        let pixels = self.pixels();
+        let image = row / (pixels * together) * together;
+        let first = row / together % pixels;
+        let count = rows / together;
+        let (first_tap, last_tap) = (column / channels, (column + columns - 1) / channels);
+        // For each pixel, what it reads through a tap.
+        let place = |tap: usize, pixel: usize| {
+            let (x, y) = (pixel as u32 % self.out_width, pixel as u32 / self.out_width);
+            let (kx, ky) = (
+                tap as u32 % self.kernel_width,
+                tap as u32 / self.kernel_width,
+            );
+            match (
+                self.read_at(y, ky, self.height),
+                self.read_at(x, kx, self.width),
+            ) {
+                (Some(y), Some(x)) => (y * self.width + x) * self.channels,
+                _ => OUTSIDE,
+            }
+        };
+        unsafe {
+            let mut held = [0u32; MOST_RUNS];
+            let mut held_count = 0;
+            let mut run_count = 0;
+            let mut next = usize::MAX;
+            for i in 0..count {
+                if (first_tap..=last_tap).all(|tap| place(tap, first + i) == OUTSIDE) {
+                    continue;
+                }
+                if i != next {
+                    let start = Run {
+                        start: i * together,
+                        held: held_count * together,
+                        length: 0,
+                    };
+                    *runs.get_unchecked_mut(run_count) = start;
+                    run_count += 1;
+                }
+                runs.get_unchecked_mut(run_count - 1).length += together;
+                next = i + 1;
+                *held.get_unchecked_mut(held_count) = (first + i) as u32;
+                held_count += 1;
+            }
+            let size = (self.height * self.width) as usize * channels;
+            let source = self.source.add(image * size);
+            let mut done = 0;
+            while done < columns {
+                let tap = (column + done) / channels;
+                let channel = (column + done) % channels;
+                let part = (channels - channel).min(columns - done);
+                for i in 0..held_count {
+                    let at = place(tap, *held.get_unchecked(i) as usize);
+                    let (from, step) = if at == OUTSIDE {
+                        (self.zeros, 0)
+                    } else {
+                        (source.add(at as usize + channel), size)
+                    };
+                    copy_rows(
+                        to.add(i * together * GROUP + done),
+                        from,
+                        step,
+                        together,
+                        part,
+                    );
+                }
+                done += part;
+            }
+            run_count
+        }
+    }
+
     /// `count` columns of a group that belong to one tap.
     unsafe fn tap_columns(
         &self,
@@ -194,6 +286,23 @@ impl Images {
             if y == out_h {
                 y = 0;
                 image += 1;
+            }
+        }
+    }
+}
+
+/// Copies `rows` rows of `count` numbers, `step` apart, to rows that are GROUP apart.
+#[inline(always)]
+unsafe fn copy_rows(to: *mut f32, from: *const f32, step: usize, rows: usize, count: usize) {
+    match count {
+        GROUP => copy_vectors::<3>(to, from, step, rows),
+        8 => copy_vectors::<2>(to, from, step, rows),
+        4 => copy_vectors::<1>(to, from, step, rows),
+        _ => {
+            for i in 0..rows {
+                for j in 0..count {
+                    unsafe { *to.add(i * GROUP + j) = *from.add(i * step + j) };
+                }
             }
         }
     }

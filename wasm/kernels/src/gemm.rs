@@ -10,7 +10,7 @@
 
 use crate::convolution::Images;
 use crate::fill::copy;
-use crate::micro::{Columns, GROUP, Stretch, group_times_panel, rows_times_panel};
+use crate::micro::{Columns, GROUP, Run, Stretch, group_times_panel, rows_times_panel};
 use crate::pack::{self, Strided};
 use crate::program::Scratch;
 use crate::tape::{Machine, Tape};
@@ -18,7 +18,9 @@ use crate::tape::{Machine, Tape};
 /// Numbers in a tile of the result, at most; the host sees to it.
 const TILE: usize = 32 << 10;
 /// k in a stretch of a packed product, at most.
-const PACKED_K: usize = 256;
+pub const PACKED_K: usize = 256;
+/// Runs of k in it, at most: pixels of images of which at least eight alternate.
+pub const MOST_RUNS: usize = PACKED_K / 8;
 
 /// What becomes of a tile.
 #[repr(C)]
@@ -231,6 +233,8 @@ pub struct PackedProduct {
     panels_stride: u32,
     /// k in a chunk.
     chunk: u32,
+    /// Images whose pixels alternate along k (see `Images::group_together`); 1: there are none.
+    together: u32,
     finish: Finish,
 }
 
@@ -249,20 +253,43 @@ pub unsafe fn run_packed(p: &PackedProduct, task: usize, scratch: Scratch) {
             row: p.a_row_stride as isize,
             column: p.a_column_stride as isize,
         };
-        for k in (start..end).step_by(PACKED_K) {
-            let length = PACKED_K.min(end - k);
+        let together = p.together as usize;
+        let mut runs = [Run {
+            start: 0,
+            held: 0,
+            length: 0,
+        }; MOST_RUNS];
+        let mut k = start;
+        while k < end {
+            let mut length = PACKED_K.min(end - k);
+            if together > 1 {
+                let all = (*p.image).pixels() * together;
+                length = length.min(all - k % all);
+            }
             for i in (0..tile.rows).step_by(GROUP) {
                 let count = GROUP.min(tile.rows - i);
+                let column = tile.m + i;
+                runs[0] = Run {
+                    start: 0,
+                    held: 0,
+                    length,
+                };
+                let mut run_count = 1;
                 if p.image.is_null() {
-                    pack::group(&a, k, length, tile.m + i, count, group);
+                    pack::group(&a, k, length, column, count, group);
+                } else if together == 1 {
+                    (*p.image).group(k, length, column, count, group);
                 } else {
-                    (*p.image).group(k, length, tile.m + i, count, group);
+                    let image = &*p.image;
+                    run_count =
+                        image.group_together(together, k, length, column, count, group, &mut runs);
                 }
+                let runs = runs.get_unchecked(..run_count);
                 for j in (0..tile.columns).step_by(width) {
                     group_times_panel(
                         columns,
                         group,
-                        length,
+                        runs,
                         panels.add((tile.n + j) * p.size.k as usize + k * width),
                         c.add(i * tile.pitch + j),
                         tile.pitch,
@@ -270,6 +297,7 @@ pub unsafe fn run_packed(p: &PackedProduct, task: usize, scratch: Scratch) {
                     );
                 }
             }
+            k += length;
         }
         p.finish.run(&p.size, &tile, chunk, c, scratch);
     }

@@ -45,37 +45,21 @@ impl Columns {
     }
 }
 
-/// c[i][j] (+)= sum over segments and k < length of rows[segment][i][offset + k * step] *
-/// panel[segment * length + k][j], for MR rows and 4 * NV columns. Segments all of whose rows are
-/// `zeros` are left out.
+/// c[i][j] (+)= sum over segments and k of a[i][k * STEP] * panel[k][j], for MR rows and 4 * NV
+/// columns. `segment` gives the addresses of a segment's rows, of its panel, and how many k it has.
 #[inline(always)]
-unsafe fn tile<const MR: usize, const NV: usize>(
-    mut rows: *const *const f32,
+unsafe fn tile<const MR: usize, const NV: usize, const STEP: usize>(
     segments: usize,
-    offset: usize,
-    step: usize,
-    length: usize,
-    zeros: *const f32,
-    mut panel: *const f32,
+    segment: impl Fn(usize, &mut [*const f32; MR]) -> (*const f32, usize),
     c: *mut f32,
     ldc: usize,
     add: bool,
 ) {
     unsafe {
         let mut sums = [[splat(0.0); NV]; MR];
-        for _ in 0..segments {
+        for number in 0..segments {
             let mut a = [core::ptr::null(); MR];
-            let mut outside = true;
-            for i in 0..MR {
-                let row = *rows.add(i);
-                outside &= row == zeros;
-                a[i] = row.add(offset);
-            }
-            rows = rows.add(MR);
-            if outside {
-                panel = panel.add(length * NV * LANES);
-                continue;
-            }
+            let (mut panel, mut left) = segment(number, &mut a);
             macro_rules! at {
                 ($k:expr) => {
                     let mut b = [splat(0.0); NV];
@@ -83,31 +67,27 @@ unsafe fn tile<const MR: usize, const NV: usize>(
                         b[j] = load(panel.add(($k * NV + j) * LANES));
                     }
                     for i in 0..MR {
-                        let x = load_splat(a[i].add($k * step));
+                        let x = load_splat(a[i].add($k * STEP));
                         for j in 0..NV {
                             sums[i][j] = madd(x, b[j], sums[i][j]);
                         }
                     }
                 };
             }
-            let mut left = length;
             if left == 0 {
                 continue;
             }
             loop {
                 at!(0);
                 if left == 1 {
-                    panel = panel.add(NV * LANES);
                     break;
                 }
                 at!(1);
                 if left == 2 {
-                    panel = panel.add(2 * NV * LANES);
                     break;
                 }
                 at!(2);
                 if left == 3 {
-                    panel = panel.add(3 * NV * LANES);
                     break;
                 }
                 at!(3);
@@ -117,7 +97,7 @@ unsafe fn tile<const MR: usize, const NV: usize>(
                     break;
                 }
                 for i in 0..MR {
-                    a[i] = opaque(a[i].add(4 * step));
+                    a[i] = opaque(a[i].add(4 * STEP));
                 }
             }
         }
@@ -145,8 +125,8 @@ pub struct Stretch {
 }
 
 /// Tiles of rows times one panel. `rows` has, tile by tile, segment by segment, the addresses of the
-/// tile's rows; k is contiguous in them. The rows of a tile are `apart` rows apart in the result,
-/// and as many tiles lie between them.
+/// tile's rows; k is contiguous in them, and segments all of whose rows are `zeros` are left out. The
+/// rows of a tile are `apart` rows apart in the result, and as many tiles lie between them.
 pub unsafe fn rows_times_panel(
     columns: Columns,
     rows: *const *const f32,
@@ -172,14 +152,21 @@ pub unsafe fn rows_times_panel(
         ($rows:literal, $vectors:literal) => {
             for t in 0..tiles {
                 unsafe {
-                    tile::<$rows, $vectors>(
-                        rows.add((t * all_segments + segment as usize) * $rows),
+                    let rows = rows.add((t * all_segments + segment as usize) * $rows);
+                    let panel = panel.add(start as usize * $vectors * LANES);
+                    let segment = |number: usize, a: &mut [*const f32; $rows]| {
+                        let mut outside = true;
+                        for i in 0..$rows {
+                            let row = *rows.add(number * $rows + i);
+                            outside &= row == zeros;
+                            a[i] = row.add(offset);
+                        }
+                        let panel = panel.add(number * length * $vectors * LANES);
+                        (panel, if outside { 0 } else { length })
+                    };
+                    tile::<$rows, $vectors, 1>(
                         segments,
-                        offset,
-                        1,
-                        length,
-                        zeros,
-                        panel.add(start as usize * $vectors * LANES),
+                        segment,
                         c.add((t / apart * apart * $rows + t % apart) * ldc),
                         apart * ldc,
                         add,
@@ -194,11 +181,19 @@ pub unsafe fn rows_times_panel(
     }
 }
 
-/// A packed group, [k][GROUP], times one panel.
+/// Some neighbouring k of a panel, and where they are in a group.
+#[derive(Clone, Copy)]
+pub struct Run {
+    pub start: usize,
+    pub held: usize,
+    pub length: usize,
+}
+
+/// A packed group, [k][GROUP], times one panel. The group has only the k of `runs`.
 pub unsafe fn group_times_panel(
     columns: Columns,
     group: *const f32,
-    length: usize,
+    runs: &[Run],
     panel: *const f32,
     c: *mut f32,
     ldc: usize,
@@ -207,19 +202,21 @@ pub unsafe fn group_times_panel(
     macro_rules! tiles {
         ($rows:literal, $vectors:literal) => {
             for t in 0..GROUP / $rows {
-                let mut rows = [core::ptr::null(); $rows];
-                for i in 0..$rows {
-                    rows[i] = unsafe { group.add(t * $rows + i) };
-                }
                 unsafe {
-                    tile::<$rows, $vectors>(
-                        rows.as_ptr(),
-                        1,
-                        0,
-                        GROUP,
-                        length,
-                        core::ptr::null(),
-                        panel,
+                    let segment = |number: usize, a: &mut [*const f32; $rows]| {
+                        let Run {
+                            start,
+                            held,
+                            length,
+                        } = *runs.get_unchecked(number);
+                        for i in 0..$rows {
+                            a[i] = group.add(held * GROUP + t * $rows + i);
+                        }
+                        (panel.add(start * $vectors * LANES), length)
+                    };
+                    tile::<$rows, $vectors, GROUP>(
+                        runs.len(),
+                        segment,
                         c.add(t * $rows * ldc),
                         ldc,
                         add,

@@ -21,7 +21,7 @@ impl Strided {
 }
 
 /// Rows `row .. row + rows` and columns `column .. column + columns` as a panel [rows][width], with
-/// zeros beyond the columns.
+/// zeros beyond the columns. The panel's rows are `apart` rows apart.
 pub unsafe fn panel(
     source: &Strided,
     row: usize,
@@ -29,12 +29,14 @@ pub unsafe fn panel(
     column: usize,
     columns: usize,
     width: usize,
+    apart: usize,
     to: *mut f32,
 ) {
+    let pitch = apart * width;
     unsafe {
         if columns == width && source.column == 1 {
             for i in 0..rows {
-                copy(to.add(i * width), source.at(row + i, column), width);
+                copy(to.add(i * pitch), source.at(row + i, column), width);
             }
         } else if columns == width && source.row == 1 {
             let whole = rows & !3;
@@ -42,22 +44,22 @@ pub unsafe fn panel(
                 for i in (0..whole).step_by(4) {
                     let block = [0, 1, 2, 3].map(|c| load(source.at(row + i, column + j + c)));
                     for (r, v) in transpose(block).into_iter().enumerate() {
-                        store(to.add((i + r) * width + j), v);
+                        store(to.add((i + r) * pitch + j), v);
                     }
                 }
             }
             for i in whole..rows {
                 for j in 0..width {
-                    *to.add(i * width + j) = *source.at(row + i, column + j);
+                    *to.add(i * pitch + j) = *source.at(row + i, column + j);
                 }
             }
         } else {
             for i in 0..rows {
                 for j in 0..columns {
-                    *to.add(i * width + j) = *source.at(row + i, column + j);
+                    *to.add(i * pitch + j) = *source.at(row + i, column + j);
                 }
                 for j in columns..width {
-                    *to.add(i * width + j) = 0.0;
+                    *to.add(i * pitch + j) = 0.0;
                 }
             }
         }
@@ -105,6 +107,8 @@ pub struct PackPanels {
     columns: u32,
     column_stride: i32,
     width: u32,
+    /// Parts of a segment whose rows take turns in the panel; 1: none.
+    together: u32,
     target: *mut f32,
 }
 
@@ -128,14 +132,23 @@ pub unsafe fn run(p: &PackPanels, task: usize) {
             column: p.column_stride as isize,
         };
         let to = p.target.add((number * segments + segment) * rows * width);
-        panel(
-            &source,
-            0,
-            rows,
-            column,
-            (columns - column).min(width),
-            width,
-            to,
-        );
+        let together = p.together as usize;
+        let part = rows / together;
+        // Few rows of each part at a time, so that what is written stays in the L1 cache.
+        let most = if together > 1 { 8 } else { part };
+        for first in (0..part).step_by(most) {
+            for i in 0..together {
+                panel(
+                    &source,
+                    i * part + first,
+                    most.min(part - first),
+                    column,
+                    (columns - column).min(width),
+                    width,
+                    together,
+                    to.add((first * together + i) * width),
+                );
+            }
+        }
     }
 }

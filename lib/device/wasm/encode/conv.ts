@@ -9,7 +9,13 @@ import { InternalError } from "../../../errors.ts";
 import type { Shape } from "../../../tensor/tensor.ts";
 import type { Encoder } from "../encoder.ts";
 import type { Pointer } from "../words.ts";
-import { encodePackedProduct, encodeRowProduct, type Matrix, segmented } from "./product.ts";
+import {
+  encodePackedProduct,
+  encodeRowProduct,
+  imagesTogether,
+  type Matrix,
+  segmented,
+} from "./product.ts";
 
 /** Appends a convolution or one of its gradients. */
 export function encodeConv(encoder: Encoder, kernel: ConvKernel): void {
@@ -64,11 +70,20 @@ export function encodeConv(encoder: Encoder, kernel: ConvKernel): void {
     }
     case "conv2dGradWeight": {
       const size = { batch: 1, m: taps * channels, n: outs, k: outputPixels };
+      const perImage = outputShape[1] * outputShape[2];
+      const together = imagesTogether(outputShape[0], perImage, padding > 0);
       const columns = plain ? { kind: "matrix", matrix: pixels(first, channels) } as const : {
         kind: "image",
         image: image(encoder, kernel, first, inputShape, outputShape, false),
+        together,
       } as const;
-      const right = segmented(pixels(second, outs), size.k);
+      // Images that take turns are packed as one segment.
+      const segments = outputShape[0] / together;
+      const right = together === 1 || plain ? segmented(pixels(second, outs), size.k) : {
+        ...pixels(second, outs),
+        segments,
+        segmentStride: together * perImage * outs,
+      };
       return encodePackedProduct(encoder, size, columns, right, kernel.epilogue);
     }
     default:

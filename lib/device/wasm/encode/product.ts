@@ -106,7 +106,8 @@ export function encodeRowProduct(
 /** The left matrix of a packed product, as [k][m]: a matrix, or what images look like to it. */
 export type Columns =
   | { readonly kind: "matrix"; readonly matrix: Matrix }
-  | { readonly kind: "image"; readonly image: Pointer };
+  /** `together` images take turns, pixel by pixel, along k (see `imagesTogether`). */
+  | { readonly kind: "image"; readonly image: Pointer; readonly together: number };
 
 /** Appends a product with any left matrix. */
 export function encodePackedProduct(
@@ -117,11 +118,14 @@ export function encodePackedProduct(
   epilogue: Epilogue,
 ): void {
   const { batch, m, n, k } = size;
-  const { width, ...packed } = packPanels(encoder, size, right);
-  const tile = tileSize(size, width, 192, 0);
+  const together = left.kind === "image" ? left.together : 1;
+  const { width, ...packed } = packPanels(encoder, size, right, together);
+  // Rather more chunks of k than more tiles: every tile reads all of the panels of its k.
+  const mostChunks = encoder.batchInvariant ? 1 : Math.max(1, Math.floor(k / STRETCH));
+  const tile = tileSize(size, width, 192, 0, Math.ceil(WANTED_TASKS / mostChunks));
   const tiles = batch * tile.count;
-  const wanted = encoder.batchInvariant ? 1 : Math.ceil(WANTED_TASKS / tiles);
-  const chunk = Math.ceil(k / Math.max(1, Math.min(wanted, Math.floor(k / STRETCH))));
+  const even = k / Math.min(Math.ceil(WANTED_TASKS / tiles), mostChunks);
+  const chunk = Math.ceil(even / together) * together;
   const chunks = Math.ceil(k / chunk);
   const points = batch * m * n;
   const partials = chunks > 1 ? encoder.workspace(chunks * points) : null;
@@ -136,6 +140,7 @@ export function encodePackedProduct(
     packed.start,
     packed.batchStride,
     chunk,
+    together,
     ...(partials ? [NULL, partials] : finishFields(encoder, size, tile.columns, epilogue)),
   ]);
   if (partials) {
@@ -149,6 +154,7 @@ function packPanels(
   encoder: Encoder,
   { batch, n, k }: ProductSize,
   right: SegmentedMatrix,
+  together = 1,
 ): { width: number; start: Pointer; batchStride: number } {
   const width = panelWidth(n);
   const panels = Math.ceil(n / width);
@@ -165,6 +171,7 @@ function packPanels(
     n,
     right.columnStride,
     width,
+    together,
     start,
   ]);
   return { width, start, batchStride: shared ? 0 : panels * width * k };
@@ -206,13 +213,15 @@ function tileSize(
   width: number,
   mostRows: number,
   perRow: number,
+  wanted = WANTED_TASKS,
 ): TileSize {
   const up = (value: number, multiple: number) => Math.ceil(value / multiple) * multiple;
   const across = Math.ceil(n / TILE_COLUMNS);
   const columns = across === 1 ? n : up(n / across, 16);
   const fitting = Math.min(TILE / up(columns, width), perRow === 0 ? Infinity : TABLE / perRow);
-  const wantedDown = Math.ceil(WANTED_TASKS / (batch * across));
-  const rows = Math.min(mostRows, Math.floor(fitting / GROUP) * GROUP, up(m / wantedDown, GROUP));
+  const wantedDown = Math.ceil(wanted / (batch * across));
+  const most = Math.min(mostRows, Math.floor(fitting / GROUP) * GROUP);
+  const rows = Math.min(most, up(m / Math.max(wantedDown, Math.ceil(m / most)), GROUP));
   if (rows < GROUP) {
     throw new InternalError(`a product with ${perRow} numbers per row does not fit the scratch`);
   }
@@ -233,6 +242,15 @@ function interleaved(
   const worthIt = padded && pixels <= 64 && width === 8 && batch === 1 && m / rows >= 4;
   if (!worthIt || n > TILE_COLUMNS || rows * columns > TILE || rows * taps > TABLE) return null;
   return { rows, columns: n, count: Math.ceil(m / rows) };
+}
+
+/**
+ * How many images take turns along the k of a weight gradient, so that the pixels that a tap reads
+ * outside of the image are neighbours, and left out; 1 where that is not worth it.
+ */
+export function imagesTogether(images: number, pixels: number, padded: boolean): number {
+  if (!padded || pixels > 256) return 1;
+  return [16, 8].find((count) => images % count === 0) ?? 1;
 }
 
 /** Cuts k, `segments` times `length`, into the stretches that sums are made of. */
