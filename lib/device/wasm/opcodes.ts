@@ -6,6 +6,7 @@
 
 import { InternalError } from "../../errors.ts";
 import type { DType, MapFn } from "../../tensor/tensor.ts";
+import type { FusedFn } from "./fuse.ts";
 
 /** Kinds of phases (program.rs). */
 export const PHASE = {
@@ -35,7 +36,7 @@ export const OPERAND = {
 } as const;
 
 /** Functions on float32 (functions.rs). */
-const FLOAT: Readonly<Record<Exclude<MapFn, "toF32">, number>> = {
+const FLOAT: Readonly<Record<Exclude<MapFn | FusedFn, "toF32">, number>> = {
   add: 0,
   sub: 1,
   mul: 2,
@@ -59,10 +60,15 @@ const FLOAT: Readonly<Record<Exclude<MapFn, "toF32">, number>> = {
   sigmoid: 20,
   floor: 21,
   toI32: 23,
+  mulAdd: 37,
+  mulSubFrom: 38,
+  subMul: 39,
+  silu: 40,
+  siluGrad: 41,
 };
 
 /** Functions on int32. */
-const INTEGER: Readonly<Partial<Record<MapFn, number>>> = {
+const INTEGER: Readonly<Partial<Record<MapFn | FusedFn, number>>> = {
   where: 9,
   toF32: 22,
   add: 25,
@@ -84,7 +90,7 @@ export const CONVERT = 22;
 export const RANDOM = { uniform: 35, normal: 36 } as const;
 
 /** The function for operands of a type, or null where it is the identity. */
-export function opcode(fn: MapFn, dtype: DType): number | null {
+export function opcode(fn: MapFn | FusedFn, dtype: DType): number | null {
   if (fn === (dtype === "f32" ? "toF32" : "toI32")) return null;
   const code = dtype === "f32" ? FLOAT[fn as keyof typeof FLOAT] : INTEGER[fn];
   if (code === undefined) throw new InternalError(`there is no ${fn} of ${dtype} numbers`);
@@ -92,7 +98,7 @@ export function opcode(fn: MapFn, dtype: DType): number | null {
 }
 
 /** The type of a function's result. */
-export function resultType(fn: MapFn, args: readonly DType[]): DType {
+export function resultType(fn: MapFn | FusedFn, args: readonly DType[]): DType {
   switch (fn) {
     case "lt":
     case "le":

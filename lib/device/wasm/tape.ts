@@ -11,6 +11,7 @@ import { STREAM_FACTOR } from "../../tensor/threefry.ts";
 import { accessFields, type Blocks, isContiguousBlock, MAX_RANK } from "./blocks.ts";
 import { CONVERT, opcode, OPERAND, RANDOM, resultType } from "./opcodes.ts";
 import type { Encoder } from "./encoder.ts";
+import { fuse, type TapeInstr } from "./fuse.ts";
 import { type Field, floatBits, padded, type Pointer } from "./words.ts";
 
 /** Limits of tape.rs. */
@@ -60,6 +61,7 @@ export function encodeTape(
 }
 
 class TapeBuilder {
+  readonly #body: readonly TapeInstr[];
   /** Fields of operands and instructions, with registers still by their own numbers. */
   readonly #operands: Field[][] = [];
   readonly #instrs: Field[][] = [];
@@ -78,11 +80,13 @@ class TapeBuilder {
     private readonly body: Expression,
     private readonly options: TapeOptions,
   ) {
+    const { stores = [], keep = [] } = options;
+    this.#body = fuse(body, [...stores.map((store) => store.value), ...keep]);
     this.#lastUse = this.#lastUses();
   }
 
   encode(): Tape {
-    this.body.instrs.forEach((_, i) => {
+    this.#body.forEach((_, i) => {
       this.#registers.push(this.#instruction(i));
       this.#release(i);
     });
@@ -131,17 +135,17 @@ class TapeBuilder {
 
   /** The last instruction that needs each value; infinite for what is needed afterwards. */
   #lastUses(): number[] {
-    const { instrs } = this.body;
+    const instrs = this.#body;
     const uses = instrs.map((_, i) => i);
     instrs.forEach((instr, i) => {
-      if (instr.op === "map") { for (const arg of instr.args) uses[arg] = i; }
+      if (instr?.op === "map") { for (const arg of instr.args) uses[arg] = i; }
     });
     const { stores = [], keep = [] } = this.options;
     for (const i of [...stores.map((store) => store.value), ...keep]) uses[i] = Infinity;
     // A value that only passes another one on keeps it alive.
     for (let i = instrs.length - 1; i >= 0; i--) {
       const instr = instrs[i];
-      if (instr.op !== "map") continue;
+      if (instr?.op !== "map") continue;
       if (instr.fn === "toF32" || instr.fn === "toI32") {
         uses[instr.args[0]] = Math.max(uses[instr.args[0]], uses[i]);
       }
@@ -149,9 +153,13 @@ class TapeBuilder {
     return uses;
   }
 
-  /** Emits what computes instruction `i` and returns its register. */
+  /** Emits what computes instruction `i` and returns its register, NaN where there is none. */
   #instruction(i: number): number {
-    const instr = this.body.instrs[i];
+    const instr = this.#body[i];
+    if (instr === null) {
+      this.#types.push("f32");
+      return NaN;
+    }
     switch (instr.op) {
       case "load": {
         const access = this.body.operands[instr.operand];
@@ -240,7 +248,8 @@ class TapeBuilder {
 
   /** Gives the registers back that nobody needs after instruction `i`. */
   #release(i: number): void {
-    const instr = this.body.instrs[i];
+    const instr = this.#body[i];
+    if (instr === null) return;
     const done = new Set<number>();
     if (instr.op === "map") {
       for (const arg of instr.args) {

@@ -37,6 +37,27 @@ Deno.test("plain SIMD differs from relaxed SIMD by rounding only", async () => {
   }
 });
 
+Deno.test("relaxed SIMD is taken where the engine knows it, else plain SIMD", async () => {
+  const { validate } = WebAssembly;
+  try {
+    for (
+      const [known, expected] of [[true, "relaxed SIMD"], [
+        false,
+        "SIMD without fused multiply-add",
+      ]] as const
+    ) {
+      WebAssembly.validate = () => known;
+      await withDevice({ threads: 1 }, async (device) => {
+        assert.equal(device.description.split(", ").at(-1), expected);
+        const simd = known ? "relaxed" : "plain";
+        assert.deepEqual(await runPlan(device, plan, inputs), await run(1, simd));
+      });
+    }
+  } finally {
+    WebAssembly.validate = validate;
+  }
+});
+
 Deno.test("a batch-invariant plan gives a sample the same bits in every batch", async () => {
   await withDevice({ threads: 2 }, async (device) => {
     const { compile } = await import("../../../lib/compile/compile.ts");

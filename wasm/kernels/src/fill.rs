@@ -33,13 +33,20 @@ impl Access {
         })
     }
 
-    /// Calls `run` with (position in the register, offset in memory) of every innermost run.
+    /// Size 0 of a block of so many steps.
     #[inline(always)]
-    fn for_each_run(&self, steps: usize, mut run: impl FnMut(usize, i32)) {
+    fn outer(&self, steps: usize) -> usize {
+        self.sizes[0] as usize * steps
+    }
+
+    /// Calls `run` with (position in the register, offset in memory) of every innermost run, of a
+    /// block whose size 0 is `outer`.
+    #[inline(always)]
+    fn for_each_run(&self, outer: usize, mut run: impl FnMut(usize, i32)) {
         let last = self.dims as usize - 1;
         let size = |dim: usize| {
             if dim == 0 {
-                self.sizes[0] as usize * steps
+                outer
             } else {
                 self.sizes[dim] as usize
             }
@@ -78,31 +85,55 @@ impl Access {
     }
 
     #[inline(always)]
-    fn run_length(&self, steps: usize) -> usize {
+    fn run_length(&self, outer: usize) -> usize {
         let last = self.dims as usize - 1;
-        self.sizes[last] as usize * if last == 0 { steps } else { 1 }
+        if last == 0 {
+            outer
+        } else {
+            self.sizes[last] as usize
+        }
     }
 
     /// Copies the block at `source` to a register. May read and write up to three elements more.
     pub unsafe fn gather(&self, register: *mut f32, source: *const f32, steps: usize) {
-        let length = self.run_length(steps);
+        let outer = self.outer(steps);
+        if self.dims == 1 || self.steps[0] != 0 || outer == 1 {
+            return unsafe { self.gather_runs(register, source, outer) };
+        }
+        // The same for all of size 0: copies of the first.
+        unsafe { self.gather_runs(register, source, 1) };
+        let dims = self.dims as usize;
+        let length: usize = (1..dims).map(|i| self.sizes[i] as usize).product();
+        for i in 1..outer {
+            unsafe {
+                let to = register.add(i * length);
+                for at in (0..length).step_by(LANES) {
+                    store(to.add(at), load(register.add(at)));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn gather_runs(&self, register: *mut f32, source: *const f32, outer: usize) {
+        let length = self.run_length(outer);
         let step = self.steps[self.dims as usize - 1];
         match step {
-            0 => self.for_each_run(steps, |position, offset| unsafe {
+            0 => self.for_each_run(outer, |position, offset| unsafe {
                 let to = register.add(position);
                 let value = load_splat(source.offset(offset as isize));
                 for i in (0..length).step_by(LANES) {
                     store(to.add(i), value);
                 }
             }),
-            1 => self.for_each_run(steps, |position, offset| unsafe {
+            1 => self.for_each_run(outer, |position, offset| unsafe {
                 let to = register.add(position);
                 let from = source.offset(offset as isize);
                 for i in (0..length).step_by(LANES) {
                     store(to.add(i), load(from.add(i)));
                 }
             }),
-            _ => self.for_each_run(steps, |position, offset| unsafe {
+            _ => self.for_each_run(outer, |position, offset| unsafe {
                 let to = register.add(position);
                 let from = source.offset(offset as isize);
                 for i in 0..length {
@@ -114,12 +145,13 @@ impl Access {
 
     /// Writes first + offset of every element, as int32. May write up to three elements more.
     pub unsafe fn indices(&self, register: *mut f32, first: u32, steps: usize) {
-        let length = self.run_length(steps);
+        let outer = self.outer(steps);
+        let length = self.run_length(outer);
         let step = self.steps[self.dims as usize - 1];
         let first = splat_i32(first as i32);
         let ramp = i32x4_mul(i32x4(0, 1, 2, 3), splat_i32(step));
         let advance = splat_i32(step.wrapping_mul(LANES as i32));
-        self.for_each_run(steps, |position, offset| {
+        self.for_each_run(outer, |position, offset| {
             let mut value = i32x4_add(i32x4_add(first, splat_i32(offset)), ramp);
             for i in (0..length).step_by(LANES) {
                 unsafe { store(register.add(position + i), value) };
@@ -130,10 +162,11 @@ impl Access {
 
     /// Copies a register to the block at `target`, and touches nothing else.
     pub unsafe fn scatter(&self, target: *mut f32, register: *const f32, steps: usize) {
-        let length = self.run_length(steps);
+        let outer = self.outer(steps);
+        let length = self.run_length(outer);
         let step = self.steps[self.dims as usize - 1];
         if step == 1 {
-            self.for_each_run(steps, |position, offset| unsafe {
+            self.for_each_run(outer, |position, offset| unsafe {
                 copy(
                     target.offset(offset as isize),
                     register.add(position),
@@ -141,7 +174,7 @@ impl Access {
                 );
             });
         } else {
-            self.for_each_run(steps, |position, offset| unsafe {
+            self.for_each_run(outer, |position, offset| unsafe {
                 let from = register.add(position);
                 let to = target.offset(offset as isize);
                 for i in 0..length {

@@ -38,6 +38,23 @@ unsafe fn map2(args: &Args, f: impl Fn(V, V) -> V) {
     }
 }
 
+#[inline(never)]
+unsafe fn map3(args: &Args, f: impl Fn(V, V, V) -> V) {
+    let Args {
+        to,
+        a,
+        b,
+        c,
+        vectors,
+    } = *args;
+    for i in 0..vectors {
+        unsafe {
+            let (x, y) = (load(a.add(i * LANES)), load(b.add(i * LANES)));
+            store(to.add(i * LANES), f(x, y, load(c.add(i * LANES))));
+        }
+    }
+}
+
 /// a where the condition is not zero, else b.
 #[inline(never)]
 unsafe fn choose(args: &Args) {
@@ -137,6 +154,13 @@ pub unsafe fn apply(instr: &Instr, registers: &[*mut f32; MAX_REGISTERS], vector
             34 => map1(&args, |x| i32x4_abs(x)),
             35 => draw(&args, instr.immediate, random::uniform),
             36 => draw(&args, instr.immediate, random::normal),
+            // Several functions in one, each rounded as if it were alone: what is computed in two
+            // kernels, here fused and there not, must have the same bits, since it may be compared.
+            37 => map3(&args, |x, y, z| f32x4_add(f32x4_mul(x, y), z)),
+            38 => map3(&args, |x, y, z| f32x4_sub(z, f32x4_mul(x, y))),
+            39 => map3(&args, |x, y, z| f32x4_mul(f32x4_sub(x, y), z)),
+            40 => map1(&args, math::silu),
+            41 => map1(&args, math::silu_grad),
             _ => core::arch::wasm32::unreachable(),
         }
     }

@@ -219,6 +219,20 @@ pub fn sigmoid(x: V) -> V {
     f32x4_div(all!(one), f32x4_add(exp(f32x4_neg(x)), all!(one)))
 }
 
+/// x sigmoid(x).
+#[inline(always)]
+pub fn silu(x: V) -> V {
+    f32x4_mul(x, sigmoid(x))
+}
+
+/// The derivative of [`silu`], s (1 + x (1 - s)) with s = sigmoid(x).
+#[inline(always)]
+pub fn silu_grad(x: V) -> V {
+    let s = sigmoid(x);
+    let rest = f32x4_mul(x, f32x4_sub(all!(one), s));
+    f32x4_mul(s, f32x4_add(rest, all!(one)))
+}
+
 /// cos of (quadrant * pi/2 + a), |a| <= pi/4 (or a little more).
 #[inline(always)]
 fn cosine_in_quadrant(a: V, quadrant: V) -> V {

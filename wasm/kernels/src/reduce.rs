@@ -56,6 +56,9 @@ struct Fold {
     /// Whether `lanes` is 0, 1, 2, ..., and whether `kept` is (0, 0), (1, 1), ...
     lanes_contiguous: u32,
     kept_contiguous: u32,
+    /// Where the block axis is reduced and has axes inside it, the points of one of its steps: its
+    /// steps are combined first, and all of the above is about a single one. Else 0.
+    inner: u32,
 }
 
 #[repr(C)]
@@ -155,6 +158,12 @@ unsafe fn run_pair(p: &Reduce, place: usize, chunk: usize, machine: &mut Machine
                 .add(chunk * p.points as usize + kept_base as usize)
         };
         let accumulator = machine.registers[reduction.accumulator as usize];
+        let inner = p.fold.inner as usize;
+        if inner > 0 {
+            for at in (inner..lanes).step_by(inner) {
+                unsafe { accumulate(reduction.function, accumulator, accumulator.add(at), inner) };
+            }
+        }
         unsafe { p.fold.run(reduction.function, accumulator, target, steps) };
     }
 }

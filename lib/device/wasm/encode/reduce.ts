@@ -213,7 +213,9 @@ function foldFields(
   { shape, axis, inner, steps }: Blocks,
   kept: readonly (number | null)[],
 ): Field[] {
-  const axes = [steps, ...shape.slice(axis + 1)];
+  const isKept = kept[axis] !== null;
+  const stepsFirst = !isKept && inner > 1;
+  const axes = [stepsFirst ? 1 : steps, ...shape.slice(axis + 1)];
   const strides = contiguousStrides(axes);
   /** Row-major list of sum(index * strides) over the kept, or the reduced, axes of the block. */
   const list = (wantKept: boolean, of: (i: number) => number): number[] =>
@@ -224,7 +226,6 @@ function foldFields(
   const firsts = list(true, (i) => strides[i]);
   const points = list(true, (i) => kept[axis + i]!);
   const lanes = list(false, (i) => strides[i]);
-  const isKept = kept[axis] !== null;
   const flag = (condition: boolean) => condition ? 1 : 0;
   return [
     encoder.words.add(firsts.flatMap((lane, i) => [lane, points[i]])),
@@ -234,5 +235,6 @@ function foldFields(
     lanes.length,
     flag(lanes.every((lane, i) => lane === i)),
     flag(firsts.every((lane, i) => lane === i && points[i] === i) && inner > 0),
+    stepsFirst ? inner : 0,
   ];
 }
