@@ -22,6 +22,8 @@ export const PHASE = {
   gather: 9,
   scatterAdd: 10,
   resample: 11,
+  winogradWeights: 12,
+  winograd: 13,
 } as const;
 
 /** Kinds of operands (tape.rs). */

@@ -24,7 +24,7 @@ pub const MOST_RUNS: usize = PACKED_K / 8;
 
 /// What becomes of a tile.
 #[repr(C)]
-struct Finish {
+pub struct Finish {
     /// Null: store as a partial result.
     tape: *const Tape,
     /// [chunk][batch][m][n].
@@ -33,22 +33,22 @@ struct Finish {
 
 /// The size of a product and how it is cut into tasks.
 #[repr(C)]
-struct Size {
+pub struct Size {
     batch: u32,
     m: u32,
-    n: u32,
-    k: u32,
-    tile_m: u32,
+    pub n: u32,
+    pub k: u32,
+    pub tile_m: u32,
     tile_n: u32,
     /// Columns of a panel: 8 or 4.
     width: u32,
 }
 
 /// A tile of the result.
-struct Tile {
+pub struct Tile {
     batch: usize,
-    m: usize,
-    rows: usize,
+    pub m: usize,
+    pub rows: usize,
     n: usize,
     columns: usize,
     /// Elements between the rows of the tile in scratch.
@@ -57,7 +57,7 @@ struct Tile {
 
 impl Size {
     /// Tile number `task`; columns vary fastest, then rows. Also gives what is left of the number.
-    fn tile(&self, task: usize) -> (Tile, usize) {
+    pub fn tile(&self, task: usize) -> (Tile, usize) {
         let (tile_m, tile_n) = (self.tile_m as usize, self.tile_n as usize);
         let across = (self.n as usize).div_ceil(tile_n);
         let down = (self.m as usize).div_ceil(tile_m);
@@ -78,7 +78,14 @@ impl Size {
 }
 
 impl Finish {
-    unsafe fn run(&self, size: &Size, tile: &Tile, chunk: usize, c: *mut f32, scratch: Scratch) {
+    pub unsafe fn run(
+        &self,
+        size: &Size,
+        tile: &Tile,
+        chunk: usize,
+        c: *mut f32,
+        scratch: Scratch,
+    ) {
         let n = size.n as usize;
         let first_row = tile.batch * size.m as usize + tile.m;
         unsafe {

@@ -30,6 +30,7 @@ mod resample;
 mod simd;
 mod sync;
 mod tape;
+mod winograd;
 
 use program::Program;
 use sync::Control;

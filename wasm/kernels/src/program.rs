@@ -8,6 +8,7 @@ use crate::pack::{self, PackPanels};
 use crate::reduce::{self, Reduce};
 use crate::resample::{self, Resample};
 use crate::sync::{Control, Failure};
+use crate::winograd::{self, Weights, Winograd};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A thread's scratch: first the registers of a tape, then what the kernel itself needs.
@@ -103,6 +104,8 @@ impl Phase {
                 9 => gather::gather(&*(self.parameters as *const Gather), task),
                 10 => gather::scatter_add(&*(self.parameters as *const Gather), task),
                 11 => resample::run(&*(self.parameters as *const Resample), task),
+                12 => winograd::weights(&*(self.parameters as *const Weights), task),
+                13 => winograd::run(&*(self.parameters as *const Winograd), task, scratch),
                 _ => core::arch::wasm32::unreachable(),
             }
         }

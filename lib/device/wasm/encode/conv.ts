@@ -16,6 +16,7 @@ import {
   type Matrix,
   segmented,
 } from "./product.ts";
+import { encodeWinograd } from "./winograd.ts";
 
 /** Appends a convolution or one of its gradients. */
 export function encodeConv(encoder: Encoder, kernel: ConvKernel): void {
@@ -36,6 +37,13 @@ export function encodeConv(encoder: Encoder, kernel: ConvKernel): void {
   });
   switch (kernel.kind) {
     case "conv2d": {
+      const weights = {
+        weights: second,
+        strides: [channels * outs, outs, 1],
+        flipped: false,
+      } as const;
+      const operands = { images: first, shape: inputShape, outputs: outs, ...weights };
+      if (encodeWinograd(encoder, kernel, operands, kernel.epilogue)) return;
       const size = { batch: 1, m: outputPixels, n: outs, k: taps * channels };
       const rows = plain ? { kind: "matrix", matrix: pixels(first, channels) } as const : {
         kind: "image",
@@ -49,6 +57,13 @@ export function encodeConv(encoder: Encoder, kernel: ConvKernel): void {
       return encodeRowProduct(encoder, size, rows, right, kernel.epilogue);
     }
     case "conv2dGradInput": {
+      const weights = {
+        weights: second,
+        strides: [channels * outs, 1, outs],
+        flipped: true,
+      } as const;
+      const operands = { images: first, shape: outputShape, outputs: channels, ...weights };
+      if (encodeWinograd(encoder, kernel, operands, kernel.epilogue)) return;
       const size = { batch: 1, m: inputPixels, n: channels, k: taps * outs };
       const rows = plain ? { kind: "matrix", matrix: pixels(first, outs) } as const : {
         kind: "image",

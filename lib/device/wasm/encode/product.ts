@@ -177,8 +177,8 @@ function packPanels(
   return { width, start, batchStride: shared ? 0 : panels * width * k };
 }
 
-/** What a tile is finished with: a tape over its part of the result. */
-function finishFields(
+/** The fields of what a tile is finished with: a tape over its part of the result. */
+export function finishFields(
   encoder: Encoder,
   { n }: ProductSize,
   columns: number,

@@ -1,0 +1,93 @@
+/**
+ * Convolutions by Winograd's minimal filtering; wasm/kernels/src/winograd.rs says how.
+ *
+ * @module
+ */
+
+import type { ConvKernel, Epilogue } from "../../../compile/plan.ts";
+import type { Shape } from "../../../tensor/tensor.ts";
+import type { Encoder } from "../encoder.ts";
+import { PHASE } from "../opcodes.ts";
+import { finishFields } from "./product.ts";
+
+/** Columns of a panel, and rows multiplied together (micro.rs). */
+const WIDTH = 8;
+const ROWS = 6;
+/** Tiles of 2x2 pixels per task, at most: their patches stay in the L2 cache. */
+const MOST_TILES = 48;
+/** Numbers that a task may keep in its scratch (program.rs, `WORK_BYTES`). */
+const SCRATCH = 500_000;
+/** Tasks wanted. */
+const WANTED_TASKS = 16;
+/** Channels below which transforming costs more than it saves. */
+const LEAST_CHANNELS = 16;
+
+/** The images that are read, and the weights: strides in elements. */
+export interface WinogradOperands {
+  readonly images: number;
+  readonly shape: Shape;
+  readonly weights: number;
+  /** Elements between taps, input channels and output channels. */
+  readonly strides: readonly [number, number, number];
+  /** Whether the taps come in reverse order. */
+  readonly flipped: boolean;
+  readonly outputs: number;
+}
+
+/** Rows of tiles per task, or null where this way does not apply. */
+function tileRows({ geometry }: ConvKernel, { shape, outputs }: WinogradOperands): number | null {
+  const [images, height, width, channels] = shape;
+  const { kernel: [kh, kw], stride, padding } = geometry;
+  if (kh !== 3 || kw !== 3 || stride !== 1 || padding !== 1) return null;
+  if (height % 2 !== 0 || width % 2 !== 0 || channels % 4 !== 0 || outputs % WIDTH !== 0) {
+    return null;
+  }
+  if (Math.min(channels, outputs) < LEAST_CHANNELS) return null;
+  const across = width / 2;
+  const padded = (rows: number) => Math.ceil(rows * across / ROWS) * ROWS;
+  const numbers = (rows: number) =>
+    2 * rows * width * outputs + padded(rows) * (16 * (channels + outputs) + 1);
+  const all = images * height / 2;
+  const most = Math.max(
+    1,
+    Math.min(Math.floor(MOST_TILES / across), Math.ceil(all / WANTED_TASKS)),
+  );
+  const waste = (rows: number) => padded(rows) / (rows * across);
+  const fitting = Array.from({ length: most }, (_, i) => most - i)
+    .filter((rows) => numbers(rows) <= SCRATCH)
+    .sort((a, b) => waste(a) - waste(b));
+  return fitting[0] ?? null;
+}
+
+/** Appends a convolution if this is a way to do it; false: it is not. */
+export function encodeWinograd(
+  encoder: Encoder,
+  kernel: ConvKernel,
+  operands: WinogradOperands,
+  epilogue: Epilogue,
+): boolean {
+  const rows = tileRows(kernel, operands);
+  if (rows === null) return false;
+  const { images: source, shape, weights, strides, flipped, outputs } = operands;
+  const [images, height, width, channels] = shape;
+  const panels = encoder.workspace(16 * channels * outputs);
+  encoder.phase(PHASE.winogradWeights, outputs / WIDTH, [
+    weights,
+    ...strides,
+    flipped ? 1 : 0,
+    channels,
+    outputs,
+    panels,
+  ]);
+  const size = { batch: 1, m: images * height * width, n: outputs, k: channels };
+  encoder.phase(PHASE.winograd, Math.ceil(images * height / 2 / rows), [
+    ...[1, size.m, outputs, channels, 2 * rows * width, outputs, WIDTH],
+    source,
+    height,
+    width,
+    panels,
+    encoder.zeros(channels),
+    ...finishFields(encoder, size, outputs, epilogue),
+  ]);
+  return true;
+}

@@ -1,0 +1,195 @@
+//! Convolutions 3x3 with stride 1 and padding 1 by Winograd's minimal filtering F(2x2, 3x3): a tile
+//! of 2x2 pixels of the result is made of 16 products instead of 36 (Lavin and Gray, "Fast
+//! algorithms for convolutional neural networks", 2015). With patches d of 4x4 pixels of the input
+//! and weights g, the result is A^T [(G g G^T) * (B^T d B)] A, where the products in the brackets,
+//! summed over channels, are 16 matrix products.
+
+use crate::gemm::{Finish, Size};
+use crate::micro::{Columns, Stretch, rows_times_panel};
+use crate::program::Scratch;
+use crate::simd::*;
+use core::ptr::null;
+
+/// Columns of a panel, and rows multiplied together.
+const WIDTH: usize = 8;
+const ROWS: usize = 6;
+/// Input channels that are summed in one go, at most.
+const STRETCH: usize = 256;
+/// Numbers between the 16 matrices: without them, all would want the same lines of the L1 cache.
+const APART: usize = 16;
+
+/// Transforms weights to panels: [16][column panel][k][WIDTH].
+#[repr(C)]
+pub struct Weights {
+    source: *const f32,
+    tap_stride: i32,
+    row_stride: i32,
+    column_stride: i32,
+    /// Whether the taps come in reverse order.
+    flipped: u32,
+    k: u32,
+    n: u32,
+    target: *mut f32,
+}
+
+/// G times a column of weights.
+#[inline(always)]
+fn filter([a, b, c]: [V; 3]) -> [V; 4] {
+    let half = splat(0.5);
+    let sum = f32x4_mul(f32x4_add(a, c), half);
+    let middle = f32x4_mul(b, half);
+    [a, f32x4_add(sum, middle), f32x4_sub(sum, middle), c]
+}
+
+/// One column panel.
+pub unsafe fn weights(p: &Weights, task: usize) {
+    let (k, n) = (p.k as usize, p.n as usize);
+    let step = p.column_stride as isize;
+    for row in 0..k {
+        for half in [0, LANES] {
+            let first =
+                row as isize * p.row_stride as isize + (task * WIDTH + half) as isize * step;
+            let tap = |number: usize| unsafe {
+                let number = if p.flipped != 0 { 8 - number } else { number };
+                let at = p
+                    .source
+                    .offset(first + number as isize * p.tap_stride as isize);
+                if step == 1 {
+                    load(at)
+                } else {
+                    let lane = |i: isize| *at.offset(i * step);
+                    f32x4(lane(0), lane(1), lane(2), lane(3))
+                }
+            };
+            let columns = [0, 1, 2].map(|x| filter([tap(x), tap(3 + x), tap(6 + x)]));
+            for y in 0..4 {
+                let line = filter([columns[0][y], columns[1][y], columns[2][y]]);
+                for x in 0..4 {
+                    let panel = (y * 4 + x) * (n / WIDTH) + task;
+                    unsafe { store(p.target.add((panel * k + row) * WIDTH + half), line[x]) };
+                }
+            }
+        }
+    }
+}
+
+/// The convolution. A task makes some rows of tiles, of one or several images.
+#[repr(C)]
+pub struct Winograd {
+    size: Size,
+    /// NHWC; height and width are even.
+    source: *const f32,
+    height: u32,
+    width: u32,
+    weights: *const f32,
+    /// As many zeros as there are channels.
+    zeros: *const f32,
+    finish: Finish,
+}
+
+/// B^T times a column of a patch.
+#[inline(always)]
+fn spread([a, b, c, d]: [V; 4]) -> [V; 4] {
+    [
+        f32x4_sub(a, c),
+        f32x4_add(b, c),
+        f32x4_sub(c, b),
+        f32x4_sub(b, d),
+    ]
+}
+
+/// A^T times a column of products.
+#[inline(always)]
+fn gather([a, b, c, d]: [V; 4]) -> [V; 2] {
+    [f32x4_add(f32x4_add(a, b), c), f32x4_sub(f32x4_sub(b, c), d)]
+}
+
+pub unsafe fn run(p: &Winograd, task: usize, scratch: Scratch) {
+    let (tile, _) = p.size.tile(task);
+    let (k, n) = (p.size.k as usize, p.size.n as usize);
+    let (height, width) = (p.height as usize, p.width as usize);
+    let across = width / 2;
+    let first = tile.m / (2 * width);
+    let count = tile.rows / (2 * width) * across;
+    let padded = count.next_multiple_of(ROWS);
+    let result = scratch.work;
+    unsafe {
+        let patches = result.add(p.size.tile_m as usize * n);
+        let (patch_step, product_step) = (padded * k + APART, padded * n + APART);
+        let products = patches.add(16 * patch_step);
+        let table = products.add(16 * product_step).cast::<*const f32>();
+        for i in 0..count {
+            let row = first + i / across;
+            let (image, y, x) = (row / (height / 2), row % (height / 2) * 2, i % across * 2);
+            let mut pixels = [p.zeros; 16];
+            for (j, pixel) in pixels.iter_mut().enumerate() {
+                // One to the left of the image wraps around and is outside, too.
+                let from_y = (y + j / 4).wrapping_sub(1);
+                let from_x = (x + j % 4).wrapping_sub(1);
+                if from_y < height && from_x < width {
+                    *pixel = p
+                        .source
+                        .add(((image * height + from_y) * width + from_x) * k);
+                }
+            }
+            for channel in (0..k).step_by(LANES) {
+                let columns = [0, 1, 2, 3]
+                    .map(|x| spread([0, 1, 2, 3].map(|y| load(pixels[y * 4 + x].add(channel)))));
+                for y in 0..4 {
+                    let line = spread([0, 1, 2, 3].map(|x| columns[x][y]));
+                    for x in 0..4 {
+                        let to = patches.add((y * 4 + x) * patch_step + i * k + channel);
+                        store(to, line[x]);
+                    }
+                }
+            }
+        }
+        for i in 0..padded {
+            *table.add(i) = patches.add(i.min(count - 1) * k);
+        }
+        for number in 0..16 {
+            for panel in 0..n / WIDTH {
+                for start in (0..k).step_by(STRETCH) {
+                    let stretch = Stretch {
+                        start: start as u32,
+                        segment: 0,
+                        segments: 1,
+                        offset: (number * patch_step + start) as u32,
+                        length: STRETCH.min(k - start) as u32,
+                    };
+                    rows_times_panel(
+                        Columns::Eight,
+                        table,
+                        1,
+                        padded / ROWS,
+                        1,
+                        null(),
+                        &stretch,
+                        p.weights.add((number * (n / WIDTH) + panel) * k * WIDTH),
+                        products.add(number * product_step + panel * WIDTH),
+                        n,
+                        start > 0,
+                    );
+                }
+            }
+        }
+        for i in 0..count {
+            let pixel = i / across * 2 * width + i % across * 2;
+            for column in (0..n).step_by(LANES) {
+                let columns =
+                    [0, 1, 2, 3].map(|x| {
+                        gather([0, 1, 2, 3].map(|y| {
+                            load(products.add((y * 4 + x) * product_step + i * n + column))
+                        }))
+                    });
+                for y in 0..2 {
+                    let line = gather([0, 1, 2, 3].map(|x| columns[x][y]));
+                    for x in 0..2 {
+                        store(result.add((pixel + y * width + x) * n + column), line[x]);
+                    }
+                }
+            }
+        }
+        p.finish.run(&p.size, &tile, 0, result, scratch);
+    }
+}
