@@ -214,7 +214,8 @@ function foldFields(
   kept: readonly (number | null)[],
 ): Field[] {
   const isKept = kept[axis] !== null;
-  const stepsFirst = !isKept && inner > 1;
+  // Which axis is the block axis may depend on the number of samples, and the order of sums with it.
+  const stepsFirst = !isKept && inner > 1 && !encoder.batchInvariant;
   const axes = [stepsFirst ? 1 : steps, ...shape.slice(axis + 1)];
   const strides = contiguousStrides(axes);
   /** Row-major list of sum(index * strides) over the kept, or the reduced, axes of the block. */
