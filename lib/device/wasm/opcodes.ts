@@ -24,6 +24,7 @@ export const PHASE = {
   resample: 11,
   winogradWeights: 12,
   winograd: 13,
+  winogradGrad: 14,
 } as const;
 
 /** Kinds of operands (tape.rs). */

@@ -8,7 +8,7 @@ use crate::pack::{self, PackPanels};
 use crate::reduce::{self, Reduce};
 use crate::resample::{self, Resample};
 use crate::sync::{Control, Failure};
-use crate::winograd::{self, Weights, Winograd};
+use crate::winograd::{self, Weights, Winograd, WinogradGrad};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A thread's scratch: first the registers of a tape, then what the kernel itself needs.
@@ -106,6 +106,7 @@ impl Phase {
                 11 => resample::run(&*(self.parameters as *const Resample), task),
                 12 => winograd::weights(&*(self.parameters as *const Weights), task),
                 13 => winograd::run(&*(self.parameters as *const Winograd), task, scratch),
+                14 => winograd::grad(&*(self.parameters as *const WinogradGrad), task, scratch),
                 _ => core::arch::wasm32::unreachable(),
             }
         }

@@ -5,7 +5,7 @@
 //! summed over channels, are 16 matrix products.
 
 use crate::gemm::{Finish, Size};
-use crate::micro::{Columns, Stretch, rows_times_panel};
+use crate::micro::{Columns, GROUP, Run, Stretch, group_times_panel, rows_times_panel};
 use crate::program::Scratch;
 use crate::simd::*;
 use core::ptr::null;
@@ -104,6 +104,31 @@ fn gather([a, b, c, d]: [V; 4]) -> [V; 2] {
     [f32x4_add(f32x4_add(a, b), c), f32x4_sub(f32x4_sub(b, c), d)]
 }
 
+/// The addresses of the 4x4 pixels around tile number `number`.
+#[inline(always)]
+unsafe fn patch(
+    source: *const f32,
+    height: usize,
+    width: usize,
+    channels: usize,
+    zeros: *const f32,
+    number: usize,
+) -> [*const f32; 16] {
+    let (row, column) = (number / (width / 2), number % (width / 2));
+    let (image, y, x) = (row / (height / 2), row % (height / 2) * 2, column * 2);
+    let mut pixels = [zeros; 16];
+    for (j, pixel) in pixels.iter_mut().enumerate() {
+        // One to the left of the image wraps around and is outside, too.
+        let from_y = (y + j / 4).wrapping_sub(1);
+        let from_x = (x + j % 4).wrapping_sub(1);
+        if from_y < height && from_x < width {
+            let at = (image * height + from_y) * width + from_x;
+            *pixel = unsafe { source.add(at * channels) };
+        }
+    }
+    pixels
+}
+
 pub unsafe fn run(p: &Winograd, task: usize, scratch: Scratch) {
     let (tile, _) = p.size.tile(task);
     let (k, n) = (p.size.k as usize, p.size.n as usize);
@@ -119,19 +144,7 @@ pub unsafe fn run(p: &Winograd, task: usize, scratch: Scratch) {
         let products = patches.add(16 * patch_step);
         let table = products.add(16 * product_step).cast::<*const f32>();
         for i in 0..count {
-            let row = first + i / across;
-            let (image, y, x) = (row / (height / 2), row % (height / 2) * 2, i % across * 2);
-            let mut pixels = [p.zeros; 16];
-            for (j, pixel) in pixels.iter_mut().enumerate() {
-                // One to the left of the image wraps around and is outside, too.
-                let from_y = (y + j / 4).wrapping_sub(1);
-                let from_x = (x + j % 4).wrapping_sub(1);
-                if from_y < height && from_x < width {
-                    *pixel = p
-                        .source
-                        .add(((image * height + from_y) * width + from_x) * k);
-                }
-            }
+            let pixels = patch(p.source, height, width, k, p.zeros, first * across + i);
             for channel in (0..k).step_by(LANES) {
                 let columns = [0, 1, 2, 3]
                     .map(|x| spread([0, 1, 2, 3].map(|y| load(pixels[y * 4 + x].add(channel)))));
@@ -191,5 +204,120 @@ pub unsafe fn run(p: &Winograd, task: usize, scratch: Scratch) {
             }
         }
         p.finish.run(&p.size, &tile, 0, result, scratch);
+    }
+}
+
+/// The gradient of the weights, of a part of the tiles: G^T [sum of (B^T d B) * (A e A^T)] G, with
+/// 2x2 pixels e of the result's gradient. The 16 products are summed over tiles.
+#[repr(C)]
+pub struct WinogradGrad {
+    source: *const f32,
+    height: u32,
+    width: u32,
+    channels: u32,
+    zeros: *const f32,
+    gradient: *const f32,
+    outputs: u32,
+    /// Tiles in all, and per task.
+    tiles: u32,
+    tiles_per_task: u32,
+    /// [task][3][3][channels][outputs].
+    partial: *mut f32,
+}
+
+/// Tiles that are transformed together.
+const TOGETHER: usize = 48;
+
+/// A times a column of the gradient.
+#[inline(always)]
+fn widen([a, b]: [V; 2]) -> [V; 4] {
+    [a, f32x4_add(a, b), f32x4_sub(a, b), f32x4_neg(b)]
+}
+
+/// G^T times a column of sums.
+#[inline(always)]
+fn narrow([a, b, c, d]: [V; 4]) -> [V; 3] {
+    let half = splat(0.5);
+    let sum = f32x4_mul(f32x4_add(b, c), half);
+    let difference = f32x4_mul(f32x4_sub(b, c), half);
+    [f32x4_add(a, sum), difference, f32x4_add(sum, d)]
+}
+
+pub unsafe fn grad(p: &WinogradGrad, task: usize, scratch: Scratch) {
+    let (height, width) = (p.height as usize, p.width as usize);
+    let (k, n) = (p.channels as usize, p.outputs as usize);
+    let groups = k.div_ceil(GROUP);
+    let (patch_step, panel_step) = (groups * GROUP * TOGETHER + APART, n * TOGETHER + APART);
+    let sum_step = groups * GROUP * n + APART;
+    let start = task * p.tiles_per_task as usize;
+    let end = (start + p.tiles_per_task as usize).min(p.tiles as usize);
+    unsafe {
+        // [16][group][tile][GROUP], [16][panel][tile][WIDTH], [16][channel][output].
+        let patches = scratch.work;
+        let panels = patches.add(16 * patch_step);
+        let sums = panels.add(16 * panel_step);
+        for first in (start..end).step_by(TOGETHER) {
+            let count = TOGETHER.min(end - first);
+            for i in 0..count {
+                let pixels = patch(p.source, height, width, k, p.zeros, first + i);
+                for channel in (0..k).step_by(LANES) {
+                    let columns = [0, 1, 2, 3].map(|x| {
+                        spread([0, 1, 2, 3].map(|y| load(pixels[y * 4 + x].add(channel))))
+                    });
+                    let at = (channel / GROUP * TOGETHER + i) * GROUP + channel % GROUP;
+                    for y in 0..4 {
+                        let line = spread([0, 1, 2, 3].map(|x| columns[x][y]));
+                        for x in 0..4 {
+                            store(patches.add((y * 4 + x) * patch_step + at), line[x]);
+                        }
+                    }
+                }
+                let (row, column) = ((first + i) / (width / 2), (first + i) % (width / 2));
+                let pixel = p.gradient.add((row * 2 * width + column * 2) * n);
+                for output in (0..n).step_by(LANES) {
+                    let columns = [0, 1].map(|x| {
+                        widen([0, 1].map(|y| load(pixel.add((y * width + x) * n + output))))
+                    });
+                    let at = (output / WIDTH * TOGETHER + i) * WIDTH + output % WIDTH;
+                    for y in 0..4 {
+                        let line = widen([columns[0][y], columns[1][y]]);
+                        for x in 0..4 {
+                            store(panels.add((y * 4 + x) * panel_step + at), line[x]);
+                        }
+                    }
+                }
+            }
+            let runs = [Run {
+                start: 0,
+                held: 0,
+                length: count,
+            }];
+            for number in 0..16 {
+                for group in 0..groups {
+                    for panel in 0..n / WIDTH {
+                        group_times_panel(
+                            Columns::Eight,
+                            patches.add(number * patch_step + group * TOGETHER * GROUP),
+                            &runs,
+                            panels.add(number * panel_step + panel * TOGETHER * WIDTH),
+                            sums.add(number * sum_step + group * GROUP * n + panel * WIDTH),
+                            n,
+                            first > start,
+                        );
+                    }
+                }
+            }
+        }
+        let partial = p.partial.add(task * 9 * k * n);
+        for at in (0..k * n).step_by(LANES) {
+            let columns = [0, 1, 2, 3]
+                .map(|x| narrow([0, 1, 2, 3].map(|y| load(sums.add((y * 4 + x) * sum_step + at)))));
+            for y in 0..3 {
+                let line = narrow([0, 1, 2, 3].map(|x| columns[x][y]));
+                for x in 0..3 {
+                    store(partial.add((y * 3 + x) * k * n + at), line[x]);
+                }
+            }
+        }
     }
 }

@@ -16,7 +16,7 @@ import {
   type Matrix,
   segmented,
 } from "./product.ts";
-import { encodeWinograd } from "./winograd.ts";
+import { encodeWinograd, encodeWinogradGrad } from "./winograd.ts";
 
 /** Appends a convolution or one of its gradients. */
 export function encodeConv(encoder: Encoder, kernel: ConvKernel): void {
@@ -84,6 +84,7 @@ export function encodeConv(encoder: Encoder, kernel: ConvKernel): void {
       return encodeRowProduct(encoder, size, rows, right, kernel.epilogue);
     }
     case "conv2dGradWeight": {
+      if (encodeWinogradGrad(encoder, kernel, first, second)) return;
       const size = { batch: 1, m: taps * channels, n: outs, k: outputPixels };
       const perImage = outputShape[1] * outputShape[2];
       const together = imagesTogether(outputShape[0], perImage, padding > 0);

@@ -8,6 +8,7 @@ import type { ConvKernel, Epilogue } from "../../../compile/plan.ts";
 import type { Shape } from "../../../tensor/tensor.ts";
 import type { Encoder } from "../encoder.ts";
 import { PHASE } from "../opcodes.ts";
+import { encodePass } from "./elementwise.ts";
 import { finishFields } from "./product.ts";
 
 /** Columns of a panel, and rows multiplied together (micro.rs). */
@@ -34,15 +35,19 @@ export interface WinogradOperands {
   readonly outputs: number;
 }
 
-/** Rows of tiles per task, or null where this way does not apply. */
-function tileRows({ geometry }: ConvKernel, { shape, outputs }: WinogradOperands): number | null {
-  const [images, height, width, channels] = shape;
+/** Whether a convolution is one of those for which the transforms are made. */
+function applies({ geometry }: ConvKernel, shape: Shape, outputs: number): boolean {
+  const [, height, width, channels] = shape;
   const { kernel: [kh, kw], stride, padding } = geometry;
-  if (kh !== 3 || kw !== 3 || stride !== 1 || padding !== 1) return null;
-  if (height % 2 !== 0 || width % 2 !== 0 || channels % 4 !== 0 || outputs % WIDTH !== 0) {
-    return null;
-  }
-  if (Math.min(channels, outputs) < LEAST_CHANNELS) return null;
+  return kh === 3 && kw === 3 && stride === 1 && padding === 1 && height % 2 === 0 &&
+    width % 2 === 0 && channels % 4 === 0 && outputs % WIDTH === 0 &&
+    Math.min(channels, outputs) >= LEAST_CHANNELS;
+}
+
+/** Rows of tiles per task, or null where this way does not apply. */
+function tileRows(kernel: ConvKernel, { shape, outputs }: WinogradOperands): number | null {
+  const [images, height, width, channels] = shape;
+  if (!applies(kernel, shape, outputs)) return null;
   const across = width / 2;
   const padded = (rows: number) => Math.ceil(rows * across / ROWS) * ROWS;
   const numbers = (rows: number) =>
@@ -89,5 +94,47 @@ export function encodeWinograd(
     encoder.zeros(channels),
     ...finishFields(encoder, size, outputs, epilogue),
   ]);
+  return true;
+}
+
+/** Channels that the weight gradient handles together, and tiles (winograd.rs). */
+const GROUP = 12;
+const TOGETHER = 48;
+/** Tiles per task of the weight gradient, at least: every task ends with a transform of its sums. */
+const LEAST_TILES = 96;
+
+/** Appends a weight gradient if this is a way to do it; false: it is not. */
+export function encodeWinogradGrad(
+  encoder: Encoder,
+  kernel: ConvKernel,
+  source: number,
+  gradient: number,
+): boolean {
+  const { inputShape: [images, height, width, channels], outputShape, epilogue } = kernel;
+  const outputs = outputShape[3];
+  if (encoder.batchInvariant || !applies(kernel, kernel.inputShape, outputs)) return false;
+  const padded = Math.ceil(channels / GROUP) * GROUP;
+  // 16 matrices of patches, of gradients and of sums, some numbers apart.
+  const numbers = 16 * ((padded + outputs) * TOGETHER + padded * outputs + 48);
+  const tiles = images * height * width / 4;
+  if (numbers > SCRATCH || tiles < LEAST_TILES) return false;
+  const tasks = Math.min(WANTED_TASKS, Math.floor(tiles / LEAST_TILES));
+  const perTask = Math.ceil(tiles / tasks / TOGETHER) * TOGETHER;
+  const count = Math.ceil(tiles / perTask);
+  const stride = 9 * channels * outputs;
+  const start = encoder.workspace(count * stride);
+  encoder.phase(PHASE.winogradGrad, count, [
+    source,
+    height,
+    width,
+    channels,
+    encoder.zeros(channels),
+    gradient,
+    outputs,
+    tiles,
+    perTask,
+    start,
+  ]);
+  encodePass(encoder, epilogue, [{ kind: "partials", fn: "sum", start, count, stride }]);
   return true;
 }
