@@ -49,7 +49,7 @@ import {
 import { checkFolders, reportingFailure, reportOptions, writeReports } from "./eval_reports.ts";
 import { savingSide } from "./eval_saving.ts";
 import { interruptible } from "./interrupt.ts";
-import { flag, type Parsed, text } from "./options.ts";
+import { flag, integer, type Parsed, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -81,6 +81,10 @@ const options = {
   halves: flag({
     help: "compare half of the real images with the other half, too",
     default: true,
+  }),
+  manifoldImages: integer({
+    help: "images of each side, the first ones, that pr and dc look at (default all)",
+    min: 6,
   }),
   saveStats: text({
     help: "write the statistics of the reference images, for --reference another time",
@@ -230,6 +234,8 @@ async function compare(
       extractor,
       metrics,
       halves: args.halves,
+      manifoldImages: args.manifoldImages,
+      threads: args.threads,
       force: args.force,
       cache: openCache(args.cache, extractor),
       onReference: args.saveStats === undefined ? undefined : (statistics) => made = statistics,

@@ -30,6 +30,7 @@ import {
   referenceOf,
 } from "./references.ts";
 import { FeatureStatistics } from "./statistics.ts";
+import { StatisticsPool } from "./statistics_pool.ts";
 
 /** Fewer images make halves that the metrics refuse: ten for the parts of an Inception Score. */
 const MIN_HALVES = 20;
@@ -56,6 +57,13 @@ export interface EvaluateOptions {
   readonly halves?: boolean;
   /** Seed of random subsets (kernel distance, halves). Default 2020, as in torch-fidelity. */
   readonly seed?: number;
+  /**
+   * Images of each side, the first ones, that the metrics `pr` and `dc` look at, whose cost is
+   * quadratic. Default: all.
+   */
+  readonly manifoldImages?: number;
+  /** Threads of the metrics; does not change them. Default: the processors. */
+  readonly threads?: number;
   /** Compare with statistics of another extractor of the same dimension. */
   readonly force?: boolean;
   /** Where features are looked up before they are computed, and kept. */
@@ -118,7 +126,16 @@ export interface Evaluation {
  * or an extractor that classifies; before any features are extracted where that is possible
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
-  const { samples, reference, referenceImages, extractor, cache, force, seed = 2020 } = options;
+  const {
+    samples,
+    reference,
+    referenceImages,
+    extractor,
+    cache,
+    force,
+    seed = 2020,
+    manifoldImages,
+  } = options;
   const metrics = checkedMetrics(options.metrics ?? ["fd"]);
   checkNeeds(metrics, options);
   const warnings = [samples, reference].flatMap((side) =>
@@ -167,21 +184,22 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const halved = halves ? metrics.filter((metric) => tapsOf([metric]).length === 0) : [];
   const total = metrics.length + halved.length;
   let done = 0;
-  const computeAll = (
+  using pool = new StatisticsPool({ threads: options.threads, signal: options.signal });
+  const computeAll = async (
     metrics: readonly Metric[],
     fake: MetricSet,
     real: MetricSet | null,
-  ): Record<string, number> =>
-    Object.assign(
-      {},
-      ...metrics.map((metric) => {
-        const values = computeMetric(metric, { fake, real, seed });
-        options.progress?.({ part: "metrics", done: ++done, total });
-        return values;
-      }),
-    );
-  const values = computeAll(metrics, fake, real);
-  const halfValues = halves && computeAll(halved, ...halves);
+  ): Promise<Record<string, number>> => {
+    const values = {};
+    for (const metric of metrics) {
+      const inputs = { fake, real, seed, manifoldImages, pool };
+      Object.assign(values, await computeMetric(metric, inputs));
+      options.progress?.({ part: "metrics", done: ++done, total });
+    }
+    return values;
+  };
+  const values = await computeAll(metrics, fake, real);
+  const halfValues = halves && await computeAll(halved, ...halves);
   const finished = performance.now();
 
   const { id, hash, dimension, details } = extractor;

@@ -10,7 +10,15 @@
 import { UsageError } from "../errors.ts";
 import { RandomState } from "./random_state.ts";
 import type { Features } from "./statistics.ts";
-import { module, withScratch } from "./statistics_module.ts";
+import {
+  pairsOf,
+  pairsWithin,
+  panelCount,
+  panelsOf,
+  type StatisticsPool,
+  withPool,
+} from "./statistics_pool.ts";
+import type { Kernel, KernelTask, Panel } from "./statistics_tasks.ts";
 
 /** How the subsets are drawn. */
 export interface KernelDistanceOptions {
@@ -20,6 +28,8 @@ export interface KernelDistanceOptions {
   readonly size?: number;
   /** Seed of the subsets, which are those of torch-fidelity. Default 2020, as there. */
   readonly seed?: number;
+  /** Threads. Default: one pool for this call. */
+  readonly pool?: StatisticsPool;
 }
 
 /** The distances of the subsets, their mean and their standard deviation (divisor: subsets). */
@@ -37,11 +47,11 @@ export interface KernelDistance {
  *
  * @throws {UsageError} when the dimensions differ, or `size` is below 2 or above a side's rows
  */
-export function kernelDistance(
+export async function kernelDistance(
   a: Features,
   b: Features,
-  { subsets = 100, size, seed = 2020 }: KernelDistanceOptions = {},
-): KernelDistance {
+  { subsets = 100, size, seed = 2020, pool }: KernelDistanceOptions = {},
+): Promise<KernelDistance> {
   const rows = size ?? Math.min(1000, a.rows, b.rows);
   if (rows > Math.min(a.rows, b.rows)) {
     throw new UsageError(
@@ -54,44 +64,120 @@ export function kernelDistance(
   for (let i = 0; i < subsets; i++) {
     pairs.push([random.choice(a.rows, rows), random.choice(b.rows, rows)]);
   }
-  return kernelDistanceOfSubsets(a, b, pairs);
+  return await kernelDistanceOfSubsets(a, b, pairs, pool);
 }
 
-/** The mean over given subsets, each a pair of lists of row numbers. */
+/**
+ * The mean over given subsets, each a pair of lists of row numbers.
+ *
+ * @param pool threads; default: one for this call
+ * @throws {UsageError} as {@link squaredDiscrepancy}
+ */
 export function kernelDistanceOfSubsets(
   a: Features,
   b: Features,
   subsets: readonly (readonly [ArrayLike<number>, ArrayLike<number>])[],
-): KernelDistance {
-  const values = Float64Array.from(
-    subsets,
-    ([rowsA, rowsB]) => squaredDiscrepancy(gather(a, rowsA), gather(b, rowsB)),
-  );
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
-  return { mean, std: Math.sqrt(variance), values };
+  pool?: StatisticsPool,
+): Promise<KernelDistance> {
+  return withPool(pool, async (pool) => {
+    const sizes = subsets.map(([rowsA, rowsB]): [number, number] => [rowsA.length, rowsB.length]);
+    for (const [m, n] of sizes) requireTwo(a, b, m, n);
+    const sums = await kernelSums({
+      sizes,
+      // The rows of a subset are gathered when its turn comes.
+      open: (index) => [gather(a, subsets[index][0]), gather(b, subsets[index][1])],
+      kernel: { name: "polynomial" },
+      pool,
+    });
+    const values = Float64Array.from(sums, (sums, index) => unbiased(sums, ...sizes[index]));
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+    return { mean, std: Math.sqrt(variance), values };
+  });
 }
 
 /**
  * The unbiased estimate from all rows at once.
  *
+ * @param pool threads; default: one for this call
  * @throws {UsageError} when the dimensions differ or a side has fewer than two rows
  */
-export function squaredDiscrepancy(a: Features, b: Features): number {
-  requireSameDimension(a, b);
-  const [m, n] = [a.rows, b.rows];
-  if (m < 2 || n < 2) {
-    throw new UsageError(
-      `A kernel distance needs two images on each side at least, found ${m} and ${n}.`,
-    );
-  }
-  const [withinA, withinB, between] = withScratch((scratch) => {
-    const result = scratch.reserve(3 * 8);
-    const [dataA, dataB] = [scratch.copyIn(a.data), scratch.copyIn(b.data)];
-    module.polynomial_kernel_sums(dataA, m, dataB, n, a.dimension, result);
-    return scratch.float64(result, 3);
+export function squaredDiscrepancy(
+  a: Features,
+  b: Features,
+  pool?: StatisticsPool,
+): Promise<number> {
+  return withPool(pool, async (pool) => {
+    const size: [number, number] = [a.rows, b.rows];
+    requireTwo(a, b, ...size);
+    const kernel = { name: "polynomial" } as const;
+    const [sums] = await kernelSums({ sizes: [size], open: () => [a, b], kernel, pool });
+    return unbiased(sums, ...size);
   });
+}
+
+function requireTwo(a: Features, b: Features, m: number, n: number): void {
+  requireSameDimension(a, b);
+  if (m >= 2 && n >= 2) return;
+  throw new UsageError(
+    `A kernel distance needs two images on each side at least, found ${m} and ${n}.`,
+  );
+}
+
+/** Sums of a kernel over pairs of rows: within each set of different rows, and between the sets. */
+interface KernelSums {
+  withinA: number;
+  withinB: number;
+  between: number;
+}
+
+function unbiased({ withinA, withinB, between }: KernelSums, m: number, n: number): number {
   return withinA / (m * (m - 1)) + withinB / (n * (n - 1)) - 2 * between / (m * n);
+}
+
+/** The sums of some pairs of sets, given the rows of each. */
+async function kernelSums({ sizes, open, kernel, pool, prepare = (panel) => panel }: {
+  readonly sizes: readonly (readonly [number, number])[];
+  readonly open: (index: number) => [Features, Features];
+  readonly kernel: Kernel;
+  readonly pool: StatisticsPool;
+  readonly prepare?: (panel: Panel, dimension: number) => Panel;
+}): Promise<KernelSums[]> {
+  const sums = sizes.map((): KernelSums => ({ withinA: 0, withinB: 0, between: 0 }));
+  const tasks = sizes.flatMap(([m, n], set) => {
+    const [a, b] = [m, n].map((rows) => Array.from({ length: panelCount(rows) }, (_, i) => i));
+    return [
+      ...pairsWithin(a).map((pair) => ({ set, part: "withinA" as const, pair })),
+      ...pairsWithin(b).map((pair) => ({ set, part: "withinB" as const, pair })),
+      ...pairsOf(a, b).map((pair) => ({ set, part: "between" as const, pair })),
+    ];
+  });
+  let current: { set: number; a: Panel[]; b: Panel[]; dimension: number } | null = null;
+  await pool.run(
+    tasks.length,
+    (index): KernelTask => {
+      const { set, part, pair: [i, j] } = tasks[index];
+      if (current?.set !== set) {
+        const [a, b] = open(set);
+        current = { set, a: panelsOf(a), b: panelsOf(b), dimension: a.dimension };
+      }
+      const { a, b, dimension } = current;
+      const [first, second] = [part === "withinB" ? b : a, part === "withinA" ? a : b];
+      return {
+        kind: "kernel",
+        kernel,
+        dimension,
+        a: prepare(first[i], dimension),
+        b: j === null ? null : prepare(second[j], dimension),
+      };
+    },
+    (sum, index) => {
+      const { set, part, pair: [, j] } = tasks[index];
+      // The kernel is symmetric: pairs of different panels of one set count twice.
+      sums[set][part] += part !== "between" && j !== null ? 2 * sum : sum;
+    },
+  );
+  return sums;
 }
 
 /** Options of {@link gaussianDiscrepancy}. */
@@ -100,6 +186,8 @@ export interface GaussianDiscrepancyOptions {
   readonly sigma?: number;
   /** Factor on the result. Default 1000, as of CMMD. */
   readonly scale?: number;
+  /** Threads. Default: one pool for this call. */
+  readonly pool?: StatisticsPool;
 }
 
 /**
@@ -113,35 +201,37 @@ export interface GaussianDiscrepancyOptions {
 export function gaussianDiscrepancy(
   a: Features,
   b: Features,
-  { sigma = 10, scale = 1000 }: GaussianDiscrepancyOptions = {},
-): number {
-  requireSameDimension(a, b);
-  const [m, n] = [a.rows, b.rows];
-  if (m < 1 || n < 1) {
-    throw new UsageError(
-      `A kernel distance needs an image on each side at least, found ${m} and ${n}.`,
-    );
-  }
-  const [withinA, withinB, between] = withScratch((scratch) => {
-    const result = scratch.reserve(3 * 8);
-    const [dataA, dataB] = [scratch.copyIn(unitRows(a)), scratch.copyIn(unitRows(b))];
-    const gamma = 1 / (2 * sigma ** 2);
-    module.gaussian_kernel_sums(dataA, m, dataB, n, a.dimension, gamma, result);
-    return scratch.float64(result, 3);
+  { sigma = 10, scale = 1000, pool }: GaussianDiscrepancyOptions = {},
+): Promise<number> {
+  return withPool(pool, async (pool) => {
+    requireSameDimension(a, b);
+    const [m, n] = [a.rows, b.rows];
+    if (m < 1 || n < 1) {
+      throw new UsageError(
+        `A kernel distance needs an image on each side at least, found ${m} and ${n}.`,
+      );
+    }
+    const [{ withinA, withinB, between }] = await kernelSums({
+      sizes: [[m, n]],
+      open: () => [a, b],
+      kernel: { name: "gaussian", gamma: 1 / (2 * sigma ** 2) },
+      pool,
+      prepare: unitRows,
+    });
+    // Each row with itself adds one.
+    return scale * ((withinA + m) / m ** 2 + (withinB + n) / n ** 2 - 2 * between / (m * n));
   });
-  // Each row with itself adds one.
-  return scale * ((withinA + m) / m ** 2 + (withinB + n) / n ** 2 - 2 * between / (m * n));
 }
 
 /** The rows over their lengths; rows of zeros stay. */
-function unitRows({ rows, dimension, data }: Features): Float32Array {
-  const result = Float32Array.from(data);
-  for (let row = 0; row < rows; row++) {
-    const own = result.subarray(row * dimension, (row + 1) * dimension);
+function unitRows(panel: Panel, dimension: number): Panel {
+  const data = Float32Array.from(panel.data);
+  for (let row = 0; row < panel.rows; row++) {
+    const own = data.subarray(row * dimension, (row + 1) * dimension);
     const length = Math.sqrt(own.reduce((sum, value) => sum + value * value, 0));
     if (length > 0) { for (let i = 0; i < dimension; i++) own[i] /= length; }
   }
-  return result;
+  return { ...panel, data };
 }
 
 function requireSameDimension(a: Features, b: Features): void {

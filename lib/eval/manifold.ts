@@ -6,7 +6,13 @@
 
 import { UsageError } from "../errors.ts";
 import type { Features } from "./statistics.ts";
-import { module, withScratch } from "./statistics_module.ts";
+import {
+  pairsOf,
+  pairsWithin,
+  panelsOf,
+  type StatisticsPool,
+  withPool,
+} from "./statistics_pool.ts";
 
 /** Fidelity and diversity of generated images; all are shares except density. */
 export interface ManifoldMetrics {
@@ -26,54 +32,122 @@ export interface ManifoldMetrics {
  * to its k-th nearest other point of its own set; its border counts for precision and recall and
  * does not for density and coverage, as in the authors' code. The papers use k = 3 and k = 5.
  *
- * The cost is quadratic: 10,000 images on each side are plenty.
+ * The cost is quadratic in the images; memory is that of the features.
  *
+ * @param pool threads; default: one for this call
  * @throws {UsageError} when the dimensions differ or a side has no more than k rows
  */
-export function manifoldMetrics(real: Features, fake: Features, k: number): ManifoldMetrics {
-  requireSameDimension(real, fake);
-  const radiiReal = neighbourRadii(real, k);
-  const radiiFake = neighbourRadii(fake, k);
-  const [precise, recalled, inside, covered] = withScratch((scratch) => {
-    const result = scratch.reserve(4 * 8);
-    module.manifold_counts(
-      scratch.copyIn(real.data),
-      real.rows,
-      scratch.copyIn(radiiReal),
-      scratch.copyIn(fake.data),
-      fake.rows,
-      scratch.copyIn(radiiFake),
-      real.dimension,
-      result,
+export function manifoldMetrics(
+  real: Features,
+  fake: Features,
+  k: number,
+  pool?: StatisticsPool,
+): Promise<ManifoldMetrics> {
+  return withPool(pool, async (pool) => {
+    requireSameDimension(real, fake);
+    const radiiReal = await neighbourRadii(real, k, pool);
+    const radiiFake = await neighbourRadii(fake, k, pool);
+    const [flagsReal, flagsFake] = [new Uint8Array(real.rows), new Uint8Array(fake.rows)];
+    let inside = 0;
+    const pairs = pairsOf(panelsOf(real), panelsOf(fake));
+    await pool.run(
+      pairs.length,
+      (index) => {
+        const [a, b] = pairs[index];
+        const radiiA = radiiReal.slice(a.start, a.start + a.rows);
+        const radiiB = radiiFake.slice(b.start, b.start + b.rows);
+        return { kind: "manifold", dimension: real.dimension, a, b, radiiA, radiiB };
+      },
+      (found, index) => {
+        const [a, b] = pairs[index];
+        found.real.forEach((flags, i) => flagsReal[a.start + i] |= flags);
+        found.fake.forEach((flags, i) => flagsFake[b.start + i] |= flags);
+        inside += found.inside;
+      },
     );
-    return scratch.float64(result, 4);
+    const count = (flags: Uint8Array, flag: number) =>
+      flags.reduce((sum, value) => sum + Number((value & flag) !== 0), 0);
+    return {
+      precision: count(flagsFake, PRECISE) / fake.rows,
+      recall: count(flagsReal, RECALLED) / real.rows,
+      density: inside / (k * fake.rows),
+      coverage: count(flagsReal, COVERED) / real.rows,
+    };
   });
-  return {
-    precision: precise / fake.rows,
-    recall: recalled / real.rows,
-    density: inside / (k * fake.rows),
-    coverage: covered / real.rows,
-  };
 }
+
+/** Flags of `manifold_flags` in `wasm/statistics`: of a fake row, and of a real row. */
+const PRECISE = 1;
+const RECALLED = 1;
+const COVERED = 2;
 
 /**
  * The squared distance of each row to its k-th nearest other row, `[rows]`.
  *
+ * @param pool threads; default: one for this call
  * @throws {UsageError} when k is not a positive integer below the number of rows
  */
-export function neighbourRadii(features: Features, k: number): Float64Array<ArrayBuffer> {
-  if (!(Number.isSafeInteger(k) && k >= 1 && k < features.rows)) {
-    throw new UsageError(
-      `The number of neighbours must be between 1 and the number of images less one ` +
-        `(${features.rows - 1}), found ${k}.`,
+export function neighbourRadii(
+  features: Features,
+  k: number,
+  pool?: StatisticsPool,
+): Promise<Float64Array<ArrayBuffer>> {
+  return withPool(pool, async (pool) => {
+    const { rows, dimension } = features;
+    if (!(Number.isSafeInteger(k) && k >= 1 && k < rows)) {
+      throw new UsageError(
+        `The number of neighbours must be between 1 and the number of images less one ` +
+          `(${rows - 1}), found ${k}.`,
+      );
+    }
+    const nearest = new SmallestDistances(rows, k);
+    const pairs = pairsWithin(panelsOf(features));
+    await pool.run(
+      pairs.length,
+      (index) => {
+        const [a, b] = pairs[index];
+        const limitsA = nearest.limits(a.start, a.rows);
+        const limitsB = b ? nearest.limits(b.start, b.rows) : new Float64Array(0);
+        return { kind: "smallest", dimension, a, b, k, limitsA, limitsB };
+      },
+      (found, index) => {
+        const [a, b] = pairs[index];
+        nearest.add(a.start, found.a);
+        if (b) nearest.add(b.start, found.b);
+      },
     );
-  }
-  return withScratch((scratch) => {
-    const result = scratch.reserve(features.rows * 8);
-    const data = scratch.copyIn(features.data);
-    module.neighbour_radii(data, features.rows, features.dimension, k, result);
-    return scratch.float64(result, features.rows);
+    return nearest.limits(0, rows);
   });
+}
+
+/** The k smallest distances of each row so far, ascending. */
+class SmallestDistances {
+  readonly #values: Float64Array<ArrayBuffer>;
+
+  constructor(rows: number, readonly k: number) {
+    this.#values = new Float64Array(rows * k).fill(Infinity);
+  }
+
+  /** The k-th smallest distance of some rows. */
+  limits(start: number, rows: number): Float64Array<ArrayBuffer> {
+    const { k } = this;
+    return Float64Array.from({ length: rows }, (_, i) => this.#values[(start + i + 1) * k - 1]);
+  }
+
+  /** Adds `[rows, k]` distances of the rows from `start` on. */
+  add(start: number, distances: Float64Array): void {
+    const { k } = this;
+    const values = this.#values;
+    for (let i = 0; i < distances.length; i++) {
+      const first = (start + Math.floor(i / k)) * k;
+      const distance = distances[i];
+      let at = first + k - 1;
+      // A limit in the place of a distance is never below what has been found since.
+      if (!(distance < values[at])) continue;
+      for (; at > first && values[at - 1] > distance; at--) values[at] = values[at - 1];
+      values[at] = distance;
+    }
+  }
 }
 
 /** For each query the number of the nearest reference (the first of equals). */
@@ -87,29 +161,36 @@ export interface Neighbours {
 /**
  * The nearest row of `references` for each row of `queries`.
  *
+ * @param pool threads; default: one for this call
  * @throws {UsageError} when the dimensions differ or there are no references
  */
-export function nearestNeighbours(queries: Features, references: Features): Neighbours {
-  requireSameDimension(queries, references);
-  if (references.rows === 0) {
-    throw new UsageError("Nearest neighbours need one reference image at least, found none.");
-  }
-  return withScratch((scratch) => {
-    const index = scratch.reserve(queries.rows * 4);
-    const distance = scratch.reserve(queries.rows * 8);
-    module.nearest(
-      scratch.copyIn(queries.data),
-      queries.rows,
-      scratch.copyIn(references.data),
-      references.rows,
-      queries.dimension,
-      index,
-      distance,
+export function nearestNeighbours(
+  queries: Features,
+  references: Features,
+  pool?: StatisticsPool,
+): Promise<Neighbours> {
+  return withPool(pool, async (pool) => {
+    requireSameDimension(queries, references);
+    if (references.rows === 0) {
+      throw new UsageError("Nearest neighbours need one reference image at least, found none.");
+    }
+    const { dimension } = queries;
+    const index = new Uint32Array(queries.rows);
+    const squaredDistance = new Float64Array(queries.rows).fill(Infinity);
+    const pairs = pairsOf(panelsOf(queries), panelsOf(references));
+    await pool.run(
+      pairs.length,
+      (index) => ({ kind: "nearest", dimension, a: pairs[index][0], b: pairs[index][1] }),
+      (found, pair) => {
+        const [a, b] = pairs[pair];
+        found.squaredDistance.forEach((distance, i) => {
+          if (!(distance < squaredDistance[a.start + i])) return;
+          squaredDistance[a.start + i] = distance;
+          index[a.start + i] = b.start + found.index[i];
+        });
+      },
     );
-    return {
-      index: scratch.uint32(index, queries.rows),
-      squaredDistance: scratch.float64(distance, queries.rows),
-    };
+    return { index, squaredDistance };
   });
 }
 
@@ -117,14 +198,16 @@ export function nearestNeighbours(queries: Features, references: Features): Neig
  * Share of labelled queries whose nearest reference has their label: does a conditional sample
  * look like its class?
  *
+ * @param pool threads; default: one for this call
  * @throws {UsageError} when labels and rows differ in number
  */
-export function nearestLabelAccuracy(
+export async function nearestLabelAccuracy(
   queries: Features,
   queryLabels: ArrayLike<number>,
   references: Features,
   referenceLabels: ArrayLike<number>,
-): number {
+  pool?: StatisticsPool,
+): Promise<number> {
   for (
     const [what, set, labels] of [
       ["samples", queries, queryLabels],
@@ -137,7 +220,7 @@ export function nearestLabelAccuracy(
       );
     }
   }
-  const { index } = nearestNeighbours(queries, references);
+  const { index } = await nearestNeighbours(queries, references, pool);
   let hits = 0;
   for (let i = 0; i < index.length; i++) {
     if (referenceLabels[index[i]] === queryLabels[i]) hits++;

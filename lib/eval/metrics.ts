@@ -13,6 +13,7 @@ import { inceptionScore } from "./inception_score.ts";
 import { gaussianDiscrepancy, kernelDistance } from "./kernel_distance.ts";
 import { manifoldMetrics, nearestLabelAccuracy } from "./manifold.ts";
 import type { Features, FeatureStatistics, Moments } from "./statistics.ts";
+import type { StatisticsPool } from "./statistics_pool.ts";
 
 /** What a metric needs and how its values read. */
 export interface MetricDefinition {
@@ -98,9 +99,6 @@ export const METRICS = {
 /** Name of a metric. */
 export type Metric = keyof typeof METRICS;
 
-/** Neighbour metrics cost time quadratic in the images; ADM and the papers use as many. */
-const MANIFOLD_IMAGES = 10_000;
-
 /** One of the two sets of a comparison, as far as it is known. */
 export interface MetricSet {
   /** What reports call it. */
@@ -119,16 +117,30 @@ export interface MetricSet {
   readonly skipped?: readonly number[];
 }
 
+/** What a metric is computed of, and how. */
+export interface MetricInputs {
+  /** What is judged. */
+  readonly fake: MetricSet;
+  /** What it is compared with. */
+  readonly real: MetricSet | null;
+  /** Of random subsets. */
+  readonly seed: number;
+  /** Images of each side, the first ones, that `pr` and `dc` look at. Default: all. */
+  readonly manifoldImages?: number;
+  /** Threads. Default: one pool for each metric. */
+  readonly pool?: StatisticsPool;
+}
+
 /**
  * The values of a metric.
  *
- * @param seed of random subsets
  * @throws {UsageError} when the sets lack what it needs
  */
-export function computeMetric(
+export async function computeMetric(
   metric: Metric,
-  { fake, real, seed }: { fake: MetricSet; real: MetricSet | null; seed: number },
-): Record<string, number> {
+  { fake, real, seed, manifoldImages, pool }: MetricInputs,
+): Promise<Record<string, number>> {
+  const first = (set: MetricSet | null) => firstRows(features(set), manifoldImages);
   const features = (set: MetricSet | null): Features => present(set?.features, metric, "images");
   switch (metric) {
     case "fid":
@@ -146,30 +158,28 @@ export function computeMetric(
     }
     case "kid":
     case "kd": {
-      const { mean, std } = kernelDistance(features(fake), features(real), { seed });
+      const { mean, std } = await kernelDistance(features(fake), features(real), { seed, pool });
       return { [metric]: mean, [`${metric}_std`]: std };
     }
     case "mmd":
-      return { mmd: gaussianDiscrepancy(features(fake), features(real)) };
+      return { mmd: await gaussianDiscrepancy(features(fake), features(real), { pool }) };
     case "is": {
       const { data, classes } = present(fake.logits, metric, "logits");
       const { mean, std } = inceptionScore(data, classes, { shuffleSeed: seed });
       return { is: mean, is_std: std };
     }
     case "pr": {
-      const [a, b] = [first(features(real)), first(features(fake))];
-      const { precision, recall } = manifoldMetrics(a, b, 3);
+      const { precision, recall } = await manifoldMetrics(first(real), first(fake), 3, pool);
       return { precision, recall };
     }
     case "dc": {
-      const [a, b] = [first(features(real)), first(features(fake))];
-      const { density, coverage } = manifoldMetrics(a, b, 5);
+      const { density, coverage } = await manifoldMetrics(first(real), first(fake), 5, pool);
       return { density, coverage };
     }
     case "nn": {
       const labels = [fake, real].map((set) => present(set?.labels, metric, "labels"));
       const [a, b] = [features(fake), features(real)];
-      return { nn_accuracy: nearestLabelAccuracy(a, labels[0], b, labels[1]) };
+      return { nn_accuracy: await nearestLabelAccuracy(a, labels[0], b, labels[1], pool) };
     }
     case "class": {
       const { data, classes } = present(fake.logits, metric, "logits");
@@ -235,7 +245,7 @@ export function present<T>(
   return value;
 }
 
-function first({ rows, dimension, data }: Features): Features {
-  const count = Math.min(rows, MANIFOLD_IMAGES);
+function firstRows({ rows, dimension, data }: Features, most = Infinity): Features {
+  const count = Math.min(rows, most);
   return { rows: count, dimension, data: data.subarray(0, count * dimension) };
 }

@@ -31,3 +31,4 @@ export * from "./report.ts";
 export * from "./report_ci.ts";
 export * from "./report_html.ts";
 export * from "./statistics.ts";
+export { StatisticsPool, type StatisticsPoolOptions } from "./statistics_pool.ts";

@@ -48,6 +48,11 @@ export class Scratch {
     return new Uint32Array(module.memory.buffer, pointer, length).slice();
   }
 
+  /** A copy of `length` bytes at `pointer`. */
+  uint8(pointer: number, length: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(module.memory.buffer, pointer, length).slice();
+  }
+
   /** Returns all memory. */
   release(): void {
     for (const { pointer, bytes } of this.#blocks) module.release(pointer, bytes);

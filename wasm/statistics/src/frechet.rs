@@ -8,7 +8,8 @@
 //! 1e-8 each.
 
 use crate::products::product;
-use faer::{Mat, MatRef, Side};
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::{Accum, Mat, MatRef, Par, Side};
 
 /// Σ sqrt(λ(a b)) for symmetric positive semi-definite `[d, d]` matrices.
 pub fn trace_sqrt_product(a: &[f64], b: &[f64], dimension: usize) -> f64 {
@@ -17,11 +18,12 @@ pub fn trace_sqrt_product(a: &[f64], b: &[f64], dimension: usize) -> f64 {
     // Cholesky needs strictly positive eigenvalues; either matrix will do.
     for (first, second) in [(a, b), (b, a)] {
         if let Ok(factor) = first.llt(Side::Lower) {
-            return trace_sqrt_congruence(factor.L().transpose(), second);
+            let triangle = BlockStructure::TriangularUpper;
+            return trace_sqrt_congruence(factor.L().transpose(), triangle, second);
         }
     }
     match symmetric_factor(a) {
-        Some(factor) => trace_sqrt_congruence(factor.as_ref(), b),
+        Some(factor) => trace_sqrt_congruence(factor.as_ref(), BlockStructure::Rectangular, b),
         None => f64::NAN,
     }
 }
@@ -30,7 +32,7 @@ pub fn trace_sqrt_product(a: &[f64], b: &[f64], dimension: usize) -> f64 {
 pub fn trace_sqrt_rows_covariance(features: &[f32], b: &[f64], dimension: usize) -> f64 {
     let factor = centred(features, dimension);
     let b = MatRef::from_row_major_slice(b, dimension, dimension);
-    trace_sqrt_congruence(factor.as_ref(), b)
+    trace_sqrt_congruence(factor.as_ref(), BlockStructure::Rectangular, b)
 }
 
 /// The same where both are covariances of feature vectors.
@@ -43,10 +45,27 @@ pub fn trace_sqrt_rows_rows(a: &[f32], b: &[f32], dimension: usize) -> f64 {
     }
 }
 
-/// Σ sqrt(λ(F S F^T)), with eigenvalues that rounding made negative taken as zero.
-fn trace_sqrt_congruence(factor: MatRef<'_, f64>, covariance: MatRef<'_, f64>) -> f64 {
-    let half = product(factor, covariance);
-    let whole = product(half.as_ref(), factor.transpose());
+/// Σ sqrt(λ(F S F^T)), with eigenvalues that rounding made negative taken as zero. F is an upper
+/// triangle or full.
+fn trace_sqrt_congruence(
+    factor: MatRef<'_, f64>,
+    structure: BlockStructure,
+    covariance: MatRef<'_, f64>,
+) -> f64 {
+    let transposed = match structure {
+        BlockStructure::TriangularUpper => BlockStructure::TriangularLower,
+        _ => BlockStructure::Rectangular,
+    };
+    let (rows, columns) = (factor.nrows(), factor.ncols());
+    let full = BlockStructure::Rectangular;
+    let replace = Accum::Replace;
+    let mut half = Mat::zeros(rows, columns);
+    matmul(&mut half, full, replace, factor, structure, covariance, full, 1.0, Par::Seq);
+    // The result is symmetric, and its eigenvalues are computed of the lower triangle.
+    let lower = BlockStructure::TriangularLower;
+    let mut whole = Mat::zeros(rows, rows);
+    let right = factor.transpose();
+    matmul(&mut whole, lower, replace, &half, full, right, transposed, 1.0, Par::Seq);
     match whole.self_adjoint_eigenvalues(Side::Lower) {
         // `max` would turn NaN into 0.
         Ok(values) => values.iter().map(|&x| if x < 0.0 { 0.0 } else { x.sqrt() }).sum(),

@@ -11,6 +11,7 @@ mod kernel;
 mod moments;
 mod neighbours;
 mod products;
+mod screen;
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
@@ -107,76 +108,115 @@ pub unsafe extern "C" fn trace_sqrt_rows_rows(
     frechet::trace_sqrt_rows_rows(a, b, dimension)
 }
 
-/// Sums of the kernel (x.y/d + 1)^3 over pairs: `result` is [within a without the diagonal,
-/// within b without the diagonal, between a and b].
+/// The sum of the kernel (x.y/d + 1)^3 over ordered pairs of different rows.
 ///
 /// # Safety
 /// See [`accumulate`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn polynomial_kernel_sums(
+pub unsafe extern "C" fn polynomial_sum_within(
+    features: *const f32,
+    rows: usize,
+    dimension: usize,
+) -> f64 {
+    let features = unsafe { from_raw_parts(features, rows * dimension) };
+    kernel::sum_within(&kernel::Cubic { scale: 1.0 / dimension as f64 }, features, dimension)
+}
+
+/// The same over pairs of a row of `a` and a row of `b`.
+///
+/// # Safety
+/// See [`accumulate`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polynomial_sum_between(
     a: *const f32,
     rows_a: usize,
     b: *const f32,
     rows_b: usize,
     dimension: usize,
-    result: *mut f64,
-) {
-    let (a, b, result) = unsafe {
-        (
-            from_raw_parts(a, rows_a * dimension),
-            from_raw_parts(b, rows_b * dimension),
-            from_raw_parts_mut(result, 3),
-        )
+) -> f64 {
+    let (a, b) = unsafe {
+        (from_raw_parts(a, rows_a * dimension), from_raw_parts(b, rows_b * dimension))
     };
-    let kernel = kernel::Cubic { scale: 1.0 / dimension as f64 };
-    result[0] = kernel::sum_within(&kernel, a, dimension);
-    result[1] = kernel::sum_within(&kernel, b, dimension);
-    result[2] = kernel::sum_between(&kernel, a, b, dimension);
+    kernel::sum_between(&kernel::Cubic { scale: 1.0 / dimension as f64 }, a, b, dimension)
 }
 
-/// The same of the kernel exp(-gamma |x - y|²).
+/// The sum of the kernel exp(-gamma |x - y|²) over ordered pairs of different rows.
 ///
 /// # Safety
 /// See [`accumulate`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn gaussian_kernel_sums(
+pub unsafe extern "C" fn gaussian_sum_within(
+    features: *const f32,
+    rows: usize,
+    dimension: usize,
+    gamma: f64,
+) -> f64 {
+    let features = unsafe { from_raw_parts(features, rows * dimension) };
+    kernel::sum_within(&kernel::Gaussian { gamma }, features, dimension)
+}
+
+/// The same over pairs of a row of `a` and a row of `b`.
+///
+/// # Safety
+/// See [`accumulate`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gaussian_sum_between(
     a: *const f32,
     rows_a: usize,
     b: *const f32,
     rows_b: usize,
     dimension: usize,
     gamma: f64,
-    result: *mut f64,
-) {
-    let (a, b, result) = unsafe {
-        (
-            from_raw_parts(a, rows_a * dimension),
-            from_raw_parts(b, rows_b * dimension),
-            from_raw_parts_mut(result, 3),
-        )
+) -> f64 {
+    let (a, b) = unsafe {
+        (from_raw_parts(a, rows_a * dimension), from_raw_parts(b, rows_b * dimension))
     };
-    let kernel = kernel::Gaussian { gamma };
-    result[0] = kernel::sum_within(&kernel, a, dimension);
-    result[1] = kernel::sum_within(&kernel, b, dimension);
-    result[2] = kernel::sum_between(&kernel, a, b, dimension);
+    kernel::sum_between(&kernel::Gaussian { gamma }, a, b, dimension)
 }
 
-/// For each row the squared distance to its `k`-th nearest other row, `k >= 1`.
+/// Adds the squared distances between different rows to the `k` smallest of each row: `smallest`
+/// is `[rows, k]`, ascending, infinite where nothing is known yet. It may hold upper bounds.
 ///
 /// # Safety
-/// See [`accumulate`]; `result` is `[rows]`.
+/// See [`accumulate`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn neighbour_radii(
+pub unsafe extern "C" fn smallest_within(
     features: *const f32,
     rows: usize,
     dimension: usize,
     k: usize,
-    result: *mut f64,
+    smallest: *mut f64,
 ) {
-    let (features, result) = unsafe {
-        (from_raw_parts(features, rows * dimension), from_raw_parts_mut(result, rows))
+    let (features, smallest) = unsafe {
+        (from_raw_parts(features, rows * dimension), from_raw_parts_mut(smallest, rows * k))
     };
-    neighbours::radii(features, dimension, k, result);
+    neighbours::smallest_within(features, dimension, k, smallest);
+}
+
+/// The same with the distances between rows of `a` and rows of `b`, for both.
+///
+/// # Safety
+/// See [`accumulate`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smallest_between(
+    a: *const f32,
+    rows_a: usize,
+    b: *const f32,
+    rows_b: usize,
+    dimension: usize,
+    k: usize,
+    smallest_a: *mut f64,
+    smallest_b: *mut f64,
+) {
+    let (a, b, smallest_a, smallest_b) = unsafe {
+        (
+            from_raw_parts(a, rows_a * dimension),
+            from_raw_parts(b, rows_b * dimension),
+            from_raw_parts_mut(smallest_a, rows_a * k),
+            from_raw_parts_mut(smallest_b, rows_b * k),
+        )
+    };
+    neighbours::smallest_between(a, b, dimension, k, smallest_a, smallest_b);
 }
 
 /// For each row of `queries` the index of the nearest row of `references` (the first of equals)
@@ -205,14 +245,15 @@ pub unsafe extern "C" fn nearest(
     neighbours::nearest(queries, references, dimension, index, distance);
 }
 
-/// Counts for precision, recall, density and coverage, given the squared radii of both sets:
-/// `result` is [fake rows within a real ball, real rows within a fake ball, pairs of a fake row
-/// strictly inside a real ball, real balls with a fake row strictly inside].
+/// What precision, recall, density and coverage count, given the squared radii of both sets. Of
+/// each fake row (`flags_fake`) 1: within a real ball; of each real row (`flags_real`) the sum of
+/// 1: within a fake ball, and 2: has a fake row strictly inside its ball. Returns the number of
+/// pairs of a fake row strictly inside a real ball.
 ///
 /// # Safety
 /// See [`accumulate`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn manifold_counts(
+pub unsafe extern "C" fn manifold_flags(
     real: *const f32,
     rows_real: usize,
     radii_real: *const f64,
@@ -220,18 +261,19 @@ pub unsafe extern "C" fn manifold_counts(
     rows_fake: usize,
     radii_fake: *const f64,
     dimension: usize,
-    result: *mut f64,
-) {
-    let (real, radii_real, fake, radii_fake, result) = unsafe {
+    flags_real: *mut u8,
+    flags_fake: *mut u8,
+) -> f64 {
+    let (real, radii_real, fake, radii_fake, flags_real, flags_fake) = unsafe {
         (
             from_raw_parts(real, rows_real * dimension),
             from_raw_parts(radii_real, rows_real),
             from_raw_parts(fake, rows_fake * dimension),
             from_raw_parts(radii_fake, rows_fake),
-            from_raw_parts_mut(result, 4),
+            from_raw_parts_mut(flags_real, rows_real),
+            from_raw_parts_mut(flags_fake, rows_fake),
         )
     };
-    result.copy_from_slice(&neighbours::manifold_counts(
-        real, radii_real, fake, radii_fake, dimension,
-    ));
+    let (real, fake) = ((real, radii_real), (fake, radii_fake));
+    neighbours::manifold_flags(real, fake, dimension, flags_real, flags_fake)
 }
