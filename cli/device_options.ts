@@ -10,7 +10,7 @@ import { choice, integer } from "./options.ts";
 export const deviceOptions = {
   device: choice(["auto", "webgpu", "wasm"], { help: "where to compute", default: "auto" }),
   threads: integer({
-    help: "threads of the wasm device (default: the cores); no result depends on it",
+    help: "threads of the wasm device and of metrics (default: the cores); no result depends on it",
     min: 1,
     max: 256,
   }),

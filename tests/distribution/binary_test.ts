@@ -59,7 +59,14 @@ Deno.test("an executable holds all modules, Workers and WebAssembly within its b
     const embedded = embeddedFiles(file);
     const local = [...contents.modules, ...contents.include]
       .map((path) => slashed(relative(root, path)));
-    for (const path of ["cli/main.ts", "lib/device/wasm/worker.ts", "wasm/kernels.wasm"]) {
+    for (
+      const path of [
+        "cli/main.ts",
+        "lib/device/wasm/worker.ts",
+        "lib/eval/statistics_worker.ts",
+        "wasm/kernels.wasm",
+      ]
+    ) {
       assert.ok(local.includes(path), `${path} was not found`);
     }
     assert.deepEqual(local.filter((path) => !embedded.has(path)), []);
