@@ -57,6 +57,7 @@ export class StatisticsPool implements Disposable {
    * @param length number of tasks
    * @param make task `index`; called shortly before it is begun
    * @param take is given each answer with its index
+   * @ignore
    */
   async run<Task extends StatisticsTask>(
     length: number,
@@ -83,6 +84,7 @@ export class StatisticsPool implements Disposable {
     this.#workers = null;
   }
 
+  /** The same. */
   [Symbol.dispose](): void {
     this.close();
   }
