@@ -164,7 +164,7 @@ async function run(args: Args, terminal: Terminal): Promise<void> {
   await interruptible(terminal, async (signal) => {
     await using reference = args.reference === undefined
       ? null
-      : await openSide(args.reference, { skipCorrupt: args.skipCorrupt });
+      : await openSide(args.reference, { skipCorrupt: args.skipCorrupt, padTo: args.padTo });
     if (saveStats !== undefined && isStatistics(reference)) {
       throw new UsageError(
         "--save-stats needs the images of the reference, but --reference holds statistics.",

@@ -60,6 +60,8 @@ export interface ImagesArgs {
   readonly shard?: Shard;
   /** Leave unreadable images out instead of failing. */
   readonly skipCorrupt?: boolean;
+  /** Pad images with black to squares of this size. */
+  readonly padTo?: number;
 }
 
 /** Unreadable images that a message names. */
@@ -70,6 +72,7 @@ export async function openImages(spec: string, args: ImagesArgs = {}): Promise<S
   const corrupt: FormatError[] = [];
   const dataset = await openDataset(spec, {
     rgb: "auto",
+    padTo: args.padTo,
     onCorrupt: (error) => corrupt.push(error),
   });
   try {

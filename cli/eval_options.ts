@@ -32,6 +32,11 @@ export const inputOptions = {
   }),
   ...deviceOptions,
   skipCorrupt: flag({ help: "leave out images that cannot be read, instead of failing" }),
+  padTo: integer({
+    help: "pad images with black to squares of this size, as data.padTo does in training",
+    min: 1,
+    max: 16384,
+  }),
   cache: text({
     help: "folder where features are kept for another time, or none (default: the user's, for " +
       "networks)",

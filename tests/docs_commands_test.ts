@@ -135,7 +135,7 @@ async function runAll(folder: string, onAccess: (path: string) => void): Promise
         cwd: folder,
         env: { NO_COLOR: "1", DENO_AUDIT_PERMISSIONS: audit },
         stdin: "null",
-        signal: AbortSignal.timeout(120_000),
+        signal: AbortSignal.timeout(300_000),
       }).output();
       const errors = new TextDecoder().decode(stderr);
       if (command.stdout) await Deno.writeFile(join(folder, command.stdout), stdout);

@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { main } from "../../cli/main.ts";
 import { openDigits } from "../../lib/data/digits.ts";
+import { openDataset } from "../../lib/data/open.ts";
 import type { Evaluation } from "../../lib/eval/evaluate.ts";
 import { readReference } from "../../lib/eval/reference_files.ts";
 import type { GateOutcome } from "../../lib/eval/gate.ts";
@@ -425,4 +426,21 @@ Deno.test({
       deepStrictEqual(Object.keys(other.values), ["fd"], "without classes there is no accuracy");
     });
   },
+});
+
+Deno.test("imm eval --pad-to: a model of padded images is compared with the images as they come", async () => {
+  await withTempFolder(async (folder) => {
+    const path = join(folder, "padded.npz");
+    using digits = await openDataset("digits", { padTo: 10 });
+    const data = Uint8Array.from(
+      Array.from({ length: 200 }, (_, i) => i).flatMap((i) => [...digits.image(i)]),
+    );
+    await writeNpz(path, [["arr_0", { type: "u8", shape: [200, 10, 10, 1], data }]]);
+    const args = [path, "--reference", "digits", "--extractor", "pixels", "--no-halves"];
+    const refused = await runEval(...args);
+    strictEqual(refused.code, 2);
+    match(refused.stderr, /8x8.*one size/);
+    const { values } = await report(...args, "--pad-to", "10");
+    ok(values.fd < 2, `${values.fd}`);
+  });
 });
