@@ -99,7 +99,7 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   // 28x28 grey pictures of clothes, padded to 32x32; --data is the folder of its IDX files. Most
   // channels are where pixels are few: for a night on a processor.
   "fashion-mnist": {
-    reached:   "not scored",
+    reached:   "after 72,320 images: pixel FD 31.2 in 1 step, 22.8 in 2 (README)",
     data:      { source: "fashion-mnist", padTo: 32 },
     network:   smallUNet(16, [1, 2, 4], [8]),
     imm:       { T: 0.994, eps: 0.006, k: 10, a: 1, b: 4, M: 4, parameterization: "euler_fm", labelDropout: 0.1 },
