@@ -75,6 +75,10 @@ class UNet(nn.Module):
         self.time, self.classes = time, config["labelDim"]
         if self.classes:
             self.map_label = nn.Linear(self.classes, time)
+        # Nothing is augmented in a benchmark, so that the labels of augmentations are zero.
+        self.augment = config.get("augmentDim", 0)
+        if self.augment:
+            self.map_augment = nn.Linear(self.augment, time, bias=False)
         for suffix in ("", "_s"):
             self.add_module(f"map_layer0{suffix}", nn.Linear(time, width))
             self.add_module(f"map_layer1{suffix}", nn.Linear(width, width))
@@ -118,6 +122,8 @@ class UNet(nn.Module):
         x = torch.cat([angles.sin(), angles.cos()], dim=1).float()
         if classes is not None:
             x = x + self.map_label(classes * math.sqrt(self.classes))
+        if self.augment and suffix == "":
+            x = x + self.map_augment(x.new_zeros(len(x), self.augment))
         x = F.silu(getattr(self, f"map_layer0{suffix}")(x))
         return getattr(self, f"map_layer1{suffix}")(x)
 
