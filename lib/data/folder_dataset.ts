@@ -50,14 +50,7 @@ export async function openFolderDataset(
   options: FolderOptions = {},
 ): Promise<Dataset> {
   try {
-    const all = tree.paths.filter((path) =>
-      IMAGE_EXTENSIONS.some((extension) => path.toLowerCase().endsWith(extension))
-    );
-    if (all.length === 0) {
-      throw new FormatError(
-        `${tree.name} has no pictures: expected files that end in ${IMAGE_EXTENSIONS.join(", ")}.`,
-      );
-    }
+    const all = picturesOf(tree);
     if (all.some((path) => !path.toLowerCase().endsWith(".png"))) await loadJpegDecoder();
     const { paths, shape, rgb } = await checkShapes(tree, all, options);
     const labels = readLabels(tree, paths);
@@ -130,7 +123,7 @@ async function checkShapes(
   const shapes: ImageShape[] = [];
   for (const [i, path] of all.entries()) {
     try {
-      shapes.push(probe(tree, path));
+      shapes.push(probePicture(tree, path));
       paths.push(path);
     } catch (error) {
       if (!(error instanceof FormatError && onCorrupt)) throw error;
@@ -159,7 +152,26 @@ async function checkShapes(
   return { paths, shape: first, rgb: toRgb };
 }
 
-function probe(tree: FileTree, path: string): ImageShape {
+/**
+ * Paths of the pictures of a tree, by their names.
+ *
+ * @throws {FormatError} when there are none
+ */
+export function picturesOf(tree: FileTree): string[] {
+  const paths = tree.paths.filter(isPicture);
+  if (paths.length > 0) return paths;
+  throw new FormatError(
+    `${tree.name} has no pictures: expected files that end in ${IMAGE_EXTENSIONS.join(", ")}.`,
+  );
+}
+
+/** Whether a file is a picture, by its name. */
+export function isPicture(path: string): boolean {
+  return IMAGE_EXTENSIONS.some((extension) => path.toLowerCase().endsWith(extension));
+}
+
+/** Size and channels of a picture, from its header. @throws {FormatError} when it is damaged */
+export function probePicture(tree: FileTree, path: string): ImageShape {
   const name = tree.describe(path);
   const start = tree.readSync(path, HEADER_BYTES);
   try {

@@ -9,14 +9,13 @@
 
 import { FormatError } from "../errors.ts";
 import { writeFileAtomic } from "../format/atomic.ts";
-import { IMAGE_EXTENSIONS, probeImage } from "../format/image.ts";
 import type { Image } from "../format/pixels.ts";
 import { ZipWriter } from "../format/zip_writer.ts";
 import { inOrder, WorkerPool } from "../workers.ts";
 import type { Dataset } from "./dataset.ts";
 import { type FileTree, openFolderTree, openZipTree } from "./file_tree.ts";
 import type { Crop, Fit } from "./fit.ts";
-import { readLabels } from "./folder_dataset.ts";
+import { isPicture, picturesOf, probePicture, readLabels } from "./folder_dataset.ts";
 import { findIdxImages } from "./idx_dataset.ts";
 import { openDataset } from "./open.ts";
 import { type PreparedPicture, preparePicture, type PrepareRequest } from "./prepare_picture.ts";
@@ -169,7 +168,13 @@ function memberName(index: number): string {
 /** Pictures may differ in size within a folder or an archive; every other data set is uniform. */
 async function openPictures(spec: string): Promise<Pictures> {
   const tree = await openTree(spec);
-  return tree === null ? datasetPictures(await openDataset(spec)) : treePictures(tree);
+  if (tree === null) return datasetPictures(await openDataset(spec));
+  try {
+    return treePictures(tree);
+  } catch (error) {
+    tree.close();
+    throw error;
+  }
 }
 
 async function openTree(spec: string): Promise<FileTree | null> {
@@ -177,31 +182,18 @@ async function openTree(spec: string): Promise<FileTree | null> {
   if (info?.isFile && spec.toLowerCase().endsWith(".zip")) return await openZipTree(spec);
   if (!info?.isDirectory) return null;
   const tree = await openFolderTree(spec);
-  if (tree.paths.some(isPicture)) return tree;
-  const idx = findIdxImages(spec, tree.paths.filter((path) => !path.includes("/")));
+  const isIdx = findIdxImages(spec, tree.paths.filter((path) => !path.includes("/"))) !== null;
+  if (!isIdx || tree.paths.some(isPicture)) return tree;
   tree.close();
-  if (idx === null) throw noPictures(spec);
   return null;
 }
 
-const isPicture = (path: string) =>
-  IMAGE_EXTENSIONS.some((extension) => path.toLowerCase().endsWith(extension));
-
-const noPictures = (name: string) =>
-  new FormatError(
-    `${name} has no pictures: expected files that end in ${IMAGE_EXTENSIONS.join(", ")}.`,
-  );
-
-/** The header of nearly every picture lies within this many bytes. */
-const HEADER_BYTES = 2 ** 16;
-
 function treePictures(tree: FileTree): Pictures {
-  const paths = tree.paths.filter(isPicture);
-  if (paths.length === 0) throw noPictures(tree.name);
+  const paths = picturesOf(tree);
   const labels = readLabels(tree, paths);
   const isGrey = (path: string) => {
     try {
-      return probeImage(tree.readSync(path, HEADER_BYTES), path).channels <= 2;
+      return probePicture(tree, path).channels <= 2;
     } catch (error) {
       if (error instanceof FormatError) return true; // found again, and named, when it is decoded
       throw error;
