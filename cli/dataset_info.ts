@@ -1,11 +1,22 @@
 /** `imm dataset info`. @module */
 
+import type { Dataset } from "../lib/data/dataset.ts";
 import { describeDataset } from "../lib/data/describe.ts";
-import { openDataset } from "../lib/data/open.ts";
+import { describeLatents } from "../lib/data/describe_latents.ts";
+import {
+  isLatents,
+  LATENT_MOMENTS,
+  type LatentDataset,
+  type LatentMoments,
+} from "../lib/data/latents.ts";
+import { openImagesOrLatents } from "../lib/data/open.ts";
 import { writeFileAtomic } from "../lib/format/atomic.ts";
-import { enlargement, imageGrid } from "../lib/format/grid.ts";
+import { channelView, enlargement, imageGrid } from "../lib/format/grid.ts";
+import type { Image } from "../lib/format/pixels.ts";
 import { encodePng } from "../lib/format/png.ts";
-import { integer, text } from "./options.ts";
+import { UsageError } from "../lib/errors.ts";
+import { choice, integer, text } from "./options.ts";
+import type { Terminal } from "./terminal.ts";
 import { defineVerb } from "./verb.ts";
 
 /** Classes that are listed one by one. */
@@ -18,51 +29,123 @@ export const verb = defineVerb({
   usage: "imm dataset info DATA [options]",
   examples: [
     { command: "imm dataset info digits --grid digits.png", does: "and a picture of the first" },
+    {
+      command: "imm dataset info moments.npz --moments mean-logvar",
+      does: "of latents, with the statistics that training takes",
+    },
   ],
   positionals: {
     value: "DATA",
-    help: "digits, a folder of pictures, .zip, .npz, IDX or CIFAR-10 file",
+    help: "digits, a folder of pictures, .zip, .npz, IDX or CIFAR-10 file, or latents",
     min: 1,
     max: 1,
   },
   options: {
     grid: text({ help: "write the first images as one picture", value: "FILE.png" }),
     images: integer({ help: "images in the grid", default: 64, min: 1, max: 4096 }),
+    moments: choice(LATENT_MOMENTS, { help: "what the second half of the channels of latents is" }),
   },
   async run(args, terminal) {
-    using dataset = await openDataset(args._[0]);
-    const progress = terminal.progress("reading", dataset.length, "images");
-    const description = describeDataset(dataset, (done) => progress.update(done));
-    progress.update(dataset.length);
-    progress.finish();
-    if (args.grid !== undefined) {
-      const [height, width, channels] = dataset.imageShape;
-      const images = Array.from(
-        { length: Math.min(args.images, dataset.length) },
-        (_, i) => ({ width, height, channels, data: dataset.image(i) }),
-      );
-      const grid = imageGrid(images, { padding: 1, scale: enlargement(Math.max(width, height)) });
-      await writeFileAtomic(args.grid, encodePng(grid));
+    using dataset = await openImagesOrLatents(args._[0]);
+    if (isLatents(dataset)) return await describeSet(dataset, args, terminal);
+    if (args.moments !== undefined) {
+      throw new UsageError(`--moments is for latents, but ${dataset.name} holds pictures`);
     }
-    const result = { name: dataset.name, ...description, grid: args.grid ?? null };
-    terminal.result(result, () => {
-      const { count, imageShape, classCounts, classNames, mean, std, contentHash } = description;
-      const [height, width, channels] = imageShape;
-      const classes = classCounts.length === 0
-        ? "no labels"
-        : classCounts.length <= LISTED_CLASSES
-        ? classCounts.map((n, i) => `${classNames?.[i] ?? i}: ${n}`).join(", ")
-        : `${classCounts.length}, of ${Math.min(...classCounts)} to ${
-          Math.max(...classCounts)
-        } images`;
-      return [
-        `images:    ${count} of ${height} x ${width} x ${channels}`,
-        `classes:   ${classes}`,
-        `mean:      ${mean.map((value) => value.toFixed(4)).join(", ")} of pixels in [-1, 1]`,
-        `deviation: ${std.toFixed(4)}`,
-        `SHA-256:   ${contentHash}`,
-        ...(args.grid === undefined ? [] : [`grid:      ${args.grid}`]),
-      ].join("\n");
-    });
+    await describePictures(dataset, args, terminal);
   },
 });
+
+/** Options of the verb. */
+interface InfoOptions {
+  readonly grid?: string;
+  readonly images: number;
+  readonly moments?: LatentMoments;
+}
+
+async function describePictures(dataset: Dataset, args: InfoOptions, terminal: Terminal) {
+  const progress = terminal.progress("reading", dataset.length, "images");
+  const description = describeDataset(dataset, (done) => progress.update(done));
+  progress.update(dataset.length);
+  progress.finish();
+  const [height, width, channels] = dataset.imageShape;
+  await writeGrid(args, dataset.length, (i) => ({
+    width,
+    height,
+    channels,
+    data: dataset.image(i),
+  }));
+  const result = { name: dataset.name, ...description, grid: args.grid ?? null };
+  terminal.result(result, () => {
+    const { count, mean, std, contentHash } = description;
+    return [
+      `images:    ${count} of ${height} x ${width} x ${channels}`,
+      `classes:   ${classesLine(description.classCounts, description.classNames)}`,
+      `mean:      ${mean.map((value) => value.toFixed(4)).join(", ")} of pixels in [-1, 1]`,
+      `deviation: ${std.toFixed(4)}`,
+      `SHA-256:   ${contentHash}`,
+      ...(args.grid === undefined ? [] : [`grid:      ${args.grid}`]),
+    ].join("\n");
+  });
+}
+
+async function describeSet(dataset: LatentDataset, args: InfoOptions, terminal: Terminal) {
+  const progress = terminal.progress("reading", dataset.length, "latents");
+  const [height, width, channels] = dataset.storedShape;
+  const moments = args.moments ?? dataset.moments;
+  if (moments !== null && channels % 2 !== 0) {
+    throw new UsageError(`${dataset.name} has ${channels} channels, which are no ${moments}`);
+  }
+  const description = describeLatents(dataset, moments, (done) => progress.update(done));
+  progress.update(dataset.length);
+  progress.finish();
+  const { mean, std } = description.statistics;
+  // The means of a posterior, where there are such, each channel on the scale that training sees.
+  await writeGrid(args, dataset.length, (i) => {
+    const stored = dataset.stored(i);
+    const data = Uint8ClampedArray.from(stored, (value, at) => {
+      const c = at % channels % mean.length;
+      return ((value - mean[c]) / std[c] * 0.5 + 1) * 127.5;
+    });
+    return channelView({ width, height, channels, data: new Uint8Array(data.buffer) });
+  });
+  const result = { name: dataset.name, ...description, grid: args.grid ?? null };
+  terminal.result(result, () => {
+    const { count, hasMirrored, contentHash } = description;
+    const exact = (values: readonly number[]) =>
+      `[${values.map((value) => Number(value.toPrecision(6))).join(",")}]`;
+    const what = moments ??
+      (channels === 8
+        ? "latents of 8 channels, or moments of 4 (--moments mean-std or mean-logvar)"
+        : "latents");
+    return [
+      `latents:   ${count} of ${height} x ${width} x ${channels}: ${what}` +
+      (hasMirrored ? ", and as many of mirrored pictures" : ""),
+      `classes:   ${classesLine(description.classCounts, description.classNames)}`,
+      `mean:      ${mean.map((value) => value.toFixed(4)).join(", ")}`,
+      `deviation: ${std.map((value) => value.toFixed(4)).join(", ")}`,
+      `SHA-256:   ${contentHash}`,
+      `training:  --set 'data.latents.normalize={"mean":${exact(mean)},"std":${exact(std)}}'`,
+      ...(args.grid === undefined ? [] : [`grid:      ${args.grid}, the first channels`]),
+    ].join("\n");
+  });
+}
+
+async function writeGrid(
+  { grid, images }: InfoOptions,
+  length: number,
+  picture: (index: number) => Image,
+): Promise<void> {
+  if (grid === undefined) return;
+  const pictures = Array.from({ length: Math.min(images, length) }, (_, i) => picture(i));
+  const [{ width, height }] = pictures;
+  const scale = enlargement(Math.max(width, height));
+  await writeFileAtomic(grid, encodePng(imageGrid(pictures, { padding: 1, scale })));
+}
+
+function classesLine(counts: readonly number[], names: readonly string[] | null): string {
+  if (counts.length === 0) return "no labels";
+  if (counts.length <= LISTED_CLASSES) {
+    return counts.map((n, i) => `${names?.[i] ?? i}: ${n}`).join(", ");
+  }
+  return `${counts.length}, of ${Math.min(...counts)} to ${Math.max(...counts)} images`;
+}

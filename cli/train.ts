@@ -39,6 +39,10 @@ export const verb = defineVerb({
       does: "train your own configuration on a folder of pictures",
     },
     {
+      command: "imm train --preset imagenet256-s --data latents.zip --out runs/imagenet",
+      does: "train on latents of an autoencoder, as EDM2's tool encodes them",
+    },
+    {
       command: "imm train --preset imagenet256-s --dry-run --memory 8Gi",
       does: "say what a run takes: arithmetic, memory, the micro-batch that fits, speed",
     },
@@ -51,7 +55,10 @@ export const verb = defineVerb({
   options: {
     preset: choice(PRESET_NAMES, { help: "start from a named configuration", value: "NAME" }),
     config: text({ help: "start from a configuration file instead", value: "FILE" }),
-    data: text({ help: "data set: digits, a folder, .zip, .npz or IDX file", value: "DATA" }),
+    data: text({
+      help: "data set: digits, a folder, .zip, .npz, IDX or CIFAR file, or latents",
+      value: "DATA",
+    }),
     out: text({ help: "folder of the run; must not hold one yet", value: "DIR" }),
     resume: text({ help: "continue the run in this folder", value: "DIR" }),
     set: text({ help: "override a key of the configuration", value: "KEY=VALUE", repeat: true }),
@@ -108,6 +115,12 @@ export const verb = defineVerb({
       await using run = args.resume !== undefined
         ? await TrainingRun.resume(device, args.resume, resolved)
         : await TrainingRun.start(device, resolved, args.out!);
+      for (const warning of run.warnings) terminal.warn(warning);
+      if (run.config.data.latents !== null) {
+        terminal.say(
+          "Sample grids show the first channels of the latents: nothing decodes them here",
+        );
+      }
       await using dashboard = args.dashboard === undefined
         ? null
         : Dashboard.open({ path: run.path, images: run.config.train.images }, args.dashboard);

@@ -7,29 +7,33 @@
 import { createHash } from "node:crypto";
 import { FormatError } from "../errors.ts";
 
-/** Images of one size with 8 bits per channel, each with a label or all without. */
-export interface Dataset extends Disposable {
+/** Things to train on, whatever they are, each with a label or all without. */
+export interface LabelledSet extends Disposable {
   /** What reports and error messages call it: usually its path. */
   readonly name: string;
-  /** Number of images. */
+  /** Number of items. */
   readonly length: number;
-  /** Height, width and channels (1 grey, 2 grey+alpha, 3 RGB, 4 RGBA) of every image. */
-  readonly imageShape: readonly [height: number, width: number, channels: number];
-  /** Number of classes; 0 when the images have no labels. Labels are below it. */
+  /** Number of classes; 0 when there are no labels. Labels are below it. */
   readonly labelCount: number;
   /** Names of the classes, where the files give some. */
   readonly labelNames: readonly string[] | null;
-  /** The pixels of image `index`, HWC. They may be shared: do not change them. */
-  image(index: number): Uint8Array;
-  /** The class of image `index`, or null when the images have no labels. */
+  /** The class of item `index`, or null when there are no labels. */
   label(index: number): number | null;
   /**
-   * SHA-256 over shape, pixels and labels, in hexadecimal: the same images and labels give the
-   * same hash from any container. Reads every image the first time.
+   * SHA-256 over shape, numbers and labels, in hexadecimal: the same content gives the same hash
+   * from any container. Reads every item the first time.
    */
   contentHash(): string;
-  /** Releases files; images must not be asked for afterwards. */
+  /** Releases files; items must not be asked for afterwards. */
   close(): void;
+}
+
+/** Images of one size with 8 bits per channel. */
+export interface Dataset extends LabelledSet {
+  /** Height, width and channels (1 grey, 2 grey+alpha, 3 RGB, 4 RGBA) of every image. */
+  readonly imageShape: readonly [height: number, width: number, channels: number];
+  /** The pixels of image `index`, HWC. They may be shared: do not change them. */
+  image(index: number): Uint8Array;
 }
 
 /** {@link Dataset.contentHash} of images that someone reads anyway. */

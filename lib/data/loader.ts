@@ -1,24 +1,13 @@
 /**
  * The endless stream of training images.
  *
- * Image number `n` of the stream is a pure function of (seed, n): every epoch is a permutation of
- * the data set that depends on (seed, epoch) only, and whether the image is mirrored depends on
- * (seed, n) only. So a run that resumes after n images needs no other state than n to continue bit
- * for bit, and the stream does not depend on the batch size.
+ * Image number `n` of the stream is a pure function of (seed, n), see stream_order.ts.
  *
  * @module
  */
 
-import { deriveKey, type Key, threefry2x32 } from "../tensor/threefry.ts";
 import type { Dataset } from "./dataset.ts";
-
-/** What determines a stream besides the data set. */
-export interface LoaderOptions {
-  /** Determines order and mirroring. */
-  readonly seed: number | bigint;
-  /** Whether half of the images, at random, are mirrored left to right. */
-  readonly mirror?: boolean;
-}
+import { type LoaderOptions, type StreamItem, StreamOrder } from "./stream_order.ts";
 
 /** Images and labels as a training step takes them. */
 export interface Batch {
@@ -30,14 +19,6 @@ export interface Batch {
 
 /** x / 127.5 - 1, for every byte. */
 const SCALED = Float32Array.from({ length: 256 }, (_, byte) => byte / 127.5 - 1);
-
-/** Where an image of the stream comes from. */
-export interface StreamItem {
-  /** Index in the data set. */
-  readonly index: number;
-  /** Whether it is mirrored left to right. */
-  readonly mirrored: boolean;
-}
 
 /**
  * The stream of one data set. It borrows the data set.
@@ -57,27 +38,17 @@ export interface StreamItem {
 export class Loader {
   /** Where the images come from; closing it is its owner's business. */
   readonly dataset: Dataset;
-  readonly #seed: number | bigint;
-  readonly #mirrorKey: Key | null;
-  #epoch = -1;
-  #order: Uint32Array = new Uint32Array();
+  readonly #order: StreamOrder;
 
   /** A stream over `dataset`, which must stay open while batches are asked for. */
-  constructor(dataset: Dataset, { seed, mirror = false }: LoaderOptions) {
+  constructor(dataset: Dataset, options: LoaderOptions) {
     this.dataset = dataset;
-    this.#seed = seed;
-    this.#mirrorKey = mirror ? deriveKey(seed, "mirror") : null;
+    this.#order = new StreamOrder(dataset.length, options);
   }
 
   /** Which image is number `position` of the stream. */
   item(position: number): StreamItem {
-    const { length } = this.dataset;
-    const epoch = Math.floor(position / length);
-    if (epoch !== this.#epoch) {
-      this.#order = permutation(length, deriveKey(this.#seed, "epoch", epoch));
-      this.#epoch = epoch;
-    }
-    return { index: this.#order[position % length], mirrored: this.#isMirrored(position) };
+    return this.#order.item(position);
   }
 
   /**
@@ -100,13 +71,6 @@ export class Loader {
     return into;
   }
 
-  #isMirrored(position: number): boolean {
-    if (this.#mirrorKey === null) return false;
-    const [k0, k1] = this.#mirrorKey;
-    const [word] = threefry2x32(k0, k1, position % 2 ** 32, Math.floor(position / 2 ** 32));
-    return (word & 1) === 1;
-  }
-
   #allocate(count: number): Batch {
     const [height, width, channels] = this.dataset.imageShape;
     return {
@@ -114,21 +78,6 @@ export class Loader {
       labels: new Int32Array(count),
     };
   }
-}
-
-/** A random order of 0 to length - 1: Fisher and Yates, with one counter per exchange. */
-export function permutation(length: number, [k0, k1]: Key): Uint32Array {
-  const order = Uint32Array.from({ length }, (_, i) => i);
-  for (let last = length - 1; last > 0; last--) {
-    const [high, low] = threefry2x32(k0, k1, last, 0);
-    // 53 random bits: the excess of some places over others is below 2^-30 for any data set.
-    const uniform = (high * 2 ** 21 + (low >>> 11)) / 2 ** 53;
-    const chosen = Math.floor(uniform * (last + 1));
-    const swapped = order[last];
-    order[last] = order[chosen];
-    order[chosen] = swapped;
-  }
-  return order;
 }
 
 function scaleMirrored(

@@ -7,6 +7,24 @@
 export * from "./dataset.ts";
 export * from "./open.ts";
 export * from "./loader.ts";
+export type { LoaderOptions, StreamItem } from "./stream_order.ts";
+export {
+  BaseLatents,
+  isLatents,
+  LATENT_MOMENTS,
+  type LatentDataset,
+  type LatentMoments,
+} from "./latents.ts";
+export {
+  type ChannelStatistics,
+  LATENT_STATISTICS,
+  LatentLoader,
+  type LatentRule,
+  latentRule,
+  type LatentSettings,
+  type LatentStatisticsName,
+} from "./latent_loader.ts";
+export { describeLatents, type LatentDescription } from "./describe_latents.ts";
 export type { FolderOptions } from "./folder_dataset.ts";
 export * from "./describe.ts";
 export { type Prepared, prepareDataset, type PrepareOptions } from "./prepare.ts";

@@ -1,5 +1,6 @@
 /**
  * Images as they are exchanged in npz files: `arr_0` with the pixels, `arr_1` with the labels.
+ * Where the arrays are floats they are latents, see latent_arrays.ts.
  *
  * @module
  */
@@ -8,31 +9,41 @@ import { FormatError } from "../errors.ts";
 import type { NpyReader } from "../format/npy.ts";
 import { NpzFile } from "../format/npz.ts";
 import { BaseDataset, countLabels, type Dataset } from "./dataset.ts";
+import { namesLatents, openNpzLatents } from "./latent_arrays.ts";
+import type { LatentDataset } from "./latents.ts";
 
 /**
  * Opens `arr_0`, uint8 of shape [count, height, width, channels] or [count, height, width], with
  * labels from `arr_1` where there is one. Images of an uncompressed file stay on the disk and are
- * read one by one; a compressed file is decompressed into memory.
+ * read one by one; a compressed file is decompressed into memory. Latents are floats of four axes,
+ * or are named so.
  *
  * @throws {FormatError} when the file is damaged or holds something else
  */
-export async function openNpzDataset(path: string): Promise<Dataset> {
+export async function openNpzDataset(path: string): Promise<Dataset | LatentDataset> {
   const file = await NpzFile.open(path);
+  let array: NpyReader | null = null;
   try {
-    if (!file.names.includes("arr_0")) {
-      throw new FormatError(
-        `${path} holds no images: expected an array named arr_0, found ` +
-          `${file.names.join(", ") || "none"}.`,
-      );
+    if (!namesLatents(file.names)) {
+      if (!file.names.includes("arr_0")) {
+        throw new FormatError(
+          `${path} holds no images: expected an array named arr_0, found ` +
+            `${file.names.join(", ") || "none"}.`,
+        );
+      }
+      array = await file.array("arr_0");
+      if (!array.type.startsWith("f") || array.shape.length !== 4) {
+        const labels = file.names.includes("arr_1")
+          ? readLabels(await file.array("arr_1"), path)
+          : null;
+        return new NpzDataset(path, file, array, labels);
+      }
     }
-    const labels = file.names.includes("arr_1")
-      ? readLabels(await file.array("arr_1"), path)
-      : null;
-    return new NpzDataset(path, file, await file.array("arr_0"), labels);
   } catch (error) {
     file.close();
     throw error;
   }
+  return await openNpzLatents(file, path, array);
 }
 
 function readLabels(array: NpyReader, path: string): Int32Array {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { join } from "node:path";
 import { FormatError } from "../errors.ts";
 import { describeFileError } from "../format/source.ts";
 import { didYouMean } from "../suggest.ts";
@@ -18,9 +19,12 @@ import {
   openCifarFolder,
 } from "./cifar_dataset.ts";
 import { openDigits } from "./digits.ts";
-import { openFolderTree, openZipTree } from "./file_tree.ts";
-import { type FolderOptions, openFolderDataset } from "./folder_dataset.ts";
+import { type FileTree, openFolderTree, openZipTree } from "./file_tree.ts";
+import { type FolderOptions, isPicture, openFolderDataset } from "./folder_dataset.ts";
 import { findIdxImages, isIdxName, openIdxDataset } from "./idx_dataset.ts";
+import { openNpyLatents, openSafetensorsLatents } from "./latent_arrays.ts";
+import { latentPaths, openLatentFolder } from "./latent_folder.ts";
+import { isLatents, type LatentDataset } from "./latents.ts";
 import { openNpzDataset } from "./npz_dataset.ts";
 import { PaddedDataset } from "./padded_dataset.ts";
 
@@ -34,7 +38,7 @@ export interface OpenOptions extends FolderOptions {
 const BUILT_IN: ReadonlyMap<string, () => Promise<Dataset>> = new Map([["digits", openDigits]]);
 
 /**
- * Opens a data set.
+ * Opens a data set of images.
  *
  * @param spec one of
  * - `digits`: 1,797 handwritten digits, 8 x 8, which are part of the program;
@@ -48,9 +52,34 @@ const BUILT_IN: ReadonlyMap<string, () => Promise<Dataset>> = new Map([["digits"
  * @throws {FormatError} when there is no such thing, or it is damaged; the sentence names the file
  */
 export async function openDataset(spec: string, options: OpenOptions = {}): Promise<Dataset> {
+  const dataset = await openImagesOrLatents(spec, options);
+  if (!isLatents(dataset)) return dataset;
+  dataset.close();
+  throw new FormatError(
+    `${spec} holds latents of an autoencoder, which can be trained on; expected images here.`,
+  );
+}
+
+/**
+ * Opens a data set of images or of latents.
+ *
+ * @param spec as of {@link openDataset}, or
+ * - an npz, npy or safetensors file with latents or moments, [N, C, H, W], see latent_arrays.ts;
+ * - a folder of such safetensors files;
+ * - a folder or zip archive with an npy file for each latent, as EDM2's tool writes it.
+ * @throws {FormatError} as {@link openDataset}; also where latents are to be padded
+ */
+export async function openImagesOrLatents(
+  spec: string,
+  options: OpenOptions = {},
+): Promise<Dataset | LatentDataset> {
   const dataset = await openPlain(spec, options);
   const { padTo = 0 } = options;
   if (padTo === 0) return dataset;
+  if (isLatents(dataset)) {
+    dataset.close();
+    throw new FormatError(`${spec} holds latents of an autoencoder, which cannot be padded.`);
+  }
   try {
     return new PaddedDataset(dataset, padTo);
   } catch (error) {
@@ -59,7 +88,10 @@ export async function openDataset(spec: string, options: OpenOptions = {}): Prom
   }
 }
 
-async function openPlain(spec: string, options: FolderOptions): Promise<Dataset> {
+async function openPlain(
+  spec: string,
+  options: FolderOptions,
+): Promise<Dataset | LatentDataset> {
   const builtIn = BUILT_IN.get(spec);
   if (builtIn !== undefined) return await builtIn();
   const parts = /^(.+)#(train|test)$/.exec(spec);
@@ -76,18 +108,40 @@ async function openPlain(spec: string, options: FolderOptions): Promise<Dataset>
     }
     if (parts) throw noSplit(path, split);
     const images = findIdxImages(path, names);
-    return await (images === null ? openFolderDataset(tree, options) : openIdxDataset(images));
+    if (images !== null) return await openIdxDataset(images);
+    const tensors = names.filter(isSafetensors);
+    if (tensors.length > 0 && !tree.paths.some(isPicture)) {
+      tree.close();
+      return await openSafetensorsLatents(path, tensors.map((name) => join(path, name)));
+    }
+    return await openTree(tree, options);
   }
   if (parts) throw noSplit(path, split);
   if (isCifarBatch(path)) return await openCifarFiles(path, [path]);
   const lower = path.toLowerCase();
   if (lower.endsWith(".npz")) return await openNpzDataset(path);
-  if (lower.endsWith(".zip")) return await openFolderDataset(await openZipTree(path), options);
+  if (lower.endsWith(".zip")) return await openTree(await openZipTree(path), options);
+  if (lower.endsWith(".npy")) return await openNpyLatents(path);
+  if (isSafetensors(path)) return await openSafetensorsLatents(path, [path]);
   if (isIdxName(path)) return await openIdxDataset(path);
   throw new FormatError(
     `${spec} is no kind of data set that is known: expected a folder of pictures, or a file that ` +
-      `ends in .npz, .zip, -idx3-ubyte (with .gz or without), or .tar.gz (CIFAR).`,
+      `ends in .npz, .zip, -idx3-ubyte (with .gz or without), or .tar.gz (CIFAR); for latents also ` +
+      `.npy or .safetensors.`,
   );
+}
+
+/** Pictures, or npy files where there are no pictures. Takes over the closing of the tree. */
+async function openTree(
+  tree: FileTree,
+  options: FolderOptions,
+): Promise<Dataset | LatentDataset> {
+  const isLatent = !tree.paths.some(isPicture) && latentPaths(tree).length > 0;
+  return isLatent ? openLatentFolder(tree) : await openFolderDataset(tree, options);
+}
+
+function isSafetensors(path: string): boolean {
+  return path.toLowerCase().endsWith(".safetensors");
 }
 
 function noSplit(path: string, split: CifarSplit): FormatError {

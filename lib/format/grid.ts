@@ -74,6 +74,16 @@ export function enlarge(image: Image, scale: number): Image {
   return { width: width * scale, height: height * scale, channels, data };
 }
 
+/** The first three channels as RGB, or where there are fewer the first one as grey. */
+export function channelView({ width, height, channels, data }: Image): Image {
+  const shown = channels >= 3 ? 3 : 1;
+  const view = new Uint8Array(width * height * shown);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < shown; c++) view[i * shown + c] = data[i * channels + c];
+  }
+  return { width, height, channels: shown, data: view };
+}
+
 /** The factor that brings tiny pictures (`size` pixels) to at least `target` pixels. */
 export function enlargement(size: number, target = 64): number {
   return Math.max(1, Math.ceil(target / size));

@@ -90,6 +90,12 @@ export interface SafetensorsFile extends Disposable {
   readonly entries: ReadonlyMap<string, TensorEntry>;
   /** @throws {FormatError} when there is no such tensor */
   read(name: string): Promise<StoredTensor>;
+  /**
+   * `count` entries of a tensor's first axis from `begin`, at once and without reading the others.
+   *
+   * @throws {FormatError} when there is no such tensor, or it does not reach that far
+   */
+  readRowsSync(name: string, begin: number, count: number): StoredTensor;
   close(): void;
 }
 
@@ -136,16 +142,33 @@ export async function safetensorsFrom(source: ByteSource): Promise<SafetensorsFi
     const start = 8 + headerBytes;
     const header = await source.read(8, headerBytes);
     const { metadata, entries } = parseHeader(header, size - start, name);
+    const find = (key: string): TensorEntry => {
+      const entry = entries.get(key);
+      if (entry === undefined) throw new FormatError(`${name} has no tensor named "${key}".`);
+      return entry;
+    };
     return {
       metadata,
       entries,
       async read(key) {
-        const entry = entries.get(key);
-        if (entry === undefined) throw new FormatError(`${name} has no tensor named "${key}".`);
+        const entry = find(key);
         return storedTensor(
           entry,
           await source.read(start + entry.begin, entry.end - entry.begin),
         );
+      },
+      readRowsSync(key, begin, count) {
+        const entry = find(key);
+        const [rows = 0, ...rest] = entry.shape;
+        if (!(begin >= 0 && count >= 0 && begin + count <= rows)) {
+          throw new FormatError(
+            `${name}: tensor "${key}" has ${rows} entries; ${begin} to ${begin + count - 1} were ` +
+              `asked for.`,
+          );
+        }
+        const rowBytes = byteLength(entry.dtype, rest);
+        const bytes = source.readSync(start + entry.begin + begin * rowBytes, count * rowBytes);
+        return storedTensor({ ...entry, shape: [count, ...rest] }, bytes);
       },
       close: () => source.close(),
       [Symbol.dispose]: () => source.close(),

@@ -10,6 +10,12 @@
 import { z } from "npm:zod@4.1.12";
 import { UsageError } from "../errors.ts";
 import { AUGMENT_LABELS, type AugmentConfig, EDM_AUGMENT } from "../augment/mod.ts";
+import {
+  LATENT_STATISTICS,
+  type LatentSettings,
+  type LatentStatisticsName,
+} from "../data/latent_loader.ts";
+import { LATENT_MOMENTS } from "../data/latents.ts";
 import { IMM_DEFAULTS, type ImmConfig, immConfig } from "../imm/mod.ts";
 import { type NetworkConfig, networkSettings, parseNetworkConfig } from "../models/config.ts";
 import { describeMistake, type Same, settingNames } from "../schema.ts";
@@ -18,7 +24,7 @@ import { checkOptimizer, type OptimizerConfig, OPTIMIZERS } from "./optimizer.ts
 
 /** The images that are trained on. */
 export interface DataSettings {
-  /** What `openDataset` opens: `digits`, a folder, a zip archive, an IDX or npz file. */
+  /** What `openImagesOrLatents` opens: `digits`, a folder, a zip archive, an IDX or npz file. */
   readonly source: string;
   /** Pads images with black to this height and width; 0, the default, leaves them as they are. */
   readonly padTo: number;
@@ -31,6 +37,11 @@ export interface DataSettings {
    * for none; settings that are left out are EDM's, see `EDM_AUGMENT`.
    */
   readonly augment: AugmentConfig | null;
+  /**
+   * How the data are read where they are latents of an autoencoder; `null`, the default, where they
+   * are images. Settings that are left out are those of the public model for ImageNet.
+   */
+  readonly latents: LatentSettings | null;
 }
 
 /** The optimiser and what surrounds it. */
@@ -135,8 +146,11 @@ export interface TrainConfigInput {
   /** The images. */
   readonly data:
     & Pick<DataSettings, "source">
-    & Partial<Omit<DataSettings, "augment">>
-    & { readonly augment?: Partial<AugmentConfig> | null };
+    & Partial<Omit<DataSettings, "augment" | "latents">>
+    & {
+      readonly augment?: Partial<AugmentConfig> | null;
+      readonly latents?: Partial<LatentSettings> | null;
+    };
   /** The network; sizes that follow from the data may be left out as well. */
   readonly network: { readonly type: string; readonly [setting: string]: unknown };
   /** The method: settings in place of the paper's, `IMM_DEFAULTS`. */
@@ -158,6 +172,7 @@ export interface TrainConfigInput {
 const count = z.int().min(1);
 const images = z.int().min(0);
 const factor = z.number().min(0);
+const statisticsNames = Object.keys(LATENT_STATISTICS) as LatentStatisticsName[];
 
 const schema = z.strictObject({
   data: z.strictObject({
@@ -173,6 +188,17 @@ const schema = z.strictObject({
       rotate: factor.default(EDM_AUGMENT.rotate),
       aniso: factor.default(EDM_AUGMENT.aniso),
       translate: factor.default(EDM_AUGMENT.translate),
+    }).nullable().default(null),
+    latents: z.strictObject({
+      moments: z.enum(LATENT_MOMENTS).nullable().default(null),
+      normalize: z.union([
+        z.enum(statisticsNames),
+        z.strictObject({
+          mean: z.array(z.number()).min(1),
+          std: z.array(z.number().positive()).min(1),
+        }),
+      ]).default("imm"),
+      finalStd: z.number().positive().default(0.5),
     }).nullable().default(null),
   }),
   network: z.looseObject({ type: z.string() }),
@@ -248,7 +274,7 @@ export interface PointShape {
 export interface PictureShape {
   /** Height and width of the images after padding. */
   readonly resolution: number;
-  /** 1 for grey, 3 for colour. */
+  /** 1 for grey, 3 for colour, 4 for latents of Stable Diffusion's autoencoder. */
   readonly channels: number;
   /** Number of classes, 0 for none. */
   readonly classes: number;
@@ -279,6 +305,7 @@ export function parseTrainConfig(value: unknown, data: DataShape | null): TrainC
         : `network.augmentDim is ${augmentDim}, but there is no data.augment`,
     );
   }
+  checkLatents(config);
   checkOptimizer(config.optimizer);
   checkBatches(config);
   return config;
@@ -301,6 +328,21 @@ function sizesFrom(
     imgChannels: data.channels,
     labelDim: settings.labels ? data.classes : 0,
   };
+}
+
+/** What cannot be done with latents. */
+function checkLatents({ data, report }: TrainConfig): void {
+  if (data.latents === null) return;
+  const wrong = data.padTo > 0
+    ? "data.padTo"
+    : data.augment !== null
+    ? "data.augment"
+    : report.scores.every > 0
+    ? "report.scores"
+    : null;
+  if (wrong !== null) {
+    throw new UsageError(`${wrong} is for pictures, but the data are latents; leave it out`);
+  }
 }
 
 function checkBatches({ train, imm }: TrainConfig): void {

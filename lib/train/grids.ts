@@ -7,6 +7,7 @@
 
 import type { Device } from "../device/device.ts";
 import type { Image } from "../format/pixels.ts";
+import { channelView } from "../format/grid.ts";
 import { encodePng } from "../format/png.ts";
 import { pushforwardSteps, scheduleTimes } from "../imm/mod.ts";
 import { Generator } from "../sample/generator.ts";
@@ -56,7 +57,10 @@ export class GridPainter {
       ),
     });
     if (shape.length === 1) return scatterPlot(samples, shape[0]);
-    return sampleGrid(toPictures(samples, shape), { shape, columns });
+    // There is no decoder here: of latents the first channels are shown, as they are.
+    const pictures = toPictures(samples, shape);
+    const shown = this.config.data.latents === null ? pictures : pictures.map(channelView);
+    return sampleGrid(shown, { shape, columns });
   }
 
   /** Gives back what it holds on the device. */

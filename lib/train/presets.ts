@@ -33,9 +33,9 @@ const smallUNet = (modelChannels: number, channelMult: number[], attnResolutions
   dropout: 0,
 });
 
-/** Table 5 of the paper, ImageNet in the latents of an autoencoder; what differs is given. */
+/** Table 5 of the paper, ImageNet in the latents of sd-vae-ft-ema; what differs is given. */
 const imagenet = (imm: Readonly<Record<string, unknown>>) => ({
-  data: { source: "imagenet256-latents" },
+  data: { source: "imagenet256-latents", latents: {} },
   imm: {
     T: 0.994,
     eps: 0,

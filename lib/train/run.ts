@@ -180,6 +180,11 @@ export class TrainingRun implements AsyncDisposable {
     }
   }
 
+  /** What looks odd about the data, in sentences. */
+  get warnings(): readonly string[] {
+    return this.data.warnings;
+  }
+
   /** Folder of the run. */
   get path(): string {
     return this.folder.path;

@@ -19,9 +19,10 @@
  */
 
 import { join } from "jsr:@std/path@^1";
+import { latentStatistics } from "../data/latent_loader.ts";
 import { FormatError, ImmError, UsageError } from "../errors.ts";
 import { writeFileAtomic } from "../format/atomic.ts";
-import { saveModel } from "../models/model_file.ts";
+import { type Model, saveModel } from "../models/model_file.ts";
 import { type Checkpoint, loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
 import { profileName } from "./ema.ts";
@@ -156,20 +157,20 @@ export class RunFolder implements AsyncDisposable {
     const name = `checkpoint-${padded(progress.images)}.safetensors`;
     // The model goes first: a run killed in between resumes from before and writes both again.
     await this.#write("model.safetensors", (path) =>
-      saveModel(path, {
-        network: config.network,
-        imm: config.imm,
-        notes: { images: String(progress.images) },
-        weights: state.parts.ema,
-      }));
+      saveModel(
+        path,
+        runModel(config, { images: String(progress.images) }, state.parts.ema),
+      ));
     for (const [i, profile] of config.train.ema.profiles.entries()) {
       await this.#write(`model-${profileName(profile)}.safetensors`, (path) =>
-        saveModel(path, {
-          network: config.network,
-          imm: config.imm,
-          notes: { images: String(progress.images), average: profileName(profile) },
-          weights: state.averages[i],
-        }));
+        saveModel(
+          path,
+          runModel(
+            config,
+            { images: String(progress.images), average: profileName(profile) },
+            state.averages[i],
+          ),
+        ));
     }
     await this.#write(name, (path) => saveCheckpoint(path, config, progress, state));
     const { keep, keepEvery } = config.report;
@@ -187,16 +188,18 @@ export class RunFolder implements AsyncDisposable {
       if (!("sigmaRel" in profile)) continue;
       const name = `${padded(images)}-${profileName(profile)}.safetensors`;
       await this.#write(join(SNAPSHOT_FOLDER, name), (path) =>
-        saveModel(path, {
-          network: config.network,
-          imm: config.imm,
-          notes: {
-            images: String(images),
-            step: String(state.step),
-            sigmaRel: String(profile.sigmaRel),
-          },
-          weights: state.averages[i],
-        }));
+        saveModel(
+          path,
+          runModel(
+            config,
+            {
+              images: String(images),
+              step: String(state.step),
+              sigmaRel: String(profile.sigmaRel),
+            },
+            state.averages[i],
+          ),
+        ));
     }
   }
 
@@ -220,12 +223,10 @@ export class RunFolder implements AsyncDisposable {
     if (best) {
       const notes = Object.entries(line.values).map(([name, value]) => [name, String(value)]);
       await this.#write("best.safetensors", (path) =>
-        saveModel(path, {
-          network: config.network,
-          imm: config.imm,
-          notes: { images: String(line.images), ...Object.fromEntries(notes) },
-          weights: best,
-        }));
+        saveModel(
+          path,
+          runModel(config, { images: String(line.images), ...Object.fromEntries(notes) }, best),
+        ));
     }
     const text = JSON.stringify(line) + "\n";
     await this.#write(SCORES, (path) => Deno.writeTextFile(path, text, { append: true }));
@@ -305,6 +306,22 @@ export class RunFolder implements AsyncDisposable {
     });
     return found.sort((a, b) => a.images - b.images);
   }
+}
+
+/** A model of a run; of one on latents it says how they were normalised, for whoever decodes. */
+function runModel(
+  config: TrainConfig,
+  notes: Readonly<Record<string, string>>,
+  weights: StateDict,
+): Model {
+  const { network, imm, data: { latents } } = config;
+  const normalization: Record<string, string> = latents === null ? {} : {
+    latents: JSON.stringify({
+      ...latentStatistics(latents.normalize),
+      finalStd: latents.finalStd,
+    }),
+  };
+  return { network, imm, notes: { ...notes, ...normalization }, weights };
 }
 
 /** Configuration of the run in a folder. @throws {ImmError} when there is none */

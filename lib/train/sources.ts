@@ -1,14 +1,17 @@
 /**
- * What can be trained on: pictures of a data set, or points.
+ * What can be trained on: pictures of a data set, latents of an autoencoder, or points.
  *
  * @module
  */
 
 import { augment, type AugmentConfig } from "../augment/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { checkNormalization } from "../data/describe_latents.ts";
+import { LatentLoader, latentRule } from "../data/latent_loader.ts";
+import { isLatents, type LatentDataset } from "../data/latents.ts";
 import { Loader } from "../data/loader.ts";
-import { openDataset } from "../data/open.ts";
-import { FormatError } from "../errors.ts";
+import { openImagesOrLatents } from "../data/open.ts";
+import { FormatError, UsageError } from "../errors.ts";
 import type { DataSettings, DataShape } from "./config.ts";
 import { EightGaussians } from "./points.ts";
 import type { BatchSource } from "./trainer.ts";
@@ -19,8 +22,10 @@ export interface TrainingData {
   readonly name: string;
   /** What the network has to know of them. */
   readonly shape: DataShape;
-  /** The pictures; null for points. */
+  /** The pictures; null for latents and points. */
   readonly dataset: Dataset | null;
+  /** What looks odd about them, in sentences. */
+  readonly warnings: readonly string[];
   /** The endless stream of a seed. */
   stream(seed: number): BatchSource;
   /** Releases files. */
@@ -52,6 +57,7 @@ const POINTS = "toy2d";
  * Opens the data of a configuration.
  *
  * @throws {FormatError} when they cannot be read, or are no squares
+ * @throws {UsageError} when they are not what the settings say
  */
 export async function openTrainingData(settings: DataSettings): Promise<TrainingData> {
   if (settings.source === POINTS) {
@@ -59,14 +65,29 @@ export async function openTrainingData(settings: DataSettings): Promise<Training
       name: POINTS,
       shape: { dimensions: EightGaussians.dimensions },
       dataset: null,
+      warnings: [],
       stream: (seed) => new EightGaussians(seed),
       close: () => {},
     };
   }
-  const dataset = await openDataset(settings.source, { padTo: settings.padTo });
-  const [height, width, channels] = dataset.imageShape;
-  if (height !== width) {
+  const dataset = await openImagesOrLatents(settings.source, { padTo: settings.padTo });
+  try {
+    return isLatents(dataset) ? latentData(dataset, settings) : pictureData(dataset, settings);
+  } catch (error) {
     dataset.close();
+    throw error;
+  }
+}
+
+function pictureData(dataset: Dataset, settings: DataSettings): TrainingData {
+  const [height, width, channels] = dataset.imageShape;
+  if (settings.latents !== null) {
+    throw new UsageError(
+      `data.latents is set, but ${dataset.name} holds pictures of ${width} x ${height} pixels; ` +
+        `give latents of an autoencoder with --data, or set data.latents=null`,
+    );
+  }
+  if (height !== width) {
     throw new FormatError(
       `${dataset.name} has pictures of ${width} x ${height} pixels; expected squares. ` +
         `Set data.padTo=${Math.max(width, height)} or crop them first`,
@@ -76,12 +97,41 @@ export async function openTrainingData(settings: DataSettings): Promise<Training
     name: dataset.name,
     shape: { resolution: height, channels, classes: dataset.labelCount },
     dataset,
+    warnings: [],
     stream: (seed) => {
       const loader = new Loader(dataset, { seed, mirror: settings.mirror });
       return settings.augment
         ? new AugmentedSource(loader, settings.augment, seed, dataset.imageShape)
         : loader;
     },
+    close: () => dataset.close(),
+  };
+}
+
+function latentData(dataset: LatentDataset, settings: DataSettings): TrainingData {
+  const { name, storedShape: [height, width, found] } = dataset;
+  if (settings.latents === null) {
+    throw new UsageError(
+      `${name} holds latents of ${width} x ${height} with ${found} channels, but the ` +
+        `configuration is for pictures; say how latents are normalised, with data.latents={} as ` +
+        `those of ImageNet in the public model`,
+    );
+  }
+  if (settings.mirror && !dataset.hasMirrored) {
+    throw new UsageError(
+      `data.mirror is set, but ${name} has no latents of the mirrored pictures (as latents_flip ` +
+        `or moments_flip); mirrored latents are not the same, so leave it out`,
+    );
+  }
+  const rule = latentRule(dataset, settings.latents);
+  const [resolution, , channels] = rule.shape;
+  const odd = checkNormalization(dataset, rule.moments, rule.statistics);
+  return {
+    name,
+    shape: { resolution, channels, classes: dataset.labelCount },
+    dataset: null,
+    warnings: odd === null ? [] : [odd],
+    stream: (seed) => new LatentLoader(dataset, rule, { seed, mirror: settings.mirror }),
     close: () => dataset.close(),
   };
 }

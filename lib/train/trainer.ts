@@ -26,7 +26,10 @@ const SYNC_MILLISECONDS = 250;
 
 /** Where images come from: a {@link Loader}, or anything else whose batches follow from `position`. */
 export interface BatchSource {
-  /** The `count` samples that follow the first `position` of the run, in [-1, 1], channels last. */
+  /**
+   * The `count` samples that follow the first `position` of the run, channels last: pictures in
+   * [-1, 1], latents with the method's deviation sigma_d.
+   */
   batch(position: number, count: number): {
     readonly images: Float32Array;
     /** Read only where the network has classes. */
@@ -312,7 +315,8 @@ class Run {
     const { draw, folder, observer } = this.options;
     if (!draw) return;
     for (const { steps, png } of await draw(this.learner)) {
-      observer?.wrote?.(await folder.picture(this.#images, steps, png));
+      const path = await folder.picture(this.#images, steps, png);
+      observer?.wrote?.(path);
     }
   }
 

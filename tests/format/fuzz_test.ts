@@ -6,11 +6,13 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { openDataset } from "../../lib/data/open.ts";
+import { isLatents } from "../../lib/data/latents.ts";
+import { openDataset, openImagesOrLatents } from "../../lib/data/open.ts";
 import { readReference } from "../../lib/eval/reference_files.ts";
 import { OnnxGraph, readOnnxMetadata } from "../../lib/format/onnx.ts";
 import { writeNpz } from "../../lib/format/npz.ts";
 import { encodePng } from "../../lib/format/png.ts";
+import { writeSafetensors } from "../../lib/format/safetensors.ts";
 import { readTar } from "../../lib/format/tar.ts";
 import { ZipWriter } from "../../lib/format/zip_writer.ts";
 import { writeFileAtomic } from "../../lib/format/atomic.ts";
@@ -19,6 +21,7 @@ import { loadModel, saveModel } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { withTempFolder } from "../support/files.ts";
 import { fuzz } from "../support/fuzz.ts";
+import { edm2Files, LABELS, LATENTS, MEANS, writeZip } from "../support/latents.ts";
 
 /** Fuzzes the reading of a file on disk, whose name errors must tell. */
 async function fuzzFile(
@@ -75,6 +78,30 @@ Deno.test("no mutation of a data set brings out anything but a FormatError", () 
         } finally {
           dataset.close();
         }
+      });
+    }
+  }));
+
+Deno.test("no mutation of latents brings out anything but a FormatError", () =>
+  withTempFolder(async (folder) => {
+    const [zip, npz, tensors] = ["a.zip", "a.npz", "a.safetensors"].map((name) =>
+      join(folder, name)
+    );
+    const shape = [LATENTS.count, LATENTS.channels, LATENTS.side, LATENTS.side];
+    const labels = { type: "i64", shape: [6], data: BigInt64Array.from(LABELS, BigInt) } as const;
+    await writeZip(zip, await edm2Files());
+    await writeNpz(npz, [["latents", { type: "f32", shape, data: MEANS }], ["labels", labels]]);
+    await writeSafetensors(tensors, [
+      ["latents", { dtype: "F32", shape, data: MEANS }],
+      ["labels", { dtype: "I64", shape: [6], data: labels.data }],
+    ]);
+    for (const path of [zip, npz, tensors]) {
+      await fuzzFile(path, 150, async (damaged) => {
+        using dataset = await openImagesOrLatents(damaged);
+        const read = isLatents(dataset)
+          ? (i: number) => dataset.stored(i)
+          : (i: number) => dataset.image(i);
+        for (let i = 0; i < dataset.length; i++) read(i);
       });
     }
   }));
