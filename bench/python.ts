@@ -4,9 +4,9 @@
  * @module
  */
 
-/** `IMM_PYTHON` or `python3`, if it has PyTorch and numpy; else null. */
-export async function findPython(): Promise<string | null> {
-  const python = Deno.env.get("IMM_PYTHON") ?? "python3";
+/** The given one, or `IMM_PYTHON`, or `python3`, if it has PyTorch and numpy; else null. */
+export async function findPython(given?: string): Promise<string | null> {
+  const python = given ?? Deno.env.get("IMM_PYTHON") ?? "python3";
   try {
     const { success } = await new Deno.Command(python, {
       args: ["-c", "import torch, numpy"],

@@ -7,29 +7,12 @@ Prints one line of JSON per fixture with the largest errors, and `ok`.
 """
 
 import json
-import struct
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
+from files import read_safetensors
 from step import Trainer, mapping
-
-TYPES = {"F32": np.float32, "F64": np.float64}
-
-
-def read_safetensors(path):
-    data = Path(path).read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + length])
-    tensors = {}
-    for name, entry in header.items():
-        if name != "__metadata__":
-            begin, end = (8 + length + at for at in entry["data_offsets"])
-            values = np.frombuffer(data[begin:end], TYPES[entry["dtype"]])
-            tensors[name] = torch.from_numpy(values.reshape(entry["shape"]).copy())
-    return tensors
-
 
 def camel(name):
     head, *rest = name.split("_")

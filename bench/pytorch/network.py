@@ -117,7 +117,7 @@ class UNet(nn.Module):
 
     def embed(self, label, suffix, classes=None):
         half = self.time // 2
-        powers = torch.arange(half, dtype=torch.float64) / (half - 1)
+        powers = torch.arange(half, dtype=torch.float64, device=label.device) / (half - 1)
         angles = label.double()[:, None] * (1 / 10000) ** powers
         x = torch.cat([angles.sin(), angles.cos()], dim=1).float()
         if classes is not None:

@@ -29,6 +29,11 @@ def parameterization(imm, s, t):
     return ((1 - s) * (1 - t) + s * t) / norm, -(t - s) * sigma / norm.sqrt()
 
 
+def input_scale(imm, t):
+    """c_in of samples at time t."""
+    return 1 / (imm["sigmaData"] * ((1 - t) ** 2 + t**2).sqrt())
+
+
 def weight(imm, t):
     """w(t) with -d lambda / dt = 2 / (alpha sigma)."""
     alpha, log_snr = 1 - t, 2 * ((1 - t) / t).log()
@@ -42,7 +47,7 @@ def denoise(imm, network, x, s, t, classes):
         return c.float()[:, None, None, None]
 
     c_skip, c_out = parameterization(imm, s, t)
-    c_in = 1 / (imm["sigmaData"] * ((1 - t) ** 2 + t**2).sqrt())
+    c_in = input_scale(imm, t)
     scale = imm["timeScale"]
     raw = network(x * image(c_in), scale * t, scale * s, classes)
     return x * image(c_skip) + raw * image(c_out), raw
@@ -58,11 +63,11 @@ def kernel(imm, a, b, scale):
 def group_losses(imm, network, x, noise, s, r, t, student=None, target=None):
     """w(s,t) MMD^2 of each group of M samples."""
     M = imm["M"]
-    s_n, r_n, t_n = (u.repeat_interleave(M) for u in (s, r, t))
+    s_n, r_n, t_n = (u[:, None].expand(-1, M).reshape(-1) for u in (s, r, t))
 
     def noisy(u):
-        u = u.float()[:, None, None, None]
-        return (1 - u) * x + u * noise
+        alpha, sigma = (c.float()[:, None, None, None] for c in (1 - u, u))
+        return alpha * x + sigma * noise
 
     with torch.no_grad():
         y_r, _ = denoise(imm, network, noisy(r_n), s_n, r_n, target)
@@ -89,20 +94,29 @@ def make_optimizer(config, parameters):
 class Trainer:
     """Two passes forward, one backward, the optimiser and the average of the weights."""
 
-    def __init__(self, config):
+    def __init__(self, config, device="cpu"):
         self.imm, self.decay = config["imm"], config["train"]["ema"]["decay"]
-        self.network = UNet(config["network"]).train()
+        self.network = UNet(config["network"]).to(device).train()
         self.parameters = list(self.network.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         self.optimizer = make_optimizer(config["optimizer"], self.parameters)
 
-    def step(self, x, noise, s, r, t, student=None, target=None):
+    def gradients(self, x, noise, s, r, t, student=None, target=None):
+        """Leaves gradients in the parameters and returns the losses of the groups."""
         losses = group_losses(self.imm, self.network, x, noise, s, r, t, student, target)
-        self.optimizer.zero_grad(set_to_none=True)
         losses.mean().backward()
-        self.optimizer.step()
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - self.decay)
         return losses.detach()
+
+    def update(self, decay):
+        """The optimiser, and the average with this decay."""
+        self.optimizer.step()
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+
+    def step(self, x, noise, s, r, t, student=None, target=None):
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = self.gradients(x, noise, s, r, t, student, target)
+        self.update(self.decay)
+        return losses
 
 
 def random_classes(network, batch):
