@@ -129,6 +129,10 @@ class Experiment {
   async #classifier(): Promise<void> {
     const model = this.#path("classifier.onnx");
     if (await exists(model)) return;
+    if (this.python === null) {
+      this.terminal.say("no Python with torch and numpy: samples are compared in pixels alone");
+      return;
+    }
     const weights = this.#path("classifier.safetensors");
     await this.#runAll("classifier", [
       this.#pythonJob("classifier", [
@@ -245,12 +249,18 @@ class Experiment {
         ...["eval", images, "--reference", args.reference ?? await testImages(args.data)],
         ...["--extractor", extractor === "pixels" ? extractor : this.#path(`${extractor}.onnx`)],
         ...["--metrics", args.metrics, "--pad-to", String(this.config.data.padTo)],
-        ...["--no-halves", "--cache", "none", "--threads", String(args.threads), "--json", ...more],
+        ...["--cache", extractor === "pixels" ? "none" : this.#path("features"), "--no-halves"],
+        ...["--threads", String(args.threads), "--json", ...more],
       ]);
       jobs.push({ ...job, output });
     };
-    for (const extractor of await this.#extractors()) {
+    const extractors = await this.#extractors();
+    for (const extractor of extractors) {
       await add("real", args.data, extractor, ["--num", String(args.num)]);
+    }
+    // Before all others, which then find the features of the reference.
+    await this.#runAll("evaluation of real images", jobs.splice(0));
+    for (const extractor of extractors) {
       for (const run of this.runs) {
         for (const sampler of this.samplers) {
           const name = samplesName(run, sampler);

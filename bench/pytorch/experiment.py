@@ -270,7 +270,7 @@ def main():
     sub = command(sample, model=str, times=str, num=int, out=str)
     sub.add_argument("--batch", type=int, default=250)
     sub = command(classifier, data=str, pad_to=int, out=str)
-    sub.add_argument("--epochs", type=int, default=3)
+    sub.add_argument("--epochs", type=int, default=6)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     # Float32 as on the project's devices.
