@@ -13,8 +13,8 @@ import { findPython, pythonEnvironment } from "./python.ts";
 /** An engine by name. */
 export interface EngineEntry {
   readonly name: string;
-  /** Where it computes: rivals are compared with ours on the same. */
-  readonly device: "wasm" | "webgpu" | "cpu";
+  /** The device of ours with which it is compared: that of the same processor. */
+  readonly device: "wasm" | "webgpu";
 }
 
 /** Everything that is compared, ours first. */
@@ -27,8 +27,14 @@ export const ENGINES: readonly EngineEntry[] = [
   { name: "jax-js-webgpu", device: "webgpu" },
   { name: "tfjs-webgpu", device: "webgpu" },
   { name: "ort-webgpu", device: "webgpu" },
-  { name: "pytorch", device: "cpu" },
+  { name: "pytorch", device: "wasm" },
+  { name: "pytorch-cuda", device: "webgpu" },
 ];
+
+/** Whether an engine is PyTorch, on either device. */
+export function isPyTorch(name: string): boolean {
+  return name.startsWith("pytorch");
+}
 
 /** The arguments of this process that its children need too. */
 export function denoArguments(): string[] {
@@ -121,12 +127,12 @@ export class Child {
   async #command(): Promise<Deno.Command | null> {
     const pipes = { stdin: "piped", stdout: "piped", stderr: "null" } as const;
     const debug = Deno.env.get("BENCH_DEBUG") ? { stderr: "inherit" as const } : {};
-    if (this.entry.name === "pytorch") {
+    if (isPyTorch(this.entry.name)) {
       const python = await findPython();
       if (python === null) return null;
       const script = fromFileUrl(import.meta.resolve("./pytorch/serve.py"));
       return new Deno.Command(python, {
-        args: [script, String(this.threads)],
+        args: [script, String(this.threads), this.entry.name === "pytorch" ? "cpu" : "cuda"],
         ...pythonEnvironment(this.threads),
         ...pipes,
         ...debug,

@@ -18,13 +18,16 @@ const TOLERANCE = 2e-4;
 /** Seconds after which an engine is given up for a task: compiling, one run, reading back. */
 const PATIENCE = 60;
 
+/** Larger products keep graphics processors busy, and processors too long. */
+const LARGEST_UNASKED = 2048;
+
 const batch = 4;
 const channels = { inChannels: 256, outChannels: 256 };
 const passes = ["forward", "input gradient", "weight gradient"] as const;
 
 /** The tasks by group; the shapes are those of the CIFAR-10 network. */
 export const GROUPS: Readonly<Record<string, readonly KernelTask[]>> = {
-  gemm: [256, 512, 1024, 2048].map((size) => ({ kind: "gemm", size })),
+  gemm: [256, 512, 1024, 2048, 4096].map((size) => ({ kind: "gemm", size })),
   conv: [32, 16, 8].flatMap((resolution) =>
     passes.map((pass) => ({ kind: "conv", pass, batch, resolution, ...channels } as const))
   ),
@@ -42,6 +45,8 @@ export interface KernelOptions {
   readonly engines: readonly string[];
   /** Sizes of GEMM and resolutions of convolutions to keep; empty for all. */
   readonly sizes: readonly number[];
+  /** Images at once; null for the tasks' own. */
+  readonly batch: number | null;
   readonly threads: number;
   /** Seconds of timing per engine and task. */
   readonly seconds: number;
@@ -78,9 +83,13 @@ export async function compareKernels(options: KernelOptions): Promise<KernelResu
       await child.start();
       options.say(`${child.entry.name}: ${child.usable ? "" : "skipped: "}${child.description}`);
     }
-    const tasks = options.groups.flatMap((group) => GROUPS[group]).filter((task) =>
-      options.sizes.length === 0 || options.sizes.includes(sizeOf(task))
-    );
+    const tasks = options.groups.flatMap((group) => GROUPS[group])
+      .filter((task) =>
+        options.sizes.length === 0
+          ? sizeOf(task) <= LARGEST_UNASKED
+          : options.sizes.includes(sizeOf(task))
+      )
+      .map((task) => options.batch && "batch" in task ? { ...task, batch: options.batch } : task);
     const rows: Row[] = [];
     for (const task of tasks) {
       const row = await compareTask(task, children.filter(({ usable }) => usable), options);
@@ -210,7 +219,7 @@ function describeRow({ task, flops, cells }: Row): string {
 
 /**
  * Two tables: milliseconds, and how many times as fast ours is on the same device; PyTorch is
- * compared with our wasm device.
+ * compared with our wasm device, or on CUDA with our webgpu device.
  */
 export function kernelTables({ rows }: KernelResults): string {
   const names = ENGINES.map(({ name }) => name)
@@ -236,7 +245,7 @@ export function kernelTables({ rows }: KernelResults): string {
     "",
     table(["", ...names], times),
     "",
-    "How many times as fast imm is on the same device (PyTorch: imm-wasm):",
+    "How many times as fast imm is on the same device (pytorch: as imm-wasm):",
     "",
     table(["", ...rivals.map(({ name }) => name)], ratios),
   ].join("\n");

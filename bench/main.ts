@@ -30,6 +30,7 @@ const options = {
   engines: text({ help: "names, separated by commas (default: all)", value: "LIST" }),
   sizes: ranges({ help: "only these sizes of GEMM and resolutions of images", value: "LIST" }),
   presets: text({ help: "networks of training and sampling (default: all)", value: "LIST" }),
+  batch: integer({ help: "images at once (default: 4 for operations)", min: 1 }),
   threads: integer({ help: "threads for everybody (default: the cores)", min: 1 }),
   seconds: number({ help: "of timing per engine and task", default: 2, min: 0.01 }),
   rounds: integer({ help: "how often the engines take turns", default: 2, min: 1 }),
@@ -57,6 +58,7 @@ async function main(): Promise<void> {
   const names = ENGINES.map(({ name }) => name);
   const shared = {
     engines: chosen(args.engines?.split(",") ?? [], names, "engine"),
+    batch: args.batch ?? null,
     threads: args.threads ?? navigator.hardwareConcurrency,
     seconds: args.seconds,
     rounds: args.rounds,

@@ -13,7 +13,7 @@ import { presetConfig } from "../lib/measure/training.ts";
 import { parseTrainConfig, type TrainConfig } from "../lib/train/config.ts";
 import { preset } from "../lib/train/presets.ts";
 import { formatBytes } from "../lib/units.ts";
-import { Child, ENGINES } from "./child.ts";
+import { Child, ENGINES, isPyTorch } from "./child.ts";
 import type { ClockName, JobSpec } from "./engine.ts";
 import { findPython, pythonEnvironment } from "./python.ts";
 import { short, table } from "./report.ts";
@@ -65,6 +65,8 @@ export interface StepOptions {
   readonly engines: readonly string[];
   /** Names of networks; empty for all. */
   readonly presets: readonly string[];
+  /** Images per step instead of each network's own. */
+  readonly batch: number | null;
   readonly threads: number;
   readonly seconds: number;
   readonly rounds: number;
@@ -100,20 +102,20 @@ export async function compareSteps(
       `there is no network ${unknown}; there are ${Object.keys(CASES).join(", ")}`,
     );
   }
-  const able = ["imm-wasm", "imm-webgpu", "pytorch"].filter((name) =>
+  const able = ["imm-wasm", "imm-webgpu", "pytorch", "pytorch-cuda"].filter((name) =>
     options.engines.includes(name)
   );
-  const reason = able.includes("pytorch") ? await checkPython(options) : null;
+  const reason = able.some(isPyTorch) ? await checkPython(options) : null;
   const rows: StepRow[] = [];
   for (const [network, each] of Object.entries(CASES)) {
     if (options.presets.length > 0 && !options.presets.includes(network)) continue;
-    const batch = each[kind];
+    const batch = options.batch ?? each[kind];
     const job = { kind, config: each.config(kind === "training" ? batch : undefined), batch };
-    const children = able.filter((name) => name !== "pytorch" || reason === null)
+    const children = able.filter((name) => !isPyTorch(name) || reason === null)
       .map((name) => new Child(ENGINES.find((e) => e.name === name)!, options.threads));
     const cells = await compareJob(job, children, options);
-    if (reason !== null && able.includes("pytorch")) {
-      cells.push({ engine: "pytorch", skipped: reason });
+    if (reason !== null) {
+      cells.push(...able.filter(isPyTorch).map((engine) => ({ engine, skipped: reason })));
     }
     const row = { network, batch, cells };
     options.say(describeRow(kind, row));
@@ -211,15 +213,20 @@ function describeRow(kind: string, { network, batch, cells }: StepRow): string {
   return [`${network}, ${kind}, batch ${batch}`, ...lines].join("\n");
 }
 
-/** Images per second and peak memory, and imm-wasm's speed as a multiple of PyTorch's. */
+/** Images per second and peak memory, and our speed as a multiple of PyTorch's. */
 export function stepTables(kind: string, rows: readonly StepRow[]): string {
   const engines = [...new Set(rows.flatMap(({ cells }) => cells.map(({ engine }) => engine)))];
+  const pairs = [["imm-wasm", "pytorch"], ["imm-webgpu", "pytorch-cuda"]]
+    .filter((pair) => pair.every((name) => engines.includes(name)));
   const found = (row: StepRow, engine: string) =>
     row.cells.find((cell) => cell.engine === engine && "imagesPerSecond" in cell) as
       | Extract<StepCell, { imagesPerSecond: number }>
       | undefined;
   const body = rows.map((row) => {
-    const [ours, theirs] = [found(row, "imm-wasm"), found(row, "pytorch")];
+    const ratio = (ours: string, theirs: string) => {
+      const [a, b] = [found(row, ours), found(row, theirs)];
+      return a && b ? short(a.imagesPerSecond / b.imagesPerSecond) : "-";
+    };
     return [
       row.network,
       String(row.batch),
@@ -229,12 +236,12 @@ export function stepTables(kind: string, rows: readonly StepRow[]): string {
         const peak = cell.peakBytes === null ? "" : ` (${formatBytes(cell.peakBytes)})`;
         return short(cell.imagesPerSecond) + peak;
       }),
-      ours && theirs ? short(ours.imagesPerSecond / theirs.imagesPerSecond) : "-",
+      ...pairs.map(([ours, theirs]) => ratio(ours, theirs)),
     ];
   });
   return [
     `Images per second, ${kind} (peak memory of the process):`,
     "",
-    table([kind, "batch", ...engines, "imm-wasm / pytorch"], body),
+    table([kind, "batch", ...engines, ...pairs.map((pair) => pair.join(" / "))], body),
   ].join("\n");
 }

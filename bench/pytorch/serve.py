@@ -1,7 +1,8 @@
-"""PyTorch on the processor as one of the engines: the protocol of bench/engine.ts.
+"""PyTorch as one of the engines: the protocol of bench/engine.ts.
 
-    python3 serve.py THREADS
+    python3 serve.py THREADS [cpu|cuda]
 
+Everything is computed in full float32: CUDA's TF32 rounds the operands of products to 10 bits.
 Reads one request per line of standard input and answers with one line of JSON.
 """
 
@@ -20,11 +21,11 @@ NORM_EPS = 1e-5
 
 
 def inputs_of(task, folder):
-    """The inputs by name; images become NCHW in memory (PyTorch's default) and weights OIHW."""
+    """The inputs by name on the default device; images become NCHW in memory (PyTorch's default) and weights OIHW."""
     values = {}
     for path in Path(folder).glob("*.f32"):
         if not path.stem.startswith("out-"):
-            values[path.stem] = torch.from_numpy(np.fromfile(path, dtype=np.float32))
+            values[path.stem] = torch.tensor(np.fromfile(path, dtype=np.float32))
     kind = task["kind"]
     if kind == "gemm":
         return {name: x.view(task["size"], task["size"]) for name, x in values.items()}
@@ -101,12 +102,20 @@ def formulate(task, v):
 
 
 def peak_bytes():
-    """The most memory that this process has had; Linux alone tells."""
+    """The most memory that this process has had, of the GPU where it uses one; Linux alone tells."""
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
     try:
         status = Path("/proc/self/status").read_text()
         return int(re.search(r"^VmHWM:\s*(\d+) kB", status, re.M)[1]) * 1024
     except OSError:
         return None
+
+
+def finish():
+    """Waits for what the GPU still has to do."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def time_runs(run, seconds, clock, samples=5):
@@ -116,6 +125,7 @@ def time_runs(run, seconds, clock, samples=5):
         started = clock()
         for _ in range(runs):
             run()
+        finish()
         return clock() - started
 
     first = max(timed(1), 1e-6)
@@ -131,12 +141,22 @@ def time_runs(run, seconds, clock, samples=5):
 
 def main():
     threads = int(sys.argv[1])
+    device = sys.argv[2] if len(sys.argv) > 2 else "cpu"
     torch.set_num_threads(threads)
 
     def answer(message):
         print(json.dumps(message), flush=True)
 
-    answer({"description": f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads"})
+    if device == "cuda":
+        if not torch.cuda.is_available():
+            answer({"skipped": "PyTorch finds no CUDA device"})
+            return
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        torch.set_default_device("cuda")
+        where = torch.cuda.get_device_name()
+    else:
+        where = f"{torch.get_num_threads()} threads"
+    answer({"description": f"PyTorch {torch.__version__}, {where}"})
     run = None
     for line in sys.stdin:
         request = json.loads(line)
@@ -147,7 +167,7 @@ def main():
                 outputs = run()
                 for name, value in outputs.items():
                     value = back.get(name, lambda x: x)(value).contiguous()
-                    value.numpy().tofile(Path(folder) / f"out-{name}.f32")
+                    value.cpu().numpy().tofile(Path(folder) / f"out-{name}.f32")
                 answer({"outputs": list(outputs)})
             elif request["command"] == "prepare job":
                 job = request["job"]
@@ -156,6 +176,7 @@ def main():
                 else:
                     run, parameters = sampling_job(job["config"], job["batch"])
                 run()
+                finish()
                 answer({"parameters": parameters})
             elif request["command"] == "time":
                 clock = {"wall": time.perf_counter, "cpu": time.process_time}[request["clock"]]
