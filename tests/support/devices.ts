@@ -26,7 +26,7 @@ export async function availableDevices(): Promise<Device[]> {
 
 /** WebGPU's kernels for both kinds of adapters, wherever this runs. */
 export const WEBGPU_TARGETS: Readonly<Record<string, Partial<Target>>> = {
-  "hardware kernels": { software: false, wantedWorkgroups: 256 },
+  "hardware kernels": { software: false, wantedWorkgroups: 1024 },
   "software kernels": { software: true, wantedWorkgroups: 8 },
   "software kernels without subgroups": { software: true, wantedWorkgroups: 8, subgroupSize: null },
 };

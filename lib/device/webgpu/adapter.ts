@@ -80,7 +80,7 @@ export async function openAdapter(): Promise<OpenAdapter> {
       maxWorkgroups: gpu.limits.maxComputeWorkgroupsPerDimension,
       maxThreads: gpu.limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupBytes: gpu.limits.maxComputeWorkgroupStorageSize,
-      wantedWorkgroups: software ? 8 : 256,
+      wantedWorkgroups: software ? 8 : 1024,
       batchInvariant: false,
       subgroupSize: await findSubgroupSize(adapter, gpu),
     },

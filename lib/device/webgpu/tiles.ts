@@ -2,7 +2,7 @@
  * The menus of tiles for matrix products and convolutions, by kind of adapter.
  *
  * No tile changes a result: every element is the sum over k in order whatever the tile, and where k
- * is cut (`planSplits` in `wgsl/gemm.ts`) depends on the sizes alone. So the tuner may choose freely.
+ * is cut ({@link planSplits}) depends on the sizes alone. So the tuner may choose freely.
  *
  * @module
  */
@@ -37,12 +37,43 @@ export interface ProductSizes {
   readonly depth: number;
 }
 
+/** How k is cut. */
+export interface Splits {
+  readonly splits: number;
+  /** Length of a part, except for the last. */
+  readonly part: number;
+}
+
+/** Edge of a usual tile, by kind of device. */
+const EDGE = { software: 32, hardware: 64 };
+/** The multiple of k at which cuts are made, and how many of these every part has at least. */
+const CUT = 16;
+const LEAST_PART = { software: 4, hardware: 8 };
+
+/**
+ * Cuts k where the tiles are too few to keep the device busy. It depends on the sizes and on
+ * the kind of device, never on the tile, because it decides in which order numbers are added.
+ */
+export function planSplits({ batch, rows, columns, depth }: ProductSizes, target: Target): Splits {
+  const kind = target.software ? "software" : "hardware";
+  const tiles = Math.ceil(rows / EDGE[kind]) * Math.ceil(columns / EDGE[kind]) * batch;
+  const slices = Math.max(1, Math.ceil(depth / CUT));
+  const wanted = target.batchInvariant ? 1 : Math.min(
+    64,
+    Math.floor(target.wantedWorkgroups / tiles),
+    Math.floor(slices / LEAST_PART[kind]),
+  );
+  const perPart = wanted > 1 ? Math.ceil(slices / wanted) : slices;
+  return { splits: Math.ceil(slices / perPart), part: perPart * CUT };
+}
+
 /**
  * Graphics processors have many threads to keep busy and few registers for each, and the checks
  * that come with loops cost as much as the arithmetic: small blocks, everything written out. They
  * run 32 or 64 threads in step, so no workgroup has fewer.
  */
 const HARDWARE_TILES: readonly Tile[] = [
+  hardware(128, 128, 8, 8),
   hardware(64, 64, 8, 4),
   hardware(64, 64, 4, 4),
   hardware(128, 64, 8, 8),
@@ -75,11 +106,19 @@ const SOFTWARE_SMALL_TILES: readonly Tile[] = [software(64, 32, 8, 4), software(
 /** Multiplications below which a software rasteriser spends its time on compiling. */
 const SMALL_PRODUCT = 5e6;
 
+/**
+ * So many of the best guesses are worth trying: drivers of graphics processors take a tenth of a
+ * second to compile one, and the fastest has been among the first three.
+ */
+const MOST_TILES = 5;
+
 /** The tiles for a product, the best guess first. */
 export function tilesFor(sizes: ProductSizes, target: Target): readonly Tile[] {
+  const estimate = target.software ? estimateSoftware : estimateHardware;
   return menu(sizes, target).filter((tile) => fits(tile, target))
     .map((tile) => ({ tile, cost: estimate(tile, sizes, target) }))
     .sort((a, b) => a.cost - b.cost)
+    .slice(0, MOST_TILES)
     .map(({ tile }) => tile);
 }
 
@@ -100,14 +139,33 @@ export function tileName(tile: Tile): string {
 const SUBGROUP_EFFORT = 0.4;
 
 /** Relative time by guess: the arithmetic and the loads of all tiles, of which some are waste. */
-function estimate(tile: Tile, { batch, rows, columns }: ProductSizes, target: Target): number {
-  const count = Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * batch;
-  const rounds = Math.max(count, target.wantedWorkgroups / 2);
+function estimateSoftware(tile: Tile, sizes: ProductSizes, target: Target): number {
+  const rounds = Math.max(tilesOf(tile, sizes), target.wantedWorkgroups / 2);
   // The loads of the two edges favour large tiles.
   const work = tile.rows * tile.columns;
   return tile.sharing === "subgroup"
     ? rounds * (work + 8 * (tile.rows + tile.columns / 2)) * SUBGROUP_EFFORT
     : rounds * (work + 8 * (tile.rows + tile.columns));
+}
+
+/** Threads of a workgroup as {@link Target.wantedWorkgroups} counts them. */
+const USUAL_THREADS = 64;
+
+/**
+ * The same for graphics processors, where a thread does its block in a time of its own: with too few
+ * threads to fill the device, smaller blocks are done sooner. The weight of the edges is measured.
+ */
+function estimateHardware(tile: Tile, sizes: ProductSizes, target: Target): number {
+  const { rows, columns, threadRows, threadColumns } = tile;
+  const block = threadRows * threadColumns;
+  const { splits } = planSplits(sizes, target);
+  const threads = tilesOf(tile, sizes) * splits * (rows * columns / block);
+  const busy = Math.max(threads, target.wantedWorkgroups * USUAL_THREADS);
+  return busy * block * (1 + 24 * (rows + columns) / (rows * columns));
+}
+
+function tilesOf(tile: Tile, { batch, rows, columns }: ProductSizes): number {
+  return Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * batch;
 }
 
 function fits(tile: Tile, target: Target): boolean {

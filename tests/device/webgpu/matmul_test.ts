@@ -16,4 +16,4 @@ webGpuTest("deep products of few tiles are cut along k", async (device) => {
   const names = generateMatmul(kernel as MatmulKernel, device.target).map((d) => d.label);
   assert.deepEqual(names, ["matmul", "matmul (combine)"]);
   await Promise.resolve();
-}, { target: { software: false, wantedWorkgroups: 256 } });
+}, { target: { software: false, wantedWorkgroups: 1024 } });

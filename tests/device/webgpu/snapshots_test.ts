@@ -20,7 +20,7 @@ const HARDWARE: Target = {
   maxWorkgroups: 65535,
   maxThreads: 256,
   maxWorkgroupBytes: 16384,
-  wantedWorkgroups: 256,
+  wantedWorkgroups: 1024,
   batchInvariant: false,
   subgroupSize: null,
 };

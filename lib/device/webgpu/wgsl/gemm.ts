@@ -24,13 +24,14 @@ import {
   workgroupNumber,
 } from "../dispatch.ts";
 import { BoundExpression, Library } from "./expression.ts";
-import { type ProductSizes, type Tile, tilesFor } from "../tiles.ts";
+import { planSplits, type ProductSizes, type Tile, tilesFor } from "../tiles.ts";
 import { multiplyInSubgroup } from "./gemm_subgroup.ts";
 import {
   blockRegisters,
   declareTiles,
   finishBlock,
   type LoadLanes,
+  multiplyAhead,
   multiplyInWorkgroup,
   threadsAcross,
   threadsOf,
@@ -53,33 +54,6 @@ export interface GemmOperand {
 export interface Gemm extends ProductSizes {
   readonly epilogue: Epilogue;
   readonly label: string;
-}
-
-/** How k is cut. */
-export interface Splits {
-  readonly splits: number;
-  /** Length of a part, except for the last. */
-  readonly part: number;
-}
-
-/** Edge of a small tile, and the multiple of k at which cuts are made. */
-const SMALL_EDGE = 32;
-const CUT = 16;
-
-/**
- * Cuts k where even small tiles are too few to keep the device busy. It depends on the sizes and on
- * the kind of device, never on the tile, because it decides in which order numbers are added.
- */
-export function planSplits({ batch, rows, columns, depth }: ProductSizes, target: Target): Splits {
-  const tiles = Math.ceil(rows / SMALL_EDGE) * Math.ceil(columns / SMALL_EDGE) * batch;
-  const slices = Math.max(1, Math.ceil(depth / CUT));
-  const wanted = target.batchInvariant ? 1 : Math.min(
-    64,
-    Math.floor(target.wantedWorkgroups / tiles),
-    Math.floor(slices / 4),
-  );
-  const perPart = wanted > 1 ? Math.ceil(slices / wanted) : slices;
-  return { splits: Math.ceil(slices / perPart), part: perPart * CUT };
 }
 
 /** Code for a product whose operands `bind` registers with the memory of the shader. */
@@ -117,6 +91,11 @@ export function generateGemm(
   const workgroups = foldWorkgroups(count, target);
   const exact = depth % tile.depth === 0;
   const accumulators = blockRegisters(tile);
+  const { before, body } = inSubgroup
+    ? { before: "", body: multiplyInSubgroup(a.lanes, b.lanes, tile, !target.software) }
+    : tile.rolled
+    ? { before: "", body: multiplyInWorkgroup(a.lanes, b.lanes, tile) }
+    : multiplyAhead(a.lanes, b.lanes, tile);
   const T = vector ? "vec4<f32>" : "f32";
   const finishCode = finish
     ? finish.computeAndStore(
@@ -146,9 +125,11 @@ let split = number / ${tilesAcross * tilesDown * batch}u;
 let tx = local % ${across}u;
 let ty = local / ${across}u;
 ${accumulators.map((name) => `var ${name} = vec4<f32>(0.0);`).join("\n")}
-let end = min((split + 1u) * ${part}u, ${depth}u);
-for (var k0 = split * ${part}u; k0 < end; k0 += ${tile.depth}u) {
-${(inSubgroup ? multiplyInSubgroup : multiplyInWorkgroup)(a.lanes, b.lanes, tile, !target.software)}
+let start = split * ${part}u;
+let end = min(start + ${part}u, ${depth}u);
+${before}
+for (var k0 = start; k0 < end; k0 += ${tile.depth}u) {
+${body}
 }
 ${finishBlock(rows, columns, tile, vector)}
 }

@@ -38,72 +38,148 @@ export function declareTiles({ rows, columns, depth }: Tile): string {
 var<workgroup> tileB: array<vec4<f32>, ${depth * columns / 4}>;`;
 }
 
-/**
- * Copies a slice of an operand, from `k0` on, with the function loadA or loadB. Neighbouring
- * threads read neighbouring memory.
- */
-function stageTile(operand: "A" | "B", lanes: LoadLanes, tile: Tile): string {
-  const quads = (operand === "A" ? tile.rows : tile.columns) / 4;
-  const slices = tile.depth / 4;
-  const squares = quads * slices;
-  const threads = threadsOf(tile);
-  const copy = (square: string): string => {
-    const [q, s] = lanes === "k"
-      ? [`${square} / ${slices}u`, `${square} % ${slices}u`]
-      : [`${square} % ${quads}u`, `${square} / ${quads}u`];
-    return `let q = ${q}; let s = ${s};
-let line = ${operand === "A" ? "row0" : "column0"} + q * 4u; let k = k0 + s * 4u;
-${copySquare(operand, lanes, quads)}`;
-  };
-  if (tile.rolled) {
-    return `for (var square = local; square < ${squares}u; square += ${threads}u) {
-${copy("square")}
-}`;
-  }
-  const out: string[] = [];
-  for (let first = 0; first < squares; first += threads) {
-    const square = first === 0 ? "local" : `(local + ${first}u)`;
-    const guard = first + threads > squares ? `if (${square} < ${squares}u) ` : "";
-    out.push(`${guard}{\n${copy(square)}\n}`);
-  }
-  return out.join("\n");
+/** Squares of four lines by four k of a slice of an operand, and who copies them. */
+interface Staging {
+  readonly operand: "A" | "B";
+  readonly lanes: LoadLanes;
+  /** Vectors of four lines next to each other. */
+  readonly quads: number;
+  readonly squares: number;
+  readonly threads: number;
 }
 
-/** Copies four lines from `line` on by four k from `k` on to vectors q, 4 s ... 4 s + 3. */
-function copySquare(operand: "A" | "B", lanes: LoadLanes, quads: number): string {
+function stagingOf(operand: "A" | "B", lanes: LoadLanes, tile: Tile): Staging {
+  const quads = (operand === "A" ? tile.rows : tile.columns) / 4;
+  return { operand, lanes, quads, squares: quads * tile.depth / 4, threads: threadsOf(tile) };
+}
+
+/** WGSL for the place of square number `square`, named q (of the lines) and s (of k). */
+function placeOf({ lanes, quads, squares }: Staging, square: string): string {
+  const slices = squares / quads;
+  // Neighbouring threads read neighbouring memory.
+  const [q, s] = lanes === "k"
+    ? [`${square} / ${slices}u`, `${square} % ${slices}u`]
+    : [`${square} % ${quads}u`, `${square} / ${quads}u`];
+  return `let q = ${q}; let s = ${s};`;
+}
+
+/** WGSL for the first line and k of the square at q, s of the slice from `k0` on. */
+function sourceOf({ operand }: Staging, k0: string): string {
+  const line0 = operand === "A" ? "row0" : "column0";
+  return `let line = ${line0} + q * 4u; let k = ${k0} + s * 4u;`;
+}
+
+/** Four WGSL vectors, each of which holds four lines of one k, as far as the lanes allow. */
+function loadSquare({ operand, lanes }: Staging): string[] {
   const load = `load${operand}`;
-  const at = (i: number) => `tile${operand}[(s * 4u + ${i}u) * ${quads}u + q]`;
-  const four = numbers(4);
-  switch (lanes) {
-    case "line":
-      return four.map((i) => `${at(i)} = ${load}(batch, line, k + ${i}u);`).join("\n");
-    case "k":
-      return [
-        ...four.map((i) => `let v${i} = ${load}(batch, line + ${i}u, k);`),
-        ...LANES.map((lane, i) =>
-          `${at(i)} = vec4<f32>(${four.map((j) => `v${j}.${lane}`).join(", ")});`
-        ),
-      ].join("\n");
-    case "scalar":
-      return four.map((i) => {
-        const loads = four.map((j) => `${load}(batch, line + ${j}u, k + ${i}u)`);
-        return `${at(i)} = vec4<f32>(${loads.join(", ")});`;
-      }).join("\n");
-  }
+  return numbers(4).map((i) => {
+    switch (lanes) {
+      case "line":
+        return `${load}(batch, line, k + ${i}u)`;
+      case "k":
+        return `${load}(batch, line + ${i}u, k)`;
+      case "scalar": {
+        const loads = numbers(4).map((j) => `${load}(batch, line + ${j}u, k + ${i}u)`);
+        return `vec4<f32>(${loads.join(", ")})`;
+      }
+    }
+  });
+}
+
+/** Stores a loaded square; vectors that run along k are turned. */
+function storeSquare({ operand, lanes, quads }: Staging, vectors: readonly string[]): string {
+  const turned = lanes !== "k"
+    ? vectors
+    : LANES.map((lane) => `vec4<f32>(${vectors.map((v) => `${v}.${lane}`).join(", ")})`);
+  return turned.map((value, i) => `tile${operand}[(s * 4u + ${i}u) * ${quads}u + q] = ${value};`)
+    .join("\n");
+}
+
+/** Copies a slice of an operand, from `k0` on, with the function loadA or loadB. */
+function stageInLoop(staging: Staging): string {
+  const names = numbers(4).map((i) => `v${i}`);
+  const loads = loadSquare(staging);
+  return `for (var square = local; square < ${staging.squares}u; square += ${staging.threads}u) {
+${placeOf(staging, "square")}
+${sourceOf(staging, "k0")}
+${names.map((name, i) => `let ${name} = ${loads[i]};`).join("\n")}
+${storeSquare(staging, names)}
+}`;
+}
+
+/** The squares of one thread, with registers for each. */
+function squaresOfThread(staging: Staging) {
+  const { operand, squares, threads } = staging;
+  return numbers(Math.ceil(squares / threads)).map((n) => {
+    const first = n * threads;
+    const square = first === 0 ? "local" : `(local + ${first}u)`;
+    return {
+      square,
+      guard: first + threads > squares ? `if (${square} < ${squares}u) ` : "",
+      registers: numbers(4).map((i) => `${operand.toLowerCase()}${n}_${i}`),
+    };
+  });
+}
+
+/** Declares the registers that a slice waits in; see {@link multiplyAhead}. */
+function declareRegisters(staging: Staging): string {
+  return squaresOfThread(staging).flatMap(({ registers }) =>
+    registers.map((name) => `var ${name} = vec4<f32>(0.0);`)
+  ).join("\n");
+}
+
+function loadRegisters(staging: Staging, k0: string): string {
+  const loads = loadSquare(staging);
+  return squaresOfThread(staging).map(({ square, guard, registers }) =>
+    `${guard}{
+${placeOf(staging, square)}
+${sourceOf(staging, k0)}
+${registers.map((name, i) => `${name} = ${loads[i]};`).join("\n")}
+}`
+  ).join("\n");
+}
+
+function storeRegisters(staging: Staging): string {
+  return squaresOfThread(staging).map(({ square, guard, registers }) =>
+    `${guard}{
+${placeOf(staging, square)}
+${storeSquare(staging, registers)}
+}`
+  ).join("\n");
 }
 
 /** Adds the product of the slices from `k0` on to the accumulators. */
-export function multiplyInWorkgroup(
+export function multiplyInWorkgroup(a: LoadLanes, b: LoadLanes, tile: Tile): string {
+  return `${stageInLoop(stagingOf("A", a, tile))}
+${stageInLoop(stagingOf("B", b, tile))}
+workgroupBarrier();
+${multiplyTiles(tile, false)}
+workgroupBarrier();`;
+}
+
+/**
+ * The parts of a loop over slices in which each slice is loaded, to registers, while the one before
+ * is multiplied: what goes before the loop, with `start`, and its body, with `k0` and `end`.
+ */
+export function multiplyAhead(
   a: LoadLanes,
   b: LoadLanes,
   tile: Tile,
-  fused: boolean,
-): string {
-  return `${stageTile("A", a, tile)}
-${stageTile("B", b, tile)}
+): { readonly before: string; readonly body: string } {
+  const stagings = [stagingOf("A", a, tile), stagingOf("B", b, tile)];
+  const each = (text: (staging: Staging) => string) => stagings.map(text).join("\n");
+  return {
+    before: `${each(declareRegisters)}
+${each((staging) => loadRegisters(staging, "start"))}`,
+    body: `${each(storeRegisters)}
 workgroupBarrier();
-${multiplyTiles(tile, fused)}
-workgroupBarrier();`;
+let next = k0 + ${tile.depth}u;
+if (next < end) {
+${each((staging) => loadRegisters(staging, "next"))}
+}
+${multiplyTiles(tile, true)}
+workgroupBarrier();`,
+  };
 }
 
 /**

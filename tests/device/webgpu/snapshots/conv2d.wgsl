@@ -1,7 +1,7 @@
-// conv2d: 512 x 1 x 1 workgroups
+// conv2d: 32 x 1 x 1 workgroups
 // 0: buffer 0 [0, 131072)
 // 1: buffer 1 [0, 73728)
-// 2: scratch [0, 1048576) writable
+// 2: scratch [0, 524288) writable
 @group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b1: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> b2: array<vec4<f32>>;
@@ -25,88 +25,126 @@ fn finish(point: u32, split: u32, result: vec4<f32>) {
 b2[(split * 65536u + point) / 4u] = result;
 }
 
-var<workgroup> tileA: array<vec4<f32>, 128>;
-var<workgroup> tileB: array<vec4<f32>, 64>;
+var<workgroup> tileA: array<vec4<f32>, 256>;
+var<workgroup> tileB: array<vec4<f32>, 256>;
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
 let number = group.x;
-let column0 = number % 4u * 16u;
-let row0 = number / 4u % 32u * 32u;
-let batch = number / 128u % 1u;
-let split = number / 128u;
-let tx = local % 4u;
-let ty = local / 4u;
+let column0 = number % 1u * 64u;
+let row0 = number / 1u % 16u * 64u;
+let batch = number / 16u % 1u;
+let split = number / 16u;
+let tx = local % 16u;
+let ty = local / 16u;
 var c0_0 = vec4<f32>(0.0);
 var c1_0 = vec4<f32>(0.0);
 var c2_0 = vec4<f32>(0.0);
 var c3_0 = vec4<f32>(0.0);
-let end = min((split + 1u) * 80u, 288u);
-for (var k0 = split * 80u; k0 < end; k0 += 16u) {
-{
+let start = split * 144u;
+let end = min(start + 144u, 288u);
+var a0_0 = vec4<f32>(0.0);
+var a0_1 = vec4<f32>(0.0);
+var a0_2 = vec4<f32>(0.0);
+var a0_3 = vec4<f32>(0.0);
+var b0_0 = vec4<f32>(0.0);
+var b0_1 = vec4<f32>(0.0);
+var b0_2 = vec4<f32>(0.0);
+var b0_3 = vec4<f32>(0.0);
+if (local < 64u) {
 let q = local / 4u; let s = local % 4u;
-let line = row0 + q * 4u; let k = k0 + s * 4u;
-let v0 = loadA(batch, line + 0u, k);
-let v1 = loadA(batch, line + 1u, k);
-let v2 = loadA(batch, line + 2u, k);
-let v3 = loadA(batch, line + 3u, k);
-tileA[(s * 4u + 0u) * 8u + q] = vec4<f32>(v0.x, v1.x, v2.x, v3.x);
-tileA[(s * 4u + 1u) * 8u + q] = vec4<f32>(v0.y, v1.y, v2.y, v3.y);
-tileA[(s * 4u + 2u) * 8u + q] = vec4<f32>(v0.z, v1.z, v2.z, v3.z);
-tileA[(s * 4u + 3u) * 8u + q] = vec4<f32>(v0.w, v1.w, v2.w, v3.w);
+let line = row0 + q * 4u; let k = start + s * 4u;
+a0_0 = loadA(batch, line + 0u, k);
+a0_1 = loadA(batch, line + 1u, k);
+a0_2 = loadA(batch, line + 2u, k);
+a0_3 = loadA(batch, line + 3u, k);
 }
-if (local < 16u) {
-let q = local % 4u; let s = local / 4u;
-let line = column0 + q * 4u; let k = k0 + s * 4u;
-tileB[(s * 4u + 0u) * 4u + q] = loadB(batch, line, k + 0u);
-tileB[(s * 4u + 1u) * 4u + q] = loadB(batch, line, k + 1u);
-tileB[(s * 4u + 2u) * 4u + q] = loadB(batch, line, k + 2u);
-tileB[(s * 4u + 3u) * 4u + q] = loadB(batch, line, k + 3u);
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+let line = column0 + q * 4u; let k = start + s * 4u;
+b0_0 = loadB(batch, line, k + 0u);
+b0_1 = loadB(batch, line, k + 1u);
+b0_2 = loadB(batch, line, k + 2u);
+b0_3 = loadB(batch, line, k + 3u);
+}
+for (var k0 = start; k0 < end; k0 += 16u) {
+if (local < 64u) {
+let q = local / 4u; let s = local % 4u;
+tileA[(s * 4u + 0u) * 16u + q] = vec4<f32>(a0_0.x, a0_1.x, a0_2.x, a0_3.x);
+tileA[(s * 4u + 1u) * 16u + q] = vec4<f32>(a0_0.y, a0_1.y, a0_2.y, a0_3.y);
+tileA[(s * 4u + 2u) * 16u + q] = vec4<f32>(a0_0.z, a0_1.z, a0_2.z, a0_3.z);
+tileA[(s * 4u + 3u) * 16u + q] = vec4<f32>(a0_0.w, a0_1.w, a0_2.w, a0_3.w);
+}
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+tileB[(s * 4u + 0u) * 16u + q] = b0_0;
+tileB[(s * 4u + 1u) * 16u + q] = b0_1;
+tileB[(s * 4u + 2u) * 16u + q] = b0_2;
+tileB[(s * 4u + 3u) * 16u + q] = b0_3;
 }
 workgroupBarrier();
+let next = k0 + 16u;
+if (next < end) {
+if (local < 64u) {
+let q = local / 4u; let s = local % 4u;
+let line = row0 + q * 4u; let k = next + s * 4u;
+a0_0 = loadA(batch, line + 0u, k);
+a0_1 = loadA(batch, line + 1u, k);
+a0_2 = loadA(batch, line + 2u, k);
+a0_3 = loadA(batch, line + 3u, k);
+}
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+let line = column0 + q * 4u; let k = next + s * 4u;
+b0_0 = loadB(batch, line, k + 0u);
+b0_1 = loadB(batch, line, k + 1u);
+b0_2 = loadB(batch, line, k + 2u);
+b0_3 = loadB(batch, line, k + 3u);
+}
+}
 let atA = ty * 1u; let atB = tx;
 { let a0 = tileA[atA + 0u]; let b0 = tileB[atB + 0u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 8u]; let b0 = tileB[atB + 4u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 16u]; let b0 = tileB[atB + 8u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 24u]; let b0 = tileB[atB + 12u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 32u]; let b0 = tileB[atB + 16u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 40u]; let b0 = tileB[atB + 20u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 48u]; let b0 = tileB[atB + 24u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 56u]; let b0 = tileB[atB + 28u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 64u]; let b0 = tileB[atB + 32u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 72u]; let b0 = tileB[atB + 36u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 80u]; let b0 = tileB[atB + 40u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 88u]; let b0 = tileB[atB + 44u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 96u]; let b0 = tileB[atB + 48u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 104u]; let b0 = tileB[atB + 52u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 112u]; let b0 = tileB[atB + 56u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 120u]; let b0 = tileB[atB + 60u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 16u]; let b0 = tileB[atB + 16u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 32u]; let b0 = tileB[atB + 32u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 48u]; let b0 = tileB[atB + 48u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 64u]; let b0 = tileB[atB + 64u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 80u]; let b0 = tileB[atB + 80u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 96u]; let b0 = tileB[atB + 96u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 112u]; let b0 = tileB[atB + 112u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 128u]; let b0 = tileB[atB + 128u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 144u]; let b0 = tileB[atB + 144u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 160u]; let b0 = tileB[atB + 160u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 176u]; let b0 = tileB[atB + 176u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 192u]; let b0 = tileB[atB + 192u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 208u]; let b0 = tileB[atB + 208u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 224u]; let b0 = tileB[atB + 224u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 240u]; let b0 = tileB[atB + 240u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
 workgroupBarrier();
 }
 {
 let row = row0 + ty * 4u + 0u;
-let column = column0 + (tx + 0u * 4u) * 4u;
+let column = column0 + (tx + 0u * 16u) * 4u;
 { finish((batch * 1024u + row) * 64u + column, split, c0_0); }
 }
 {
 let row = row0 + ty * 4u + 1u;
-let column = column0 + (tx + 0u * 4u) * 4u;
+let column = column0 + (tx + 0u * 16u) * 4u;
 { finish((batch * 1024u + row) * 64u + column, split, c1_0); }
 }
 {
 let row = row0 + ty * 4u + 2u;
-let column = column0 + (tx + 0u * 4u) * 4u;
+let column = column0 + (tx + 0u * 16u) * 4u;
 { finish((batch * 1024u + row) * 64u + column, split, c2_0); }
 }
 {
 let row = row0 + ty * 4u + 3u;
-let column = column0 + (tx + 0u * 4u) * 4u;
+let column = column0 + (tx + 0u * 16u) * 4u;
 { finish((batch * 1024u + row) * 64u + column, split, c3_0); }
 }
 }
 
 // conv2d (combine): 256 x 1 x 1 workgroups
-// 0: scratch [0, 1048576)
+// 0: scratch [0, 524288)
 // 1: buffer 0 [0, 262144) writable
 @group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> b1: array<vec4<f32>>;
@@ -119,8 +157,8 @@ let lane = local % 64u; let row = local / 64u;
 let unit = (number % 256u) * 64u + lane;
 let point = min(unit, 16383u) * 4u;
 var a0 = vec4<f32>(0.0);
-let end = min((part + 1u) * 4u, 4u);
-for (var step = part * 4u + row; step < end; step += 1u) {
+let end = min((part + 1u) * 2u, 2u);
+for (var step = part * 2u + row; step < end; step += 1u) {
 let element = step;
 let e0 = b0[(point + element * 65536u) / 4u];
 a0 = a0 + e0;

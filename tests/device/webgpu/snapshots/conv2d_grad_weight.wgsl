@@ -1,7 +1,7 @@
-// conv2dGradWeight: 468 x 1 x 1 workgroups
+// conv2dGradWeight: 40 x 1 x 1 workgroups
 // 0: buffer 0 [0, 131072)
 // 1: buffer 1 [0, 262144)
-// 2: scratch [0, 958464) writable
+// 2: scratch [0, 589824) writable
 @group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b1: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> b2: array<vec4<f32>>;
@@ -23,84 +23,126 @@ fn finish(point: u32, split: u32, result: vec4<f32>) {
 b2[(split * 18432u + point) / 4u] = result;
 }
 
-var<workgroup> tileA: array<vec4<f32>, 128>;
-var<workgroup> tileB: array<vec4<f32>, 64>;
+var<workgroup> tileA: array<vec4<f32>, 256>;
+var<workgroup> tileB: array<vec4<f32>, 256>;
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
 let number = group.x;
-let column0 = number % 4u * 16u;
-let row0 = number / 4u % 9u * 32u;
-let batch = number / 36u % 1u;
-let split = number / 36u;
-let tx = local % 4u;
-let ty = local / 4u;
+let column0 = number % 1u * 64u;
+let row0 = number / 1u % 5u * 64u;
+let batch = number / 5u % 1u;
+let split = number / 5u;
+let tx = local % 16u;
+let ty = local / 16u;
 var c0_0 = vec4<f32>(0.0);
 var c1_0 = vec4<f32>(0.0);
 var c2_0 = vec4<f32>(0.0);
 var c3_0 = vec4<f32>(0.0);
-let end = min((split + 1u) * 80u, 1024u);
-for (var k0 = split * 80u; k0 < end; k0 += 16u) {
-{
-let q = local % 8u; let s = local / 8u;
-let line = row0 + q * 4u; let k = k0 + s * 4u;
-tileA[(s * 4u + 0u) * 8u + q] = loadA(batch, line, k + 0u);
-tileA[(s * 4u + 1u) * 8u + q] = loadA(batch, line, k + 1u);
-tileA[(s * 4u + 2u) * 8u + q] = loadA(batch, line, k + 2u);
-tileA[(s * 4u + 3u) * 8u + q] = loadA(batch, line, k + 3u);
+let start = split * 128u;
+let end = min(start + 128u, 1024u);
+var a0_0 = vec4<f32>(0.0);
+var a0_1 = vec4<f32>(0.0);
+var a0_2 = vec4<f32>(0.0);
+var a0_3 = vec4<f32>(0.0);
+var b0_0 = vec4<f32>(0.0);
+var b0_1 = vec4<f32>(0.0);
+var b0_2 = vec4<f32>(0.0);
+var b0_3 = vec4<f32>(0.0);
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+let line = row0 + q * 4u; let k = start + s * 4u;
+a0_0 = loadA(batch, line, k + 0u);
+a0_1 = loadA(batch, line, k + 1u);
+a0_2 = loadA(batch, line, k + 2u);
+a0_3 = loadA(batch, line, k + 3u);
 }
-if (local < 16u) {
-let q = local % 4u; let s = local / 4u;
-let line = column0 + q * 4u; let k = k0 + s * 4u;
-tileB[(s * 4u + 0u) * 4u + q] = loadB(batch, line, k + 0u);
-tileB[(s * 4u + 1u) * 4u + q] = loadB(batch, line, k + 1u);
-tileB[(s * 4u + 2u) * 4u + q] = loadB(batch, line, k + 2u);
-tileB[(s * 4u + 3u) * 4u + q] = loadB(batch, line, k + 3u);
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+let line = column0 + q * 4u; let k = start + s * 4u;
+b0_0 = loadB(batch, line, k + 0u);
+b0_1 = loadB(batch, line, k + 1u);
+b0_2 = loadB(batch, line, k + 2u);
+b0_3 = loadB(batch, line, k + 3u);
+}
+for (var k0 = start; k0 < end; k0 += 16u) {
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+tileA[(s * 4u + 0u) * 16u + q] = a0_0;
+tileA[(s * 4u + 1u) * 16u + q] = a0_1;
+tileA[(s * 4u + 2u) * 16u + q] = a0_2;
+tileA[(s * 4u + 3u) * 16u + q] = a0_3;
+}
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+tileB[(s * 4u + 0u) * 16u + q] = b0_0;
+tileB[(s * 4u + 1u) * 16u + q] = b0_1;
+tileB[(s * 4u + 2u) * 16u + q] = b0_2;
+tileB[(s * 4u + 3u) * 16u + q] = b0_3;
 }
 workgroupBarrier();
+let next = k0 + 16u;
+if (next < end) {
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+let line = row0 + q * 4u; let k = next + s * 4u;
+a0_0 = loadA(batch, line, k + 0u);
+a0_1 = loadA(batch, line, k + 1u);
+a0_2 = loadA(batch, line, k + 2u);
+a0_3 = loadA(batch, line, k + 3u);
+}
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+let line = column0 + q * 4u; let k = next + s * 4u;
+b0_0 = loadB(batch, line, k + 0u);
+b0_1 = loadB(batch, line, k + 1u);
+b0_2 = loadB(batch, line, k + 2u);
+b0_3 = loadB(batch, line, k + 3u);
+}
+}
 let atA = ty * 1u; let atB = tx;
 { let a0 = tileA[atA + 0u]; let b0 = tileB[atB + 0u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 8u]; let b0 = tileB[atB + 4u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 16u]; let b0 = tileB[atB + 8u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 24u]; let b0 = tileB[atB + 12u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 32u]; let b0 = tileB[atB + 16u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 40u]; let b0 = tileB[atB + 20u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 48u]; let b0 = tileB[atB + 24u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 56u]; let b0 = tileB[atB + 28u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 64u]; let b0 = tileB[atB + 32u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 72u]; let b0 = tileB[atB + 36u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 80u]; let b0 = tileB[atB + 40u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 88u]; let b0 = tileB[atB + 44u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 96u]; let b0 = tileB[atB + 48u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 104u]; let b0 = tileB[atB + 52u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 112u]; let b0 = tileB[atB + 56u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
-{ let a0 = tileA[atA + 120u]; let b0 = tileB[atB + 60u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 16u]; let b0 = tileB[atB + 16u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 32u]; let b0 = tileB[atB + 32u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 48u]; let b0 = tileB[atB + 48u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 64u]; let b0 = tileB[atB + 64u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 80u]; let b0 = tileB[atB + 80u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 96u]; let b0 = tileB[atB + 96u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 112u]; let b0 = tileB[atB + 112u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 128u]; let b0 = tileB[atB + 128u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 144u]; let b0 = tileB[atB + 144u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 160u]; let b0 = tileB[atB + 160u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 176u]; let b0 = tileB[atB + 176u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 192u]; let b0 = tileB[atB + 192u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 208u]; let b0 = tileB[atB + 208u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 224u]; let b0 = tileB[atB + 224u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 240u]; let b0 = tileB[atB + 240u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
 workgroupBarrier();
 }
 {
 let row = row0 + ty * 4u + 0u;
-let column = column0 + (tx + 0u * 4u) * 4u;
-{ finish((batch * 288u + row) * 64u + column, split, c0_0); }
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 288u) { finish((batch * 288u + row) * 64u + column, split, c0_0); }
 }
 {
 let row = row0 + ty * 4u + 1u;
-let column = column0 + (tx + 0u * 4u) * 4u;
-{ finish((batch * 288u + row) * 64u + column, split, c1_0); }
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 288u) { finish((batch * 288u + row) * 64u + column, split, c1_0); }
 }
 {
 let row = row0 + ty * 4u + 2u;
-let column = column0 + (tx + 0u * 4u) * 4u;
-{ finish((batch * 288u + row) * 64u + column, split, c2_0); }
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 288u) { finish((batch * 288u + row) * 64u + column, split, c2_0); }
 }
 {
 let row = row0 + ty * 4u + 3u;
-let column = column0 + (tx + 0u * 4u) * 4u;
-{ finish((batch * 288u + row) * 64u + column, split, c3_0); }
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 288u) { finish((batch * 288u + row) * 64u + column, split, c3_0); }
 }
 }
 
 // conv2dGradWeight (combine): 144 x 1 x 1 workgroups
-// 0: scratch [0, 958464)
+// 0: scratch [0, 589824)
 // 1: buffer 0 [0, 73728) writable
 @group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> b1: array<vec4<f32>>;
@@ -113,8 +155,8 @@ let lane = local % 32u; let row = local / 32u;
 let unit = (number % 144u) * 32u + lane;
 let point = min(unit, 4607u) * 4u;
 var a0 = vec4<f32>(0.0);
-let end = min((part + 1u) * 13u, 13u);
-for (var step = part * 13u + row; step < end; step += 2u) {
+let end = min((part + 1u) * 8u, 8u);
+for (var step = part * 8u + row; step < end; step += 2u) {
 let element = step;
 let e0 = b0[(point + element * 18432u) / 4u];
 a0 = a0 + e0;

@@ -66,8 +66,10 @@ var c14_0 = vec4<f32>(0.0);
 var c14_1 = vec4<f32>(0.0);
 var c15_0 = vec4<f32>(0.0);
 var c15_1 = vec4<f32>(0.0);
-let end = min((split + 1u) * 1024u, 1024u);
-for (var k0 = split * 1024u; k0 < end; k0 += 4u) {
+let start = split * 1024u;
+let end = min(start + 1024u, 1024u);
+
+for (var k0 = start; k0 < end; k0 += 4u) {
 let a0 = loadA(batch, row0 + ty * 16u + (tx + 0u) % 4u * 4u, k0 + (tx + 0u) / 4u);
 let a1 = loadA(batch, row0 + ty * 16u + (tx + 8u) % 4u * 4u, k0 + (tx + 8u) / 4u);
 {

@@ -50,8 +50,10 @@ var c4_0 = vec4<f32>(0.0);
 var c5_0 = vec4<f32>(0.0);
 var c6_0 = vec4<f32>(0.0);
 var c7_0 = vec4<f32>(0.0);
-let end = min((split + 1u) * 48u, 40u);
-for (var k0 = split * 48u; k0 < end; k0 += 16u) {
+let start = split * 48u;
+let end = min(start + 48u, 40u);
+
+for (var k0 = start; k0 < end; k0 += 16u) {
 for (var square = local; square < 32u; square += 16u) {
 let q = square / 4u; let s = square % 4u;
 let line = row0 + q * 4u; let k = k0 + s * 4u;
@@ -67,10 +69,14 @@ tileA[(s * 4u + 3u) * 8u + q] = vec4<f32>(v0.w, v1.w, v2.w, v3.w);
 for (var square = local; square < 16u; square += 16u) {
 let q = square % 4u; let s = square / 4u;
 let line = column0 + q * 4u; let k = k0 + s * 4u;
-tileB[(s * 4u + 0u) * 4u + q] = loadB(batch, line, k + 0u);
-tileB[(s * 4u + 1u) * 4u + q] = loadB(batch, line, k + 1u);
-tileB[(s * 4u + 2u) * 4u + q] = loadB(batch, line, k + 2u);
-tileB[(s * 4u + 3u) * 4u + q] = loadB(batch, line, k + 3u);
+let v0 = loadB(batch, line, k + 0u);
+let v1 = loadB(batch, line, k + 1u);
+let v2 = loadB(batch, line, k + 2u);
+let v3 = loadB(batch, line, k + 3u);
+tileB[(s * 4u + 0u) * 4u + q] = v0;
+tileB[(s * 4u + 1u) * 4u + q] = v1;
+tileB[(s * 4u + 2u) * 4u + q] = v2;
+tileB[(s * 4u + 3u) * 4u + q] = v3;
 }
 workgroupBarrier();
 for (var step = 0u; step < 16u; step += 1u) {

@@ -70,8 +70,10 @@ var c14_0 = vec4<f32>(0.0);
 var c14_1 = vec4<f32>(0.0);
 var c15_0 = vec4<f32>(0.0);
 var c15_1 = vec4<f32>(0.0);
-let end = min((split + 1u) * 48u, 40u);
-for (var k0 = split * 48u; k0 < end; k0 += 4u) {
+let start = split * 48u;
+let end = min(start + 48u, 40u);
+
+for (var k0 = start; k0 < end; k0 += 4u) {
 let a0 = loadA(batch, row0 + ty * 16u + tx + 0u, k0);
 let a1 = loadA(batch, row0 + ty * 16u + tx + 8u, k0);
 let w0_0 = loadB(batch, column0 + (tx + 0u) * 4u + 0u, k0);
