@@ -128,11 +128,15 @@ def time_runs(run, seconds, clock, samples=5):
         finish()
         return clock() - started
 
-    first = max(timed(1), 1e-6)
-    runs = max(1, round(seconds / samples / first))
-    taken = [first] if runs == 1 else []
-    spent = first if runs == 1 else 0.0
-    while not taken or (len(taken) < samples and spent + first * runs <= seconds):
+    share = seconds / samples
+    runs = 1
+    elapsed = timed(runs)
+    while elapsed < share / 2:
+        runs *= max(2, min(16, int(share / max(elapsed, 1e-6) / 2)))
+        elapsed = timed(runs)
+    taken = [elapsed / runs]
+    spent = elapsed
+    while len(taken) < samples and spent + elapsed <= seconds:
         elapsed = timed(runs)
         taken.append(elapsed / runs)
         spent += elapsed

@@ -45,13 +45,19 @@ export async function timeRuns(
     return (clock() - started) / 1000;
   };
   if (warmUp) await time(1);
-  const first = Math.max(await time(1), 1e-6);
-  const perSample = Math.max(1, Math.round(seconds / samples / first));
-  const taken: number[] = perSample === 1 ? [first] : [];
-  let spent = perSample === 1 ? first : 0;
-  while (taken.length === 0 || (taken.length < samples && spent + first * perSample <= seconds)) {
-    const elapsed = await time(perSample);
-    taken.push(elapsed / perSample);
+  // Doubled until a sample is long enough: the time of one run is mostly that of the wait.
+  const share = seconds / samples;
+  let runs = 1;
+  let elapsed = await time(runs);
+  while (elapsed < share / 2) {
+    runs *= Math.max(2, Math.min(16, Math.floor(share / Math.max(elapsed, 1e-6) / 2)));
+    elapsed = await time(runs);
+  }
+  const taken = [elapsed / runs];
+  let spent = elapsed;
+  while (taken.length < samples && spent + elapsed <= seconds) {
+    elapsed = await time(runs);
+    taken.push(elapsed / runs);
     spent += elapsed;
   }
   return taken;

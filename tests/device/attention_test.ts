@@ -5,6 +5,7 @@ import { Arena } from "../../lib/tensor/state.ts";
 import { hashedValues } from "../support/hash.ts";
 import { PlanBuilder, strided } from "../support/plan_builder.ts";
 import { deviceTest, deviceTests } from "../support/devices.ts";
+import { webGpuTest } from "./webgpu/support.ts";
 import { assertLikeInterpreter, fillInputs, runPlan } from "../support/run_plan.ts";
 
 interface Sizes {
@@ -61,6 +62,9 @@ const CASES: Record<string, Sizes> = {
   "wide heads": { batch: 1, queries: 9, heads: 1, dim: 72 },
   "very wide heads": { batch: 1, queries: 18, heads: 1, dim: 256 },
   "other keys than queries": { batch: 2, queries: 5, keys: 33, heads: 2, dim: 16 },
+  "sequences long enough for tiles": { batch: 2, queries: 72, heads: 2, dim: 20 },
+  "long sequences and odd everything": { batch: 3, queries: 67, keys: 131, heads: 3, dim: 9 },
+  "long sequences and sharp": { batch: 1, queries: 128, keys: 64, heads: 1, dim: 16, sharp: 200 },
   "sharp": { batch: 1, queries: 24, heads: 1, dim: 16, sharp: 200 },
 };
 
@@ -83,6 +87,16 @@ deviceTest("the gradient of attention has the same bits in every run", async (de
   const inputs = fillInputs(plan);
   assert.deepEqual(await runPlan(device, plan, inputs), await runPlan(device, plan, inputs));
 });
+
+// The scores of two of the five samples can be bound at once.
+for (const software of [true, false]) {
+  const target = { software, maxBindingBytes: 2 * 2 * 72 * 72 * 4 };
+  const kind = software ? "software" : "hardware";
+  webGpuTest(`attention in parts, ${kind} kernels`, async (device) => {
+    const plan = attention({ batch: 5, queries: 72, heads: 2, dim: 8 }).build();
+    await assertLikeInterpreter(device, plan, {}, { tolerance: { abs: 2e-5, rel: 1e-5 } });
+  }, { target });
+}
 
 deviceTest("attention without a log-sum-exp", async (device) => {
   const shape = [1, 10, 1, 8];

@@ -11,6 +11,8 @@ import type { PipelineCache } from "./pipelines.ts";
 
 /** Kernels that touch more memory than this are not tried. */
 const MOST_BYTES = 256 << 20;
+/** Of the random numbers that the buffers are filled with. */
+const RANDOM_BYTES = 4 << 20;
 /** Of each buffer that is written, so much is compared from either end. */
 const COMPARED_BYTES = 1 << 20;
 /** How long the repetitions of one variant should take together, by the way of timing. */
@@ -59,9 +61,12 @@ export async function tryVariants(
   const stands = standsFor(gpu, variants.flat());
   if (!stands) return [];
   const uniforms: GPUBuffer[] = [];
+  const filling: GpuBuffer[] = [];
   try {
-    const data = randomData(Math.max(...[...stands.values()].map((s) => s.buffer.bytes)));
-    for (const stand of stands.values()) refill(gpu, stand, data);
+    const numbers = new GpuBuffer(gpu, RANDOM_BYTES, "trial: numbers");
+    filling.push(numbers);
+    upload(gpu.queue, numbers, randomNumbers(), 0);
+    for (const stand of stands.values()) refill(gpu, stand, numbers);
     const same: { index: number; commands: Command[] }[] = [];
     let expected: ArrayBuffer[] | null = null;
     for (const [index, dispatches] of variants.entries()) {
@@ -74,7 +79,7 @@ export async function tryVariants(
         if (index === 0) throw error;
         continue; // a driver that refuses one code may take another
       }
-      for (const stand of stands.values()) if (stand.written) refill(gpu, stand, data);
+      for (const stand of stands.values()) if (stand.written) refill(gpu, stand, numbers);
       submit(gpu, [{ commands, repetitions: 1 }]);
       const bits = await readBack(gpu, comparedRanges(stands));
       expected ??= bits;
@@ -86,6 +91,7 @@ export async function tryVariants(
     return same.map(({ index }, i) => ({ index, time: times[i] }));
   } finally {
     for (const { buffer } of stands.values()) buffer.destroy();
+    for (const buffer of filling) buffer.destroy();
     for (const uniform of uniforms) uniform.destroy();
   }
 }
@@ -113,8 +119,8 @@ function standsFor(gpu: GPUDevice, dispatches: readonly Dispatch[]): Map<number,
 }
 
 /** Numbers between -1 and 1; they are the same in every trial. */
-function randomData(bytes: number): Float32Array<ArrayBuffer> {
-  const data = new Float32Array(Math.ceil(bytes / 4));
+function randomNumbers(): Float32Array<ArrayBuffer> {
+  const data = new Float32Array(RANDOM_BYTES / 4);
   let state = 1;
   for (let i = 0; i < data.length; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) | 0;
@@ -123,8 +129,15 @@ function randomData(bytes: number): Float32Array<ArrayBuffer> {
   return data;
 }
 
-function refill(gpu: GPUDevice, { buffer }: Stand, data: Float32Array<ArrayBuffer>): void {
-  upload(gpu.queue, buffer, data.subarray(0, Math.floor(buffer.bytes / 4)), 0);
+/** Fills a buffer with the numbers over and over. */
+function refill(gpu: GPUDevice, { buffer }: Stand, numbers: GpuBuffer): void {
+  const encoder = gpu.createCommandEncoder();
+  for (let at = 0; at < buffer.bytes; at += numbers.bytes) {
+    // Buffers of the GPU end at multiples of four bytes.
+    const bytes = Math.min(numbers.bytes, buffer.bytes - at) & ~3;
+    encoder.copyBufferToBuffer(numbers.gpu, 0, buffer.gpu, at, bytes);
+  }
+  gpu.queue.submit([encoder.finish()]);
 }
 
 async function prepare(

@@ -9,6 +9,7 @@ import type { Access, Expression, Kernel, MatmulKernel } from "../../compile/pla
 import { sizeOf } from "../../tensor/tensor.ts";
 import type { Target, Variant } from "./dispatch.ts";
 import { type ProductSizes, tileName, tilesFor } from "./tiles.ts";
+import { samplesAtOnce } from "./wgsl/attention_products.ts";
 import { asMatmul, convSizes } from "./wgsl/conv.ts";
 import { isThin } from "./wgsl/matmul.ts";
 
@@ -29,6 +30,7 @@ export function variantsOf(kernel: Kernel, target: Target): readonly Variant[] {
       return workgroups([64, 256], target);
     case "attention":
     case "attentionGrad":
+      if (samplesAtOnce(kernel, target) > 0) return [{ name: "products" }];
       return workgroups([64, 32, 128, 256], target);
     case "elementwise":
       return threads([64, 128, 256], target);

@@ -42,12 +42,12 @@ function kernels(): Record<string, Kernel> {
     label: name,
   });
   const attention = {
-    shape: [2, 50, 2, 72],
-    keys: 50,
+    shape: [2, 14, 2, 72],
+    keys: 14,
     scale: 0.125,
-    q: p.input("q", [2, 50, 2, 72]),
-    k: p.input("k", [2, 50, 2, 72]),
-    v: p.input("v", [2, 50, 2, 72]),
+    q: p.input("q", [2, 14, 2, 72]),
+    k: p.input("k", [2, 14, 2, 72]),
+    v: p.input("v", [2, 14, 2, 72]),
   };
   return {
     matmul: linear("linear", 100, 44, 70),
@@ -58,10 +58,10 @@ function kernels(): Record<string, Kernel> {
     "weight gradient": conv("conv2dGradWeight", 180, 36, "weight gradient"),
     "sum of rows": {
       kind: "reduce",
-      body: expression([50, 400], [p.input("rows", [50, 400])]),
+      body: expression([14, 400], [p.input("rows", [14, 400])]),
       keptRank: 1,
       reductions: [{ fn: "sum", value: 0 }, { fn: "max", value: 0 }],
-      epilogue: storeResults([50], p.output("sums", [50])),
+      epilogue: storeResults([14], p.output("sums", [14])),
       label: "rows",
     },
     "sum of columns": {
@@ -94,20 +94,20 @@ function kernels(): Record<string, Kernel> {
     attention: {
       kind: "attention",
       ...attention,
-      out: p.output("out", [2, 50, 2, 72]),
-      lse: p.output("lse", [2, 2, 50]),
+      out: p.output("out", [2, 14, 2, 72]),
+      lse: p.output("lse", [2, 2, 14]),
       label: "attention",
     },
     "attention gradient": {
       kind: "attentionGrad",
       ...attention,
-      out: p.input("out before", [2, 50, 2, 72]),
-      lse: p.input("lse before", [2, 2, 50]),
-      dout: p.input("dout", [2, 50, 2, 72]),
-      delta: p.output("delta", [2, 2, 50]),
-      dq: p.output("dq", [2, 50, 2, 72]),
-      dk: p.output("dk", [2, 50, 2, 72]),
-      dv: p.output("dv", [2, 50, 2, 72]),
+      out: p.input("out before", [2, 14, 2, 72]),
+      lse: p.input("lse before", [2, 2, 14]),
+      dout: p.input("dout", [2, 14, 2, 72]),
+      delta: p.output("delta", [2, 2, 14]),
+      dq: p.output("dq", [2, 14, 2, 72]),
+      dk: p.output("dk", [2, 14, 2, 72]),
+      dv: p.output("dv", [2, 14, 2, 72]),
       label: "attention gradient",
     },
   };

@@ -1,7 +1,8 @@
 /**
  * Attention without storing the scores (Dao et al., "FlashAttention", 2022): the forward pass keeps
  * a running maximum and sum of each query's softmax; the gradient recomputes the scores from the
- * stored log-sum-exp, once by keys (dk, dv) and once by queries (dq).
+ * stored log-sum-exp, once by keys (dk, dv) and once by queries (dq). That is for short
+ * sequences; `attention_products.ts` does the others.
  *
  * @module
  */
@@ -9,6 +10,11 @@
 import type { AttentionGradKernel, AttentionKernel } from "../../../compile/plan.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import type { Dispatch, Target } from "../dispatch.ts";
+import {
+  attentionByProducts,
+  attentionGradByProducts,
+  samplesAtOnce,
+} from "./attention_products.ts";
 import { type AttentionPass, generatePass, type RowLayout, rowLayout } from "./attention_pass.ts";
 import { literal } from "./functions.ts";
 import { generateReduce } from "./reduce.ts";
@@ -21,6 +27,8 @@ const LOWEST = "-3.0e38";
 export function generateAttention(kernel: AttentionKernel, target: Target): Dispatch[] {
   const { shape: [batch, queries, heads, dim], keys, label } = kernel;
   if (sizeOf(kernel.shape) === 0) return [];
+  const samples = samplesAtOnce(kernel, target);
+  if (samples > 0) return attentionByProducts(kernel, samples, target);
   const layout = rowLayout(dim, "forward", 1, target);
   const [each, every] = [numbers(layout.block), numbers(layout.vectors)];
   const scale = literal(kernel.scale, "f32");
@@ -70,10 +78,12 @@ export function generateAttention(kernel: AttentionKernel, target: Target): Disp
 /** Code for the gradient of attention: delta, then dk and dv, then dq. */
 export function generateAttentionGrad(kernel: AttentionGradKernel, target: Target): Dispatch[] {
   if (sizeOf(kernel.shape) === 0) return [];
+  const samples = samplesAtOnce(kernel, target);
   return [
     ...deltaPass(kernel, target),
-    keyPass(kernel, target),
-    queryPass(kernel, target),
+    ...samples > 0
+      ? attentionGradByProducts(kernel, samples, target)
+      : [keyPass(kernel, target), queryPass(kernel, target)],
   ];
 }
 

@@ -1,120 +1,324 @@
-// attention: 16 x 1 x 1 workgroups
+// attention (scores): 16 x 1 x 1 workgroups
 // 0: buffer 0 [0, 115200)
 // 1: buffer 1 [0, 115200)
-// 2: buffer 2 [0, 115200)
-// 3: buffer 41 [0, 115200) writable
-// 4: buffer 42 [0, 1600) writable
+// 2: scratch [0, 160000) writable
 @group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b1: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> b2: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> b3: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> b4: array<f32>;
-fn loadQ(batch: u32, row: u32, head: u32, vector: u32) -> vec4<f32> {
-if (vector >= 18u) { return vec4<f32>(0.0); }
-return b0[(batch * 14400u + row * 144u + head * 72u + vector * 4u) / 4u];
+@group(0) @binding(2) var<storage, read_write> b2: array<vec4<f32>>;
+fn loadA(batch: u32, line: u32, k: u32) -> vec4<f32> {
+let at = (batch / 2u) * 14400u + (batch % 2u) * 72u + line * 144u + k;
+let inside = k < 72u;
+return select(vec4<f32>(0.0), b0[(select(0u, at, inside)) / 4u], inside);
 }
-fn loadK(batch: u32, row: u32, head: u32, vector: u32) -> vec4<f32> {
-if (vector >= 18u) { return vec4<f32>(0.0); }
-return b1[(batch * 14400u + row * 144u + head * 72u + vector * 4u) / 4u];
-}
-fn loadV(batch: u32, row: u32, head: u32, vector: u32) -> vec4<f32> {
-if (vector >= 18u) { return vec4<f32>(0.0); }
-return b2[(batch * 14400u + row * 144u + head * 72u + vector * 4u) / 4u];
-}
-fn storeOut(batch: u32, row: u32, head: u32, vector: u32, value: vec4<f32>) {
-if (vector >= 18u) { return; }
-let at = ((batch * 100u + row) * 2u + head) * 72u + vector * 4u;
-b3[(at) / 4u] = value;
+fn loadB(batch: u32, line: u32, k: u32) -> vec4<f32> {
+let at = (batch / 2u) * 14400u + (batch % 2u) * 72u + line * 144u + k;
+let inside = k < 72u;
+return select(vec4<f32>(0.0), b1[(select(0u, at, inside)) / 4u], inside);
 }
 
-var<workgroup> tileX: array<vec4<f32>, 160>;
-var<workgroup> tileY: array<vec4<f32>, 160>;
+fn finish(point: u32, split: u32, result: vec4<f32>) {
+let e0 = result;
+let e1 = vec4<f32>(0.125);
+let e2 = e0 * e1;
+b2[(point) / 4u] = e2;
+}
 
-@compute @workgroup_size(128)
+var<workgroup> tileA: array<vec4<f32>, 256>;
+var<workgroup> tileB: array<vec4<f32>, 256>;
+
+@compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
 let number = group.x;
-let head = number / 4u % 2u;
-let batch = number / 8u;
-let lane = local % 4u;
-let first = local - lane;
-let own = number % 4u * 32u + local / 4u;
-let row = min(own, 99u);
-let q0 = loadQ(batch, row, head, lane + 0u) * 0.125;
-let q1 = loadQ(batch, row, head, lane + 4u) * 0.125;
-let q2 = loadQ(batch, row, head, lane + 8u) * 0.125;
-let q3 = loadQ(batch, row, head, lane + 12u) * 0.125;
-let q4 = loadQ(batch, row, head, lane + 16u) * 0.125;
-var o0 = vec4<f32>(0.0);
-var o1 = vec4<f32>(0.0);
-var o2 = vec4<f32>(0.0);
-var o3 = vec4<f32>(0.0);
-var o4 = vec4<f32>(0.0);
-var top = -3.0e38;
-var total = 0.0;
-for (var start = 0u; start < 100u; start += 8u) {
-for (var i = local; i < 160u; i += 128u) {
-let other = start + i / 20u;
-if (other < 100u) {
-tileX[i] = loadK(batch, other, head, i % 20u);
-tileY[i] = loadV(batch, other, head, i % 20u);
-} else {
-tileX[i] = vec4<f32>(0.0);
-tileY[i] = vec4<f32>(0.0);
+let column0 = number % 2u * 64u;
+let row0 = number / 2u % 2u * 64u;
+let batch = number / 4u % 4u;
+let split = number / 16u;
+let tx = local % 16u;
+let ty = local / 16u;
+var c0_0 = vec4<f32>(0.0);
+var c1_0 = vec4<f32>(0.0);
+var c2_0 = vec4<f32>(0.0);
+var c3_0 = vec4<f32>(0.0);
+let start = split * 80u;
+let end = min(start + 80u, 72u);
+var a0_0 = vec4<f32>(0.0);
+var a0_1 = vec4<f32>(0.0);
+var a0_2 = vec4<f32>(0.0);
+var a0_3 = vec4<f32>(0.0);
+var b0_0 = vec4<f32>(0.0);
+var b0_1 = vec4<f32>(0.0);
+var b0_2 = vec4<f32>(0.0);
+var b0_3 = vec4<f32>(0.0);
+if (local < 64u) {
+let q = local / 4u; let s = local % 4u;
+let line = row0 + q * 4u; let k = start + s * 4u;
+a0_0 = loadA(batch, line + 0u, k);
+a0_1 = loadA(batch, line + 1u, k);
+a0_2 = loadA(batch, line + 2u, k);
+a0_3 = loadA(batch, line + 3u, k);
+}
+if (local < 64u) {
+let q = local / 4u; let s = local % 4u;
+let line = column0 + q * 4u; let k = start + s * 4u;
+b0_0 = loadB(batch, line + 0u, k);
+b0_1 = loadB(batch, line + 1u, k);
+b0_2 = loadB(batch, line + 2u, k);
+b0_3 = loadB(batch, line + 3u, k);
+}
+for (var k0 = start; k0 < end; k0 += 16u) {
+if (local < 64u) {
+let q = local / 4u; let s = local % 4u;
+tileA[(s * 4u + 0u) * 16u + q] = vec4<f32>(a0_0.x, a0_1.x, a0_2.x, a0_3.x);
+tileA[(s * 4u + 1u) * 16u + q] = vec4<f32>(a0_0.y, a0_1.y, a0_2.y, a0_3.y);
+tileA[(s * 4u + 2u) * 16u + q] = vec4<f32>(a0_0.z, a0_1.z, a0_2.z, a0_3.z);
+tileA[(s * 4u + 3u) * 16u + q] = vec4<f32>(a0_0.w, a0_1.w, a0_2.w, a0_3.w);
+}
+if (local < 64u) {
+let q = local / 4u; let s = local % 4u;
+tileB[(s * 4u + 0u) * 16u + q] = vec4<f32>(b0_0.x, b0_1.x, b0_2.x, b0_3.x);
+tileB[(s * 4u + 1u) * 16u + q] = vec4<f32>(b0_0.y, b0_1.y, b0_2.y, b0_3.y);
+tileB[(s * 4u + 2u) * 16u + q] = vec4<f32>(b0_0.z, b0_1.z, b0_2.z, b0_3.z);
+tileB[(s * 4u + 3u) * 16u + q] = vec4<f32>(b0_0.w, b0_1.w, b0_2.w, b0_3.w);
+}
+workgroupBarrier();
+let next = k0 + 16u;
+if (next < end) {
+if (local < 64u) {
+let q = local / 4u; let s = local % 4u;
+let line = row0 + q * 4u; let k = next + s * 4u;
+a0_0 = loadA(batch, line + 0u, k);
+a0_1 = loadA(batch, line + 1u, k);
+a0_2 = loadA(batch, line + 2u, k);
+a0_3 = loadA(batch, line + 3u, k);
+}
+if (local < 64u) {
+let q = local / 4u; let s = local % 4u;
+let line = column0 + q * 4u; let k = next + s * 4u;
+b0_0 = loadB(batch, line + 0u, k);
+b0_1 = loadB(batch, line + 1u, k);
+b0_2 = loadB(batch, line + 2u, k);
+b0_3 = loadB(batch, line + 3u, k);
+}
+}
+let atA = ty * 1u; let atB = tx;
+{ let a0 = tileA[atA + 0u]; let b0 = tileB[atB + 0u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 16u]; let b0 = tileB[atB + 16u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 32u]; let b0 = tileB[atB + 32u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 48u]; let b0 = tileB[atB + 48u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 64u]; let b0 = tileB[atB + 64u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 80u]; let b0 = tileB[atB + 80u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 96u]; let b0 = tileB[atB + 96u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 112u]; let b0 = tileB[atB + 112u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 128u]; let b0 = tileB[atB + 128u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 144u]; let b0 = tileB[atB + 144u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 160u]; let b0 = tileB[atB + 160u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 176u]; let b0 = tileB[atB + 176u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 192u]; let b0 = tileB[atB + 192u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 208u]; let b0 = tileB[atB + 208u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 224u]; let b0 = tileB[atB + 224u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 240u]; let b0 = tileB[atB + 240u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+workgroupBarrier();
+}
+{
+let row = row0 + ty * 4u + 0u;
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 100u && column < 100u) { finish((batch * 100u + row) * 100u + column, split, c0_0); }
+}
+{
+let row = row0 + ty * 4u + 1u;
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 100u && column < 100u) { finish((batch * 100u + row) * 100u + column, split, c1_0); }
+}
+{
+let row = row0 + ty * 4u + 2u;
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 100u && column < 100u) { finish((batch * 100u + row) * 100u + column, split, c2_0); }
+}
+{
+let row = row0 + ty * 4u + 3u;
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 100u && column < 100u) { finish((batch * 100u + row) * 100u + column, split, c3_0); }
 }
 }
 
+// attention (softmax): 100 x 1 x 1 workgroups
+// 0: scratch [0, 160000) writable
+// 1: buffer 0 [0, 1600) writable
+@group(0) @binding(0) var<storage, read_write> b0: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> b1: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+let number = group.x * 4u + local / 16u;
+let query = min(number, 399u);
+let row = local % 16u;
+let at = query * 25u;
+var x0 = b0[((at + min(row + 0u, 24u)) * 4u) / 4u];
+var x1 = b0[((at + min(row + 16u, 24u)) * 4u) / 4u];
+var top = max(max(max(x0.x, x0.y), x0.z), x0.w);
+top = max(top, max(max(max(x1.x, x1.y), x1.z), x1.w));
+top = max(top, subgroupShuffleDown(top, 8u));
+top = max(top, subgroupShuffleDown(top, 4u));
+top = max(top, subgroupShuffleDown(top, 2u));
+top = max(top, subgroupShuffleDown(top, 1u));
+top = subgroupShuffle(top, (local - row) % 32u);
+
+x0 = select(vec4<f32>(0.0), exp(x0 - top), true);
+x1 = select(vec4<f32>(0.0), exp(x1 - top), row + 16u < 25u);
+var total = (x0.x + x0.y + x0.z + x0.w) + (x1.x + x1.y + x1.z + x1.w);
+total = total + subgroupShuffleDown(total, 8u);
+total = total + subgroupShuffleDown(total, 4u);
+total = total + subgroupShuffleDown(total, 2u);
+total = total + subgroupShuffleDown(total, 1u);
+total = subgroupShuffle(total, (local - row) % 32u);
+if (number < 400u) {
+if (true) { let p = x0 / total; b0[((at + min(row + 0u, 24u)) * 4u) / 4u] = p; }
+if (row + 16u < 25u) { let p = x1 / total; b0[((at + min(row + 16u, 24u)) * 4u) / 4u] = p; }
+if (row == 0u) { b1[number] = top + log(total); }
+}
+}
+
+// attention (values): 16 x 1 x 1 workgroups
+// 0: scratch [0, 160000)
+// 1: buffer 0 [0, 115200)
+// 2: buffer 39 [0, 115200) writable
+@group(0) @binding(0) var<storage, read> b0: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> b1: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> b2: array<vec4<f32>>;
+fn loadA(batch: u32, line: u32, k: u32) -> vec4<f32> {
+let at = batch * 10000u + line * 100u + k;
+let inside = k < 100u;
+return select(vec4<f32>(0.0), b0[(select(0u, at, inside)) / 4u], inside);
+}
+fn loadB(batch: u32, line: u32, k: u32) -> vec4<f32> {
+let at = (batch / 2u) * 14400u + (batch % 2u) * 72u + line + k * 144u;
+let inside = k < 100u;
+return select(vec4<f32>(0.0), b1[(select(0u, at, inside)) / 4u], inside);
+}
+
+fn finish(point: u32, split: u32, result: vec4<f32>) {
+let e0 = result;
+let esi0 = point / 14400u;
+let esi1 = (point / 7200u) % 2u;
+let esi2 = (point / 72u) % 100u;
+let esi3 = (point) % 72u;
+b2[(esi0 * 14400u + esi1 * 72u + esi2 * 144u + esi3) / 4u] = e0;
+}
+
+var<workgroup> tileA: array<vec4<f32>, 256>;
+var<workgroup> tileB: array<vec4<f32>, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+let number = group.x;
+let column0 = number % 2u * 64u;
+let row0 = number / 2u % 2u * 64u;
+let batch = number / 4u % 4u;
+let split = number / 16u;
+let tx = local % 16u;
+let ty = local / 16u;
+var c0_0 = vec4<f32>(0.0);
+var c1_0 = vec4<f32>(0.0);
+var c2_0 = vec4<f32>(0.0);
+var c3_0 = vec4<f32>(0.0);
+let start = split * 112u;
+let end = min(start + 112u, 100u);
+var a0_0 = vec4<f32>(0.0);
+var a0_1 = vec4<f32>(0.0);
+var a0_2 = vec4<f32>(0.0);
+var a0_3 = vec4<f32>(0.0);
+var b0_0 = vec4<f32>(0.0);
+var b0_1 = vec4<f32>(0.0);
+var b0_2 = vec4<f32>(0.0);
+var b0_3 = vec4<f32>(0.0);
+if (local < 64u) {
+let q = local / 4u; let s = local % 4u;
+let line = row0 + q * 4u; let k = start + s * 4u;
+a0_0 = loadA(batch, line + 0u, k);
+a0_1 = loadA(batch, line + 1u, k);
+a0_2 = loadA(batch, line + 2u, k);
+a0_3 = loadA(batch, line + 3u, k);
+}
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+let line = column0 + q * 4u; let k = start + s * 4u;
+b0_0 = loadB(batch, line, k + 0u);
+b0_1 = loadB(batch, line, k + 1u);
+b0_2 = loadB(batch, line, k + 2u);
+b0_3 = loadB(batch, line, k + 3u);
+}
+for (var k0 = start; k0 < end; k0 += 16u) {
+if (local < 64u) {
+let q = local / 4u; let s = local % 4u;
+tileA[(s * 4u + 0u) * 16u + q] = vec4<f32>(a0_0.x, a0_1.x, a0_2.x, a0_3.x);
+tileA[(s * 4u + 1u) * 16u + q] = vec4<f32>(a0_0.y, a0_1.y, a0_2.y, a0_3.y);
+tileA[(s * 4u + 2u) * 16u + q] = vec4<f32>(a0_0.z, a0_1.z, a0_2.z, a0_3.z);
+tileA[(s * 4u + 3u) * 16u + q] = vec4<f32>(a0_0.w, a0_1.w, a0_2.w, a0_3.w);
+}
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+tileB[(s * 4u + 0u) * 16u + q] = b0_0;
+tileB[(s * 4u + 1u) * 16u + q] = b0_1;
+tileB[(s * 4u + 2u) * 16u + q] = b0_2;
+tileB[(s * 4u + 3u) * 16u + q] = b0_3;
+}
 workgroupBarrier();
-var x0 = dot(q0, tileX[lane + 0u]) + dot(q1, tileX[lane + 4u]) + dot(q2, tileX[lane + 8u]) + dot(q3, tileX[lane + 12u]) + dot(q4, tileX[lane + 16u]);
-var x1 = dot(q0, tileX[lane + 20u]) + dot(q1, tileX[lane + 24u]) + dot(q2, tileX[lane + 28u]) + dot(q3, tileX[lane + 32u]) + dot(q4, tileX[lane + 36u]);
-var x2 = dot(q0, tileX[lane + 40u]) + dot(q1, tileX[lane + 44u]) + dot(q2, tileX[lane + 48u]) + dot(q3, tileX[lane + 52u]) + dot(q4, tileX[lane + 56u]);
-var x3 = dot(q0, tileX[lane + 60u]) + dot(q1, tileX[lane + 64u]) + dot(q2, tileX[lane + 68u]) + dot(q3, tileX[lane + 72u]) + dot(q4, tileX[lane + 76u]);
-var x4 = dot(q0, tileX[lane + 80u]) + dot(q1, tileX[lane + 84u]) + dot(q2, tileX[lane + 88u]) + dot(q3, tileX[lane + 92u]) + dot(q4, tileX[lane + 96u]);
-var x5 = dot(q0, tileX[lane + 100u]) + dot(q1, tileX[lane + 104u]) + dot(q2, tileX[lane + 108u]) + dot(q3, tileX[lane + 112u]) + dot(q4, tileX[lane + 116u]);
-var x6 = dot(q0, tileX[lane + 120u]) + dot(q1, tileX[lane + 124u]) + dot(q2, tileX[lane + 128u]) + dot(q3, tileX[lane + 132u]) + dot(q4, tileX[lane + 136u]);
-var x7 = dot(q0, tileX[lane + 140u]) + dot(q1, tileX[lane + 144u]) + dot(q2, tileX[lane + 148u]) + dot(q3, tileX[lane + 152u]) + dot(q4, tileX[lane + 156u]);
-x0 = subgroupShuffle(x0, first % 32u + 0u) + subgroupShuffle(x0, first % 32u + 1u) + subgroupShuffle(x0, first % 32u + 2u) + subgroupShuffle(x0, first % 32u + 3u);
-x1 = subgroupShuffle(x1, first % 32u + 0u) + subgroupShuffle(x1, first % 32u + 1u) + subgroupShuffle(x1, first % 32u + 2u) + subgroupShuffle(x1, first % 32u + 3u);
-x2 = subgroupShuffle(x2, first % 32u + 0u) + subgroupShuffle(x2, first % 32u + 1u) + subgroupShuffle(x2, first % 32u + 2u) + subgroupShuffle(x2, first % 32u + 3u);
-x3 = subgroupShuffle(x3, first % 32u + 0u) + subgroupShuffle(x3, first % 32u + 1u) + subgroupShuffle(x3, first % 32u + 2u) + subgroupShuffle(x3, first % 32u + 3u);
-x4 = subgroupShuffle(x4, first % 32u + 0u) + subgroupShuffle(x4, first % 32u + 1u) + subgroupShuffle(x4, first % 32u + 2u) + subgroupShuffle(x4, first % 32u + 3u);
-x5 = subgroupShuffle(x5, first % 32u + 0u) + subgroupShuffle(x5, first % 32u + 1u) + subgroupShuffle(x5, first % 32u + 2u) + subgroupShuffle(x5, first % 32u + 3u);
-x6 = subgroupShuffle(x6, first % 32u + 0u) + subgroupShuffle(x6, first % 32u + 1u) + subgroupShuffle(x6, first % 32u + 2u) + subgroupShuffle(x6, first % 32u + 3u);
-x7 = subgroupShuffle(x7, first % 32u + 0u) + subgroupShuffle(x7, first % 32u + 1u) + subgroupShuffle(x7, first % 32u + 2u) + subgroupShuffle(x7, first % 32u + 3u);
-let s0 = select(-3.0e38, x0, start + 0u < 100u);
-let s1 = select(-3.0e38, x1, start + 1u < 100u);
-let s2 = select(-3.0e38, x2, start + 2u < 100u);
-let s3 = select(-3.0e38, x3, start + 3u < 100u);
-let s4 = select(-3.0e38, x4, start + 4u < 100u);
-let s5 = select(-3.0e38, x5, start + 5u < 100u);
-let s6 = select(-3.0e38, x6, start + 6u < 100u);
-let s7 = select(-3.0e38, x7, start + 7u < 100u);
-let higher = max(max(max(max(max(max(max(max(top, s0), s1), s2), s3), s4), s5), s6), s7);
-let shrink = exp(top - higher);
-top = higher;
-let p0 = exp(s0 - higher);
-let p1 = exp(s1 - higher);
-let p2 = exp(s2 - higher);
-let p3 = exp(s3 - higher);
-let p4 = exp(s4 - higher);
-let p5 = exp(s5 - higher);
-let p6 = exp(s6 - higher);
-let p7 = exp(s7 - higher);
-total = total * shrink + (p0 + p1 + p2 + p3 + p4 + p5 + p6 + p7);
-o0 = o0 * shrink + (p0 * tileY[lane + 0u] + p1 * tileY[lane + 20u] + p2 * tileY[lane + 40u] + p3 * tileY[lane + 60u] + p4 * tileY[lane + 80u] + p5 * tileY[lane + 100u] + p6 * tileY[lane + 120u] + p7 * tileY[lane + 140u]);
-o1 = o1 * shrink + (p0 * tileY[lane + 4u] + p1 * tileY[lane + 24u] + p2 * tileY[lane + 44u] + p3 * tileY[lane + 64u] + p4 * tileY[lane + 84u] + p5 * tileY[lane + 104u] + p6 * tileY[lane + 124u] + p7 * tileY[lane + 144u]);
-o2 = o2 * shrink + (p0 * tileY[lane + 8u] + p1 * tileY[lane + 28u] + p2 * tileY[lane + 48u] + p3 * tileY[lane + 68u] + p4 * tileY[lane + 88u] + p5 * tileY[lane + 108u] + p6 * tileY[lane + 128u] + p7 * tileY[lane + 148u]);
-o3 = o3 * shrink + (p0 * tileY[lane + 12u] + p1 * tileY[lane + 32u] + p2 * tileY[lane + 52u] + p3 * tileY[lane + 72u] + p4 * tileY[lane + 92u] + p5 * tileY[lane + 112u] + p6 * tileY[lane + 132u] + p7 * tileY[lane + 152u]);
-o4 = o4 * shrink + (p0 * tileY[lane + 16u] + p1 * tileY[lane + 36u] + p2 * tileY[lane + 56u] + p3 * tileY[lane + 76u] + p4 * tileY[lane + 96u] + p5 * tileY[lane + 116u] + p6 * tileY[lane + 136u] + p7 * tileY[lane + 156u]);
+let next = k0 + 16u;
+if (next < end) {
+if (local < 64u) {
+let q = local / 4u; let s = local % 4u;
+let line = row0 + q * 4u; let k = next + s * 4u;
+a0_0 = loadA(batch, line + 0u, k);
+a0_1 = loadA(batch, line + 1u, k);
+a0_2 = loadA(batch, line + 2u, k);
+a0_3 = loadA(batch, line + 3u, k);
+}
+if (local < 64u) {
+let q = local % 16u; let s = local / 16u;
+let line = column0 + q * 4u; let k = next + s * 4u;
+b0_0 = loadB(batch, line, k + 0u);
+b0_1 = loadB(batch, line, k + 1u);
+b0_2 = loadB(batch, line, k + 2u);
+b0_3 = loadB(batch, line, k + 3u);
+}
+}
+let atA = ty * 1u; let atB = tx;
+{ let a0 = tileA[atA + 0u]; let b0 = tileB[atB + 0u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 16u]; let b0 = tileB[atB + 16u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 32u]; let b0 = tileB[atB + 32u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 48u]; let b0 = tileB[atB + 48u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 64u]; let b0 = tileB[atB + 64u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 80u]; let b0 = tileB[atB + 80u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 96u]; let b0 = tileB[atB + 96u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 112u]; let b0 = tileB[atB + 112u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 128u]; let b0 = tileB[atB + 128u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 144u]; let b0 = tileB[atB + 144u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 160u]; let b0 = tileB[atB + 160u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 176u]; let b0 = tileB[atB + 176u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 192u]; let b0 = tileB[atB + 192u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 208u]; let b0 = tileB[atB + 208u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 224u]; let b0 = tileB[atB + 224u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
+{ let a0 = tileA[atA + 240u]; let b0 = tileB[atB + 240u]; c0_0 = fma(vec4<f32>(a0.x), b0, c0_0); c1_0 = fma(vec4<f32>(a0.y), b0, c1_0); c2_0 = fma(vec4<f32>(a0.z), b0, c2_0); c3_0 = fma(vec4<f32>(a0.w), b0, c3_0); }
 workgroupBarrier();
 }
-if (own < 100u) {
-storeOut(batch, row, head, lane + 0u, o0 / total);
-storeOut(batch, row, head, lane + 4u, o1 / total);
-storeOut(batch, row, head, lane + 8u, o2 / total);
-storeOut(batch, row, head, lane + 12u, o3 / total);
-storeOut(batch, row, head, lane + 16u, o4 / total);
-if (lane == 0u) {
-b4[(batch * 2u + head) * 100u + row] = top + log(total);
+{
+let row = row0 + ty * 4u + 0u;
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 100u && column < 72u) { finish((batch * 100u + row) * 72u + column, split, c0_0); }
 }
+{
+let row = row0 + ty * 4u + 1u;
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 100u && column < 72u) { finish((batch * 100u + row) * 72u + column, split, c1_0); }
+}
+{
+let row = row0 + ty * 4u + 2u;
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 100u && column < 72u) { finish((batch * 100u + row) * 72u + column, split, c2_0); }
+}
+{
+let row = row0 + ty * 4u + 3u;
+let column = column0 + (tx + 0u * 16u) * 4u;
+if (row < 100u && column < 72u) { finish((batch * 100u + row) * 72u + column, split, c3_0); }
 }
 }
