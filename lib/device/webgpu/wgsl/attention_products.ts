@@ -35,7 +35,6 @@ import {
   workgroupNumber,
 } from "../dispatch.ts";
 import { extent, times } from "./expression.ts";
-import { literal } from "./functions.ts";
 import { type GemmOperand, generateGemm } from "./gemm.ts";
 import { loadFunction } from "./matmul.ts";
 import { Memory } from "./memory.ts";
