@@ -13,6 +13,7 @@ computed in float32 without TF32; times, coefficients and the samplers' states a
 import argparse
 import io
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def check_config(config):
             found = config[part][key]
             if found != value:
                 raise SystemExit(f"{part}.{key} must be {value} here, but it is {found}")
+    if not config["network"]["labelDim"]:
+        raise SystemExit("the data must have labels here, and data.labels be true")
 
 
 class Stream:
@@ -146,6 +149,21 @@ def capture(trainer, example):
     return gradients
 
 
+def captured(trainer, example):
+    """As `capture`; Trainer.gradients itself, which is slower, where that fails."""
+    try:
+        return capture(trainer, example)
+    except RuntimeError as error:
+        print(f"no CUDA graph, going on without: {error}", file=sys.stderr)
+        torch.cuda.synchronize()
+
+    def gradients(*values):
+        trainer.optimizer.zero_grad(set_to_none=True)
+        return trainer.gradients(*values)
+
+    return gradients
+
+
 def train(args):
     config = json.loads(Path(args.config).read_text())
     check_config(config)
@@ -174,7 +192,7 @@ def train(args):
         for offset, values in enumerate(stream.steps(first, min(chunk, total - first))):
             step = first + offset + 1
             if args.graph:
-                gradients = gradients or capture(trainer, values)
+                gradients = gradients or captured(trainer, values)
                 losses = gradients(*values)
             else:
                 trainer.optimizer.zero_grad(set_to_none=True)
