@@ -95,6 +95,7 @@ export {
   type AverageProfile,
   type BatchSource,
   chooseMicroBatch,
+  type ClosableSource,
   type ConfigSource,
   type DataSettings,
   type DataShape,
@@ -131,6 +132,7 @@ export {
   type StepSums,
   type TrainConfig,
   type TrainConfigInput,
+  type TrainingBatch,
   type TrainingData,
   TrainingRun,
   type TrainObserver,
@@ -156,10 +158,14 @@ export {
   type Crop,
   type Dataset,
   type DatasetDescription,
+  type Decoding,
   describeDataset,
   describeLatents,
+  type FilePlace,
   type FolderOptions,
   isLatents,
+  type ItemStream,
+  type ItemTask,
   type LabelledSet,
   LATENT_MOMENTS,
   LATENT_STATISTICS,
@@ -171,11 +177,16 @@ export {
   latentRule,
   type LatentSettings,
   type LatentStatisticsName,
+  type LatentTask,
   Loader,
   type LoaderOptions,
   openDataset,
   openImagesOrLatents,
   type OpenOptions,
+  type PictureFormat,
+  type PicturePlace,
+  type PictureTask,
+  PrefetchingStream,
   type Prepared,
   prepareDataset,
   type PrepareOptions,
@@ -194,6 +205,7 @@ export {
 // Pictures: samples side by side, and PNG files.
 export { type GridOptions, imageGrid, splitImages } from "./lib/format/grid.ts";
 export { type Image, type ImageShape } from "./lib/format/pixels.ts";
+export type { ZipPlace } from "./lib/format/zip.ts";
 export { encodePng } from "./lib/format/png.ts";
 
 // Model files.

@@ -68,6 +68,12 @@ export const verb = defineVerb({
       value: "N|auto",
     }),
     memory: text({ help: "memory of the device for training, as in 6Gi", value: "SIZE" }),
+    dataWorkers: integer({
+      help: "threads that read and decode images beforehand; 0: none (default: as many as help)",
+      value: "N",
+      min: 0,
+      max: 64,
+    }),
     dashboard: integer({
       help: "show the run on a web page of this machine, at this port (0: any)",
       value: "PORT",
@@ -125,7 +131,7 @@ export const verb = defineVerb({
         ? null
         : Dashboard.open({ path: run.path, images: run.config.train.images }, args.dashboard);
       if (dashboard) terminal.say(`The run is shown at ${dashboard.url}`);
-      const result = await trainVisibly(run, terminal);
+      const result = await trainVisibly(run, terminal, args);
       const loss = result.last ? `, loss ${result.last.loss.toPrecision(4)}` : "";
       terminal.result(
         { folder: run.path, ...result },
@@ -137,8 +143,15 @@ export const verb = defineVerb({
   },
 });
 
+/** Share of the time that goes into getting data from which on it is shown. */
+const SHOWN_WAITING = 0.05;
+
 /** Runs the training with a progress bar; Ctrl-C saves a checkpoint. */
-export async function trainVisibly(run: TrainingRun, terminal: Terminal) {
+export async function trainVisibly(
+  run: TrainingRun,
+  terminal: Terminal,
+  { dataWorkers }: { readonly dataWorkers?: number } = {},
+) {
   const total = run.config.train.images;
   let progress: Progress = new NullProgress();
   let note = "";
@@ -146,10 +159,15 @@ export async function trainVisibly(run: TrainingRun, terminal: Terminal) {
     const result = await interruptible(terminal, (signal) =>
       run.train({
         signal,
+        dataWorkers,
         observer: {
           start: (images) => progress = terminal.progress("training", total, "images", images),
           step: (images) => progress.update(images, note),
-          report: ({ loss }) => note = `loss ${loss.toPrecision(3)}`,
+          report: ({ loss, time: { data, device, host } }) => {
+            const waiting = data / (data + device + host);
+            note = `loss ${loss.toPrecision(3)}` +
+              (waiting < SHOWN_WAITING ? "" : `, ${Math.round(100 * waiting)} % for data`);
+          },
           scored: ({ values }) =>
             terminal.detail(
               Object.entries(values).map(([name, value]) => `${name} ${value.toPrecision(4)}`)

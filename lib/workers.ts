@@ -1,5 +1,5 @@
 /**
- * A few Workers that answer requests, one at a time each. The other half is {@link serveRequests}
+ * A few Workers that answer requests, one after the other each. The other half is {@link serveRequests}
  * within the Worker's module.
  *
  * @module
@@ -12,11 +12,24 @@ type Reply<Response> =
   | { readonly response: Response }
   | { readonly error: string; readonly isFormatError: boolean };
 
+/** A request that was sent, and has not been answered. */
+interface Sent<Response> {
+  resolve(reply: Reply<Response>): void;
+  reject(error: unknown): void;
+}
+
+/** A Worker, and what it was sent, in the order in which it answers. */
+interface Lane<Response> {
+  readonly worker: Worker;
+  readonly sent: Sent<Response>[];
+  /** What broke the Worker, which will not answer any more. */
+  broken: ImmError | null;
+}
+
 /** Workers of one module. Closing it, or leaving its `using` block, ends them. */
 export class WorkerPool<Request, Response> implements Disposable {
-  readonly #idle: Worker[] = [];
-  readonly #all: Worker[] = [];
-  readonly #waiting: ((worker: Worker) => void)[] = [];
+  readonly #lanes: Lane<Response>[] = [];
+  readonly #waiting: ((lane: Lane<Response>) => void)[] = [];
 
   /**
    * Starts the Workers.
@@ -24,13 +37,11 @@ export class WorkerPool<Request, Response> implements Disposable {
    * @param module `new URL("./some_worker.ts", import.meta.url)`, written out where it is used so
    * that `deno compile` finds the module
    * @param count of Workers, at least 1
+   * @param depth Requests that a Worker is sent before it has answered the first. More than one keep
+   * it busy while this thread is.
    */
-  constructor(module: URL, readonly count: number) {
-    for (let i = 0; i < count; i++) {
-      const worker = new Worker(module, { type: "module" });
-      this.#all.push(worker);
-      this.#idle.push(worker);
-    }
+  constructor(module: URL, readonly count: number, private readonly depth: number = 1) {
+    for (let i = 0; i < count; i++) this.#lanes.push(startLane(module));
   }
 
   /**
@@ -41,40 +52,54 @@ export class WorkerPool<Request, Response> implements Disposable {
    * @throws {ImmError} when the Worker itself broke
    */
   async request(request: Request, transfer: Transferable[] = []): Promise<Response> {
-    const worker = await this.#free();
-    try {
-      const reply = await new Promise<Reply<Response>>((resolve, reject) => {
-        worker.onmessage = ({ data }) => resolve(data);
-        worker.onerror = (event) => {
-          event.preventDefault();
-          reject(new ImmError(`a Worker of this program failed: ${event.message}`));
-        };
-        worker.postMessage(request, transfer);
-      });
-      if ("response" in reply) return reply.response;
-      throw reply.isFormatError ? new FormatError(reply.error) : new ImmError(reply.error);
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next(worker);
-      else this.#idle.push(worker);
-    }
+    const lane = this.#free() ??
+      await new Promise<Lane<Response>>((resolve) => this.#waiting.push(resolve));
+    const { worker, sent, broken } = lane;
+    if (broken) throw broken;
+    const reply = await new Promise<Reply<Response>>((resolve, reject) => {
+      sent.push({ resolve, reject });
+      worker.postMessage(request, transfer);
+    }).finally(() => this.#handOver());
+    if ("response" in reply) return reply.response;
+    throw reply.isFormatError ? new FormatError(reply.error) : new ImmError(reply.error);
   }
 
   /** Ends the Workers at once; requests that are not answered never will be. */
   close(): void {
-    for (const worker of this.#all) worker.terminate();
-    this.#all.length = 0;
-    this.#idle.length = 0;
+    for (const { worker } of this.#lanes) worker.terminate();
+    this.#lanes.length = 0;
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #free(): Promise<Worker> {
-    const worker = this.#idle.pop();
-    return worker ? Promise.resolve(worker) : new Promise((resolve) => this.#waiting.push(resolve));
+  /** The Worker with the least to do, if it may be sent something. */
+  #free(): Lane<Response> | undefined {
+    let least: Lane<Response> | undefined;
+    for (const lane of this.#lanes) {
+      if (lane.sent.length < Math.min(this.depth, least?.sent.length ?? Infinity)) least = lane;
+    }
+    return least;
   }
+
+  /** Lets the next request that waits have a Worker, once there is one. */
+  #handOver(): void {
+    const lane = this.#waiting.length > 0 ? this.#free() : undefined;
+    if (lane) this.#waiting.shift()!(lane);
+  }
+}
+
+function startLane<Response>(module: URL): Lane<Response> {
+  const worker = new Worker(module, { type: "module" });
+  const lane: Lane<Response> = { worker, sent: [], broken: null };
+  worker.onmessage = ({ data }) => lane.sent.shift()!.resolve(data);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    lane.broken = new ImmError(`a Worker of this program failed: ${event.message}`);
+    for (const { reject } of lane.sent.splice(0)) reject(lane.broken);
+  };
+  return lane;
 }
 
 /** The global scope of a Worker, of which the library of the main thread has no types. */
@@ -83,21 +108,23 @@ interface WorkerScope {
   postMessage(message: unknown, transfer?: Transferable[]): void;
 }
 
-/** Answers the requests of a {@link WorkerPool}; called once by the Worker's module. */
+/** Answers the requests of a {@link WorkerPool} in order; called once by the Worker's module. */
 export function serveRequests<Request, Response>(
   answer: (request: Request) => Promise<Response>,
   transfer: (response: Response) => Transferable[],
 ): void {
   const scope = globalThis as unknown as WorkerScope;
-  scope.onmessage = async ({ data }) => {
+  const reply = async (request: Request) => {
     try {
-      const response = await answer(data);
+      const response = await answer(request);
       scope.postMessage({ response }, transfer(response));
     } catch (error) {
       const { message } = error as Error;
       scope.postMessage({ error: message, isFormatError: error instanceof FormatError });
     }
   };
+  let last = Promise.resolve();
+  scope.onmessage = ({ data }) => void (last = last.then(() => reply(data)));
 }
 
 /**

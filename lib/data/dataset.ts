@@ -6,6 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { FormatError } from "../errors.ts";
+import type { PictureFormat, PicturePlace } from "./decode_picture.ts";
 
 /** Things to train on, whatever they are, each with a label or all without. */
 export interface LabelledSet extends Disposable {
@@ -34,6 +35,27 @@ export interface Dataset extends LabelledSet {
   readonly imageShape: readonly [height: number, width: number, channels: number];
   /** The pixels of image `index`, HWC. They may be shared: do not change them. */
   image(index: number): Uint8Array;
+  /** How other threads can decode the images; null or left out where they are in memory. */
+  readonly decoding?: Decoding | null;
+}
+
+/** A data set whose images are decoded when they are asked for, or beforehand in other threads. */
+export interface Decoding {
+  /** Bytes of all images together, decoded. */
+  readonly totalBytes: number;
+  /** Whether what is decoded once is kept in memory. */
+  readonly isKept: boolean;
+  /** What all decoded images must be. */
+  readonly format: PictureFormat;
+  /** Whether image `index` would have to be decoded now. */
+  isMissing(index: number): boolean;
+  /** Where image `index` lies, and what messages call it. */
+  place(index: number): PicturePlace;
+  /**
+   * Hands over what {@link decodePicture} made of image `index`: it is kept, or else held until the
+   * image is asked for the next time.
+   */
+  supply(index: number, pixels: Uint8Array): void;
 }
 
 /** {@link Dataset.contentHash} of images that someone reads anyway. */

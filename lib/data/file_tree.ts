@@ -6,7 +6,15 @@
 
 import { join } from "node:path";
 import { type ByteSource, describeFileError } from "../format/source.ts";
-import { openZip } from "../format/zip.ts";
+import { openZip, type ZipPlace } from "../format/zip.ts";
+
+/** Where another thread finds a file: by its own path, or within an archive. */
+export interface FilePlace {
+  /** Path on the disk, of the file itself or of the archive. */
+  readonly file: string;
+  /** Where in the archive. */
+  readonly within: ZipPlace | null;
+}
 
 /** Files by their path relative to the tree's root, with `/` between the parts, sorted. */
 export interface FileTree extends Disposable {
@@ -16,6 +24,8 @@ export interface FileTree extends Disposable {
   describe(path: string): string;
   /** The whole file, or its first `most` bytes. */
   readSync(path: string, most?: number): Uint8Array;
+  /** Where it lies. */
+  place(path: string): FilePlace;
   close(): void;
 }
 
@@ -49,6 +59,7 @@ export async function openFolderTree(root: string): Promise<FileTree> {
     paths: paths.sort(),
     describe: (path) => join(root, path),
     readSync: (path, most) => readSync(join(root, path), most),
+    place: (path) => ({ file: join(root, path), within: null }),
     close() {},
     [Symbol.dispose]() {},
   };
@@ -78,6 +89,7 @@ export async function openZipTree(path: string): Promise<FileTree> {
         const bytes = archive.readSync(name, MAX_FILE_BYTES);
         return bytes.subarray(0, Math.min(most, bytes.length));
       },
+      place: (name) => ({ file: path, within: archive.place(name, MAX_FILE_BYTES) }),
       close: () => archive.close(),
       [Symbol.dispose]: () => archive.close(),
     };

@@ -9,10 +9,11 @@
  */
 
 import { FormatError } from "../errors.ts";
-import { decodeImageSync, IMAGE_EXTENSIONS, probeImage } from "../format/image.ts";
+import { IMAGE_EXTENSIONS, probeImage } from "../format/image.ts";
 import { loadJpegDecoder } from "../format/jpeg.ts";
-import { type ImageShape, toRgb } from "../format/pixels.ts";
-import { BaseDataset, countLabels, type Dataset } from "./dataset.ts";
+import type { ImageShape } from "../format/pixels.ts";
+import { BaseDataset, countLabels, type Dataset, type Decoding } from "./dataset.ts";
+import { decodePicture, type PictureFormat } from "./decode_picture.ts";
 import type { FileTree } from "./file_tree.ts";
 
 /** How a folder is opened. */
@@ -27,12 +28,14 @@ export interface FolderOptions {
    * one is an error.
    */
   readonly onCorrupt?: (error: FormatError) => void;
+  /** Decoded pictures are kept in memory when all of them are at most so many bytes. Default 1 GiB. */
+  readonly keepBytes?: number;
   /** Called now and then while the headers of all pictures are checked. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Decoded pictures are kept in memory when all of them together are at most this many bytes. */
-const CACHE_BYTES = 2 ** 30;
+/** See {@link FolderOptions.keepBytes}. */
+const KEEP_BYTES = 2 ** 30;
 /** The header of nearly every picture lies within this many bytes. */
 const HEADER_BYTES = 2 ** 16;
 const METADATA = "dataset.json";
@@ -54,7 +57,7 @@ export async function openFolderDataset(
     if (all.some((path) => !path.toLowerCase().endsWith(".png"))) await loadJpegDecoder();
     const { paths, shape, rgb } = await checkShapes(tree, all, options);
     const labels = readLabels(tree, paths);
-    return new FolderDataset(tree, paths, shape, labels, rgb);
+    return new FolderDataset(tree, paths, labels, { shape, rgb }, options.keepBytes);
   } catch (error) {
     tree.close();
     throw error;
@@ -67,17 +70,21 @@ class FolderDataset extends BaseDataset {
   readonly imageShape: readonly [height: number, width: number, channels: number];
   readonly labelCount: number;
   override readonly labelNames: readonly string[] | null;
+  readonly decoding: Decoding;
   readonly #labels: Int32Array | null;
   readonly #cache: (Uint8Array | undefined)[] | null;
+  /** Decoded by others, for the next time that they are asked for. */
+  readonly #supplied = new Map<number, Uint8Array>();
 
   constructor(
     private readonly tree: FileTree,
     private readonly paths: readonly string[],
-    shape: ImageShape,
     labels: FolderLabels | null,
-    private readonly rgb: boolean,
+    private readonly format: PictureFormat,
+    keepBytes = KEEP_BYTES,
   ) {
     super();
+    const { shape } = format;
     this.name = tree.name;
     this.length = paths.length;
     this.imageShape = [shape.height, shape.width, shape.channels];
@@ -85,23 +92,34 @@ class FolderDataset extends BaseDataset {
     this.labelNames = labels?.names ?? null;
     this.labelCount = this.labelNames?.length ??
       (this.#labels === null ? 0 : countLabels(this.#labels, this.length, tree.name));
-    const total = paths.length * shape.height * shape.width * shape.channels;
-    this.#cache = total <= CACHE_BYTES ? [] : null;
+    const totalBytes = paths.length * shape.height * shape.width * shape.channels;
+    this.#cache = totalBytes <= keepBytes ? [] : null;
+    this.decoding = {
+      totalBytes,
+      isKept: this.#cache !== null,
+      format,
+      isMissing: (index) => (this.#cache?.[index] ?? this.#supplied.get(index)) === undefined,
+      place: (index) => ({
+        name: tree.describe(paths[index]),
+        place: tree.place(paths[index]),
+      }),
+      supply: (index, pixels) => {
+        if (this.#cache !== null) this.#cache[index] = pixels;
+        else this.#supplied.set(index, pixels);
+      },
+    };
   }
 
   override image(index: number): Uint8Array {
-    const cached = this.#cache?.[index];
-    if (cached !== undefined) return cached;
-    const path = this.paths[index];
-    const name = this.tree.describe(path);
-    const decoded = decodeImageSync(this.tree.readSync(path), name);
-    const image = this.rgb ? toRgb(decoded) : decoded;
-    const [height, width, channels] = this.imageShape;
-    if (image.height !== height || image.width !== width || image.channels !== channels) {
-      throw new FormatError(`${name} changed since the data set was opened; open it again.`);
+    const ready = this.#cache?.[index] ?? this.#supplied.get(index);
+    if (ready !== undefined) {
+      this.#supplied.delete(index);
+      return ready;
     }
-    if (this.#cache !== null) this.#cache[index] = image.data;
-    return image.data;
+    const path = this.paths[index];
+    const pixels = decodePicture(this.tree.readSync(path), this.tree.describe(path), this.format);
+    if (this.#cache !== null) this.#cache[index] = pixels;
+    return pixels;
   }
 
   override label(index: number): number | null {

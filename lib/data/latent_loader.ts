@@ -14,6 +14,8 @@ import { FormatError, UsageError } from "../errors.ts";
 import { deriveKey, hostNormal } from "../tensor/threefry.ts";
 import type { LatentDataset, LatentMoments } from "./latents.ts";
 import type { Batch } from "./loader.ts";
+import type { LatentTask } from "./make_items.ts";
+import type { ItemStream } from "./prefetch.ts";
 import { type LoaderOptions, StreamOrder } from "./stream_order.ts";
 
 /** Mean and standard deviation of latents, per channel. */
@@ -178,8 +180,12 @@ function posteriorNoise(
   return hostNormal(key, [1, ...shape], 0, position % 2 ** 32);
 }
 
+/** Numbers of a latent whose noise is worth a thread. */
+const SLOW_SIZE = 1024;
+
 /** The stream of a data set of latents, as {@link Loader} is of one of images. It borrows it. */
-export class LatentLoader {
+export class LatentLoader implements ItemStream {
+  readonly #drawn = new Map<number, Float32Array>();
   readonly #order: StreamOrder;
   readonly #seed: number | bigint;
 
@@ -202,20 +208,58 @@ export class LatentLoader {
   /** Latents `position` to `position + count - 1` of the stream. */
   batch(position: number, count: number): Batch {
     const { dataset, rule } = this;
-    const size = rule.shape.reduce((a, b) => a * b);
+    const size = this.#size;
     const images = new Float32Array(count * size);
     const labels = new Int32Array(count);
     for (let i = 0; i < count; i++) {
       const { index, mirrored } = this.#order.item(position + i);
-      drawLatent(
-        dataset.stored(index, mirrored),
-        rule,
-        { seed: this.#seed, position: position + i },
-        images.subarray(i * size, (i + 1) * size),
-        `${dataset.name}: latent ${index}`,
-      );
+      const target = images.subarray(i * size, (i + 1) * size);
+      const drawn = this.#drawn.get(position + i);
+      if (drawn !== undefined) {
+        target.set(drawn);
+        this.#drawn.delete(position + i);
+      } else {
+        const at = { seed: this.#seed, position: position + i };
+        const name = `${dataset.name}: latent ${index}`;
+        drawLatent(dataset.stored(index, mirrored), rule, at, target, name);
+      }
       labels[i] = dataset.label(index) ?? 0;
     }
     return { images, labels };
+  }
+
+  /** Whether latents are drawn, and so large that it takes a while: nearly all goes into the noise. */
+  get isSlow(): boolean {
+    return this.rule.moments !== null && this.#size >= SLOW_SIZE;
+  }
+
+  /** Bytes of a latent that is drawn; 0 where latents are taken as they are. */
+  get itemBytes(): number {
+    return this.rule.moments === null ? 0 : 4 * this.#size;
+  }
+
+  /** Whether latent `position` would have to be drawn now. */
+  isMissing(position: number): boolean {
+    return this.rule.moments !== null && !this.#drawn.has(position);
+  }
+
+  /** What a thread needs to draw latents of the stream. */
+  task(positions: readonly number[]): LatentTask {
+    const size = this.dataset.storedShape.reduce((a, b) => a * b);
+    const stored = new Float32Array(positions.length * size);
+    for (const [i, position] of positions.entries()) {
+      const { index, mirrored } = this.#order.item(position);
+      stored.set(this.dataset.stored(index, mirrored), i * size);
+    }
+    return { kind: "latents", rule: this.rule, seed: this.#seed, positions, stored };
+  }
+
+  /** Takes latent `position`. */
+  supply(position: number, latent: Float32Array): void {
+    this.#drawn.set(position, latent);
+  }
+
+  get #size(): number {
+    return this.rule.shape.reduce((a, b) => a * b);
   }
 }

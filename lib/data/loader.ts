@@ -7,6 +7,8 @@
  */
 
 import type { Dataset } from "./dataset.ts";
+import type { PictureTask } from "./make_items.ts";
+import type { ItemStream } from "./prefetch.ts";
 import { type LoaderOptions, type StreamItem, StreamOrder } from "./stream_order.ts";
 
 /** Images and labels as a training step takes them. */
@@ -16,6 +18,9 @@ export interface Batch {
   /** [count]; all 0 when the data set has no labels. */
   readonly labels: Int32Array<ArrayBuffer>;
 }
+
+/** Pictures with so many bytes in all are decoded sooner than threads are started. */
+const QUICK_BYTES = 2 ** 23;
 
 /** x / 127.5 - 1, for every byte. */
 const SCALED = Float32Array.from({ length: 256 }, (_, byte) => byte / 127.5 - 1);
@@ -35,7 +40,7 @@ const SCALED = Float32Array.from({ length: 256 }, (_, byte) => byte / 127.5 - 1)
  * assert.deepEqual(loader.batch(32, 32).labels, labels.slice(32)); // no matter in which portions
  * ```
  */
-export class Loader {
+export class Loader implements ItemStream {
   /** Where the images come from; closing it is its owner's business. */
   readonly dataset: Dataset;
   readonly #order: StreamOrder;
@@ -69,6 +74,35 @@ export class Loader {
       into.labels[i] = this.dataset.label(index) ?? 0;
     }
     return into;
+  }
+
+  /** Whether pictures are decoded that do not fit in memory, or would take a while. */
+  get isSlow(): boolean {
+    const { decoding } = this.dataset;
+    return !!decoding && !(decoding.isKept && decoding.totalBytes <= QUICK_BYTES);
+  }
+
+  /** Bytes of a decoded picture; 0 where images are in memory. */
+  get itemBytes(): number {
+    const { decoding, length } = this.dataset;
+    return decoding ? decoding.totalBytes / length : 0;
+  }
+
+  /** Whether image `position` would have to be decoded now. */
+  isMissing(position: number): boolean {
+    return this.dataset.decoding?.isMissing(this.item(position).index) ?? false;
+  }
+
+  /** What a thread needs to decode images of the stream. */
+  task(positions: readonly number[]): PictureTask {
+    const { format, place } = this.dataset.decoding!;
+    const pictures = positions.map((position) => place(this.item(position).index));
+    return { kind: "pictures", format, pictures };
+  }
+
+  /** Takes the pixels of image `position`. */
+  supply(position: number, pixels: Uint8Array): void {
+    this.dataset.decoding!.supply(this.item(position).index, pixels);
   }
 
   #allocate(count: number): Batch {

@@ -30,3 +30,7 @@ export * from "./describe.ts";
 export { type Prepared, prepareDataset, type PrepareOptions } from "./prepare.ts";
 export type { Crop } from "./fit.ts";
 export type { ResizeFilter } from "../format/resize.ts";
+export { type ItemStream, PrefetchingStream } from "./prefetch.ts";
+export type { ItemTask, LatentTask, PictureTask } from "./make_items.ts";
+export type { PictureFormat, PicturePlace } from "./decode_picture.ts";
+export type { FilePlace } from "./file_tree.ts";

@@ -6,7 +6,7 @@
  */
 
 import { FormatError } from "../errors.ts";
-import { BaseDataset, type Dataset } from "./dataset.ts";
+import { BaseDataset, type Dataset, type Decoding } from "./dataset.ts";
 
 /** Another data set, its images in the middle of squares of `size`. Closes the other one. */
 export class PaddedDataset extends BaseDataset {
@@ -15,6 +15,7 @@ export class PaddedDataset extends BaseDataset {
   readonly imageShape: readonly [height: number, width: number, channels: number];
   readonly labelCount: number;
   override readonly labelNames: readonly string[] | null;
+  readonly decoding: Decoding | null;
 
   /** @throws {FormatError} when the images are larger than `size` already */
   constructor(private readonly inner: Dataset, size: number) {
@@ -31,6 +32,7 @@ export class PaddedDataset extends BaseDataset {
     this.imageShape = [size, size, channels];
     this.labelCount = inner.labelCount;
     this.labelNames = inner.labelNames;
+    this.decoding = inner.decoding ?? null; // padding is left to image()
   }
 
   override image(index: number): Uint8Array {

@@ -31,8 +31,8 @@ export interface StreamItem {
 export class StreamOrder {
   readonly #seed: number | bigint;
   readonly #mirrorKey: Key | null;
-  #epoch = -1;
-  #order: Uint32Array = new Uint32Array();
+  /** Orders of the last two epochs that were asked for: who looks ahead is in the next one first. */
+  readonly #orders = new Map<number, Uint32Array>();
 
   constructor(private readonly length: number, { seed, mirror = false }: LoaderOptions) {
     this.#seed = seed;
@@ -41,12 +41,17 @@ export class StreamOrder {
 
   /** Which item is number `position` of the stream. */
   item(position: number): StreamItem {
-    const epoch = Math.floor(position / this.length);
-    if (epoch !== this.#epoch) {
-      this.#order = permutation(this.length, deriveKey(this.#seed, "epoch", epoch));
-      this.#epoch = epoch;
-    }
-    return { index: this.#order[position % this.length], mirrored: this.#isMirrored(position) };
+    const order = this.#order(Math.floor(position / this.length));
+    return { index: order[position % this.length], mirrored: this.#isMirrored(position) };
+  }
+
+  #order(epoch: number): Uint32Array {
+    const known = this.#orders.get(epoch);
+    if (known !== undefined) return known;
+    if (this.#orders.size === 2) this.#orders.delete(this.#orders.keys().next().value!);
+    const order = permutation(this.length, deriveKey(this.#seed, "epoch", epoch));
+    this.#orders.set(epoch, order);
+    return order;
   }
 
   #isMirrored(position: number): boolean {

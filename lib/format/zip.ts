@@ -29,6 +29,16 @@ export interface ZipMember {
   readonly crc32: number;
 }
 
+/** Where the bytes of a member lie in the file of the archive. */
+export interface ZipPlace {
+  /** From the beginning of the file. */
+  readonly offset: number;
+  /** Bytes in the file. */
+  readonly length: number;
+  /** What they are to become, where they are compressed; null where they are stored. */
+  readonly inflated: { readonly size: number; readonly crc32: number } | null;
+}
+
 /** An open archive. */
 export interface ZipArchive extends Disposable {
   readonly name: string;
@@ -51,6 +61,12 @@ export interface ZipArchive extends Disposable {
    * @throws {FormatError} as {@link read}
    */
   open(member: string, limit?: number): Promise<ByteSource>;
+  /**
+   * Where a member lies, for {@link readPlace} in another thread.
+   *
+   * @throws {FormatError} as {@link read}
+   */
+  place(member: string, limit?: number): ZipPlace;
   close(): void;
 }
 
@@ -143,6 +159,15 @@ class Archive implements ZipArchive {
     return bytesSource(await this.read(member, limit), `${this.name}:${member}`);
   }
 
+  place(member: string, limit = DEFAULT_MEMBER_LIMIT): ZipPlace {
+    const { method, size, compressedSize, crc32, ...entry } = this.#find(member, limit);
+    return {
+      offset: this.#start(entry),
+      length: compressedSize,
+      inflated: method === "stored" ? null : { size, crc32 },
+    };
+  }
+
   close(): void {
     for (const source of this.#spooled.splice(0)) source.close();
     this.source.close();
@@ -183,22 +208,44 @@ class Archive implements ZipArchive {
     return entry;
   }
 
-  /** The bytes as they lie in the archive. The local header is only there to be skipped. */
+  /** The bytes as they lie in the archive. */
   #data(entry: DirectoryEntry): ByteSource {
     const name = `${this.name}:${entry.name}`;
-    const header = viewOf(this.source.readSync(entry.headerOffset, LOCAL_HEADER.length));
+    return sliceSource(this.source, name, this.#start(entry), entry.compressedSize);
+  }
+
+  /** Where a member's bytes begin. The local header is only there to be skipped. */
+  #start({ name, headerOffset }: Pick<DirectoryEntry, "name" | "headerOffset">): number {
+    const header = viewOf(this.source.readSync(headerOffset, LOCAL_HEADER.length));
     if (header.getUint32(0, true) !== LOCAL_HEADER.signature) {
       throw new FormatError(
-        `${name} is corrupt: expected its header at byte ${entry.headerOffset}.`,
+        `${this.name}:${name} is corrupt: expected its header at byte ${headerOffset}.`,
       );
     }
-    const start = entry.headerOffset + LOCAL_HEADER.length + header.getUint16(26, true) +
+    return headerOffset + LOCAL_HEADER.length + header.getUint16(26, true) +
       header.getUint16(28, true);
-    return sliceSource(this.source, name, start, entry.compressedSize);
   }
 }
 
-function checkSum({ crc32 }: DirectoryEntry, found: number, name: string): void {
+/**
+ * The content of a member, as a file tree reads it: a stored one without its checksum.
+ *
+ * @param source the archive, opened on its own
+ * @throws {FormatError} when it is damaged
+ */
+export function readPlace(
+  source: ByteSource,
+  { offset, length, inflated }: ZipPlace,
+  name: string,
+): Uint8Array<ArrayBuffer> {
+  const bytes = source.readSync(offset, length);
+  if (inflated === null) return bytes;
+  const result = inflateExactlySync(bytes, inflated.size, name);
+  checkSum(inflated, checksum(result), name);
+  return result;
+}
+
+function checkSum({ crc32 }: { readonly crc32: number }, found: number, name: string): void {
   if (found === crc32) return;
   throw new FormatError(
     `${name} is corrupt: expected the checksum ${hex(crc32)}, found ${hex(found)}.`,

@@ -190,18 +190,28 @@ export class TrainingRun implements AsyncDisposable {
     return this.folder.path;
   }
 
-  /** Trains to the end; see {@link train}. */
+  /**
+   * Trains to the end; see {@link train}.
+   *
+   * @param options with `dataWorkers`, threads that read and decode beforehand: see
+   * {@link TrainingData.stream}
+   */
   async train(
-    { observer, signal }: { observer?: TrainObserver; signal?: AbortSignal } = {},
+    { observer, signal, dataWorkers }: {
+      observer?: TrainObserver;
+      signal?: AbortSignal;
+      dataWorkers?: number;
+    } = {},
   ): Promise<TrainResult> {
     const { config, data, device, folder } = this;
+    const source = data.stream(config.train.seed, dataWorkers);
     const painter = new GridPainter(device, config);
     const scorer = data.dataset ? new Scorer(device, config, data.dataset) : null;
     try {
       return await train({
         device,
         config,
-        source: data.stream(config.train.seed),
+        source,
         folder,
         resume: this.resumed,
         draw: painter.draw,
@@ -210,6 +220,7 @@ export class TrainingRun implements AsyncDisposable {
         signal,
       });
     } finally {
+      source.close();
       painter.free();
       await scorer?.free();
     }

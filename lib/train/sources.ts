@@ -11,10 +11,17 @@ import { LatentLoader, latentRule } from "../data/latent_loader.ts";
 import { isLatents, type LatentDataset } from "../data/latents.ts";
 import { Loader } from "../data/loader.ts";
 import { openImagesOrLatents } from "../data/open.ts";
+import { defaultWorkers, type ItemStream, PrefetchingStream } from "../data/prefetch.ts";
 import { FormatError, UsageError } from "../errors.ts";
 import type { DataSettings, DataShape } from "./config.ts";
 import { EightGaussians } from "./points.ts";
-import type { BatchSource } from "./trainer.ts";
+import type { BatchSource, TrainingBatch } from "./trainer.ts";
+
+/** A stream that may have threads. */
+export interface ClosableSource extends BatchSource {
+  /** Ends the threads. */
+  close(): void;
+}
 
 /** Training data, which their owner closes. */
 export interface TrainingData {
@@ -26,8 +33,13 @@ export interface TrainingData {
   readonly dataset: Dataset | null;
   /** What looks odd about them, in sentences. */
   readonly warnings: readonly string[];
-  /** The endless stream of a seed. */
-  stream(seed: number): BatchSource;
+  /**
+   * The endless stream of a seed, which its owner closes.
+   *
+   * @param workers threads that make its items beforehand; 0 for none, by default as many as are
+   * worth it. They change no bit.
+   */
+  stream(seed: number, workers?: number): ClosableSource;
   /** Releases files. */
   close(): void;
 }
@@ -43,8 +55,8 @@ export class AugmentedSource implements BatchSource {
   ) {}
 
   /** The same images and labels, changed, and what the network is told of it. */
-  batch(position: number, count: number): ReturnType<BatchSource["batch"]> {
-    const { images, labels } = this.source.batch(position, count);
+  async batch(position: number, count: number): Promise<TrainingBatch> {
+    const { images, labels } = await this.source.batch(position, count);
     const changed = augment(this.config, this.seed, images, this.shape, position);
     return { images: changed.images, labels, augment: changed.labels };
   }
@@ -66,7 +78,7 @@ export async function openTrainingData(settings: DataSettings): Promise<Training
       shape: { dimensions: EightGaussians.dimensions },
       dataset: null,
       warnings: [],
-      stream: (seed) => new EightGaussians(seed),
+      stream: (seed) => closable(new EightGaussians(seed)),
       close: () => {},
     };
   }
@@ -98,11 +110,12 @@ function pictureData(dataset: Dataset, settings: DataSettings): TrainingData {
     shape: { resolution: height, channels, classes: dataset.labelCount },
     dataset,
     warnings: [],
-    stream: (seed) => {
+    stream: (seed, workers) => {
       const loader = new Loader(dataset, { seed, mirror: settings.mirror });
-      return settings.augment
-        ? new AugmentedSource(loader, settings.augment, seed, dataset.imageShape)
-        : loader;
+      const source = prefetched(loader, workers);
+      if (!settings.augment) return source;
+      const augmented = new AugmentedSource(source, settings.augment, seed, dataset.imageShape);
+      return closable(augmented, () => source.close());
     },
     close: () => dataset.close(),
   };
@@ -131,7 +144,21 @@ function latentData(dataset: LatentDataset, settings: DataSettings): TrainingDat
     shape: { resolution, channels, classes: dataset.labelCount },
     dataset: null,
     warnings: odd === null ? [] : [odd],
-    stream: (seed) => new LatentLoader(dataset, rule, { seed, mirror: settings.mirror }),
+    stream: (seed, workers) =>
+      prefetched(new LatentLoader(dataset, rule, { seed, mirror: settings.mirror }), workers),
     close: () => dataset.close(),
   };
+}
+
+/** The stream with threads where there is something for them to do. */
+function prefetched(
+  stream: ItemStream,
+  workers: number = defaultWorkers(stream),
+): ClosableSource {
+  if (workers === 0 || stream.itemBytes === 0) return closable(stream);
+  return new PrefetchingStream(stream, workers);
+}
+
+function closable(source: BatchSource, close = () => {}): ClosableSource {
+  return { batch: (position, count) => source.batch(position, count), close };
 }

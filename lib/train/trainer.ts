@@ -24,19 +24,20 @@ const NO_LABEL = -1;
 /** The host waits for the device at least this often, so that it can be interrupted. */
 const SYNC_MILLISECONDS = 250;
 
+/** Samples as a step takes them. */
+export interface TrainingBatch {
+  /** [count, ...sample], channels last: pictures in [-1, 1], latents with the deviation sigma_d. */
+  readonly images: Float32Array;
+  /** Read only where the network has classes. */
+  readonly labels: Int32Array;
+  /** What the network is told of augmentation, where it is. */
+  readonly augment?: Float32Array;
+}
+
 /** Where images come from: a {@link Loader}, or anything else whose batches follow from `position`. */
 export interface BatchSource {
-  /**
-   * The `count` samples that follow the first `position` of the run, channels last: pictures in
-   * [-1, 1], latents with the method's deviation sigma_d.
-   */
-  batch(position: number, count: number): {
-    readonly images: Float32Array;
-    /** Read only where the network has classes. */
-    readonly labels: Int32Array;
-    /** What the network is told of augmentation, where it is. */
-    readonly augment?: Float32Array;
-  };
+  /** The `count` samples that follow the first `position` of the run, perhaps after a while. */
+  batch(position: number, count: number): TrainingBatch | Promise<TrainingBatch>;
 }
 
 /** What happens during training, for whoever shows it. */
@@ -167,7 +168,7 @@ class Run {
     let synced = performance.now();
     while (this.#images < train.images) {
       if (signal?.aborted) await this.#interrupt();
-      this.#step();
+      await this.#step();
       observer?.step?.(this.#images);
       if (performance.now() - synced > SYNC_MILLISECONDS) {
         await this.#waiting(this.learner.finish());
@@ -198,14 +199,14 @@ class Run {
     this.learner.free();
   }
 
-  #step(): void {
+  async #step(): Promise<void> {
     const { config } = this.options;
     const { batch, ema } = config.train;
     const { clip } = config.optimizer;
     const after = this.#images + batch;
     const count = this.learner.step + 1;
     const start = performance.now();
-    const step = this.#batch();
+    const step = await this.#batch();
     const { imm } = config;
     step.times.t.forEach((t) => this.#binCounts[timeBin(imm, t)]++);
     const enqueued = performance.now();
@@ -237,10 +238,10 @@ class Run {
     return warmup > 0 ? lr * Math.min(1, images / warmup) : lr;
   }
 
-  #batch(): StepBatch {
+  async #batch(): Promise<StepBatch> {
     const { config: { imm, train: { seed, batch } }, source } = this.options;
     const { step } = this.learner;
-    const { images, labels, augment } = source.batch(this.#images, batch);
+    const { images, labels, augment } = await source.batch(this.#images, batch);
     const key = (purpose: Parameters<typeof trainingKey>[1]) => trainingKey(seed, purpose, step);
     return {
       x: images,

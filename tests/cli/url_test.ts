@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
+import { prepareDataset } from "../../lib/data/prepare.ts";
 import { VERSION } from "../../lib/version.ts";
 import { withTempFolder } from "../support/files.ts";
 import { importMapArguments } from "../support/imm.ts";
@@ -90,6 +91,9 @@ Deno.test({
       assert.match(device.description, /^WebAssembly, \d+ threads?, /, "threads start from a URL");
 
       await run("train", "--preset", "digits", "--out", "run", ...TINY);
+      await prepareDataset("digits", join(folder, "digits.zip"), { limit: 50, workers: 1 });
+      const data = ["--data", "digits.zip", "--data-workers", "1"];
+      await run("train", "--preset", "digits", "--out", "threads", ...data, ...TINY);
       await run("sample", "--checkpoint", "run", "--seeds", "0-3", "--out", "grid.png");
       assert.ok((await Deno.stat(join(folder, "grid.png"))).size > 100);
       const report = JSON.parse(

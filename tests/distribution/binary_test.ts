@@ -63,6 +63,8 @@ Deno.test("an executable holds all modules, Workers and WebAssembly within its b
       const path of [
         "cli/main.ts",
         "lib/device/wasm/worker.ts",
+        "lib/data/items_worker.ts",
+        "lib/data/prepare_worker.ts",
         "lib/eval/statistics_worker.ts",
         "wasm/kernels.wasm",
       ]

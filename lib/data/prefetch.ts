@@ -1,0 +1,128 @@
+/**
+ * Threads that make the items of a stream before they are needed, so that the device does not wait
+ * for them. The batches are those of the stream itself, bit for bit: what was made beforehand is
+ * handed to it, and what was not, it makes itself.
+ *
+ * @module
+ */
+
+import { WorkerPool } from "../workers.ts";
+import type { Batch } from "./loader.ts";
+import type { ItemTask, MadeItems } from "./make_items.ts";
+
+/** A stream whose items can be made in other threads. */
+export interface ItemStream {
+  /** Items `position` to `position + count - 1`; makes itself what it was not supplied with. */
+  batch(position: number, count: number): Batch;
+  /** Whether there is enough to be made that threads are worth their start. */
+  readonly isSlow: boolean;
+  /** Bytes of an item as threads make them; 0 where there is nothing to be made. */
+  readonly itemBytes: number;
+  /** Whether item `position` would have to be made now. */
+  isMissing(position: number): boolean;
+  /** What a thread has to do for some items; it takes over the memory of latents. */
+  task(positions: readonly number[]): ItemTask;
+  /** Takes an item for the next batch that has it. */
+  supply(position: number, item: Uint8Array | Float32Array): void;
+}
+
+/** Threads when none are asked for: with more, files are read no faster. */
+const MOST_WORKERS = 4;
+/** Batches that are made beforehand, where they fit in {@link AHEAD_BYTES}. */
+const BATCHES_AHEAD = 2;
+const AHEAD_BYTES = 2 ** 28;
+/** Items that a thread is sent at once, at most. */
+const MOST_ITEMS = 64;
+
+/** Number of threads that a stream is given when none is asked for. */
+export function defaultWorkers(
+  stream: Pick<ItemStream, "isSlow">,
+  processors: number = navigator.hardwareConcurrency,
+): number {
+  return stream.isSlow ? Math.max(1, Math.min(MOST_WORKERS, processors - 1)) : 0;
+}
+
+/** Items that a thread was asked for. */
+interface Asked {
+  readonly first: number;
+  readonly done: Promise<void>;
+}
+
+/** A stream whose next batches are being made. Closing it ends the threads. */
+export class PrefetchingStream implements Disposable {
+  readonly #pool: WorkerPool<ItemTask, MadeItems>;
+  /** In the order of their items. */
+  #asked: Asked[] = [];
+  /** Where the last batch ended. */
+  #end = -1;
+  /** Items before this were asked for, or were there. */
+  #next = -1;
+
+  /** Starts `workers` threads, at least one. */
+  constructor(private readonly stream: ItemStream, private readonly workers: number) {
+    // All that is asked for is sent at once: this thread may be busy for the whole of a step.
+    this.#pool = new WorkerPool(
+      new URL("./items_worker.ts", import.meta.url),
+      workers,
+      Infinity,
+    );
+  }
+
+  /** The batch of the stream, once its items are there. Meanwhile the next ones are begun. */
+  async batch(position: number, count: number): Promise<Batch> {
+    if (position !== this.#end) {
+      this.#next = position;
+      this.#asked = []; // what comes of them is dropped
+    }
+    this.#end = position + count;
+    const ahead = Math.min(
+      BATCHES_AHEAD * count,
+      Math.floor(AHEAD_BYTES / this.stream.itemBytes),
+    );
+    this.#ask(this.#end + ahead, Math.ceil(count / (2 * this.workers)));
+    while (this.#asked.length > 0 && this.#asked[0].first < this.#end) {
+      await this.#asked.shift()!.done;
+    }
+    return this.stream.batch(position, count);
+  }
+
+  /** Ends the threads. */
+  close(): void {
+    this.#pool.close();
+  }
+
+  /** The same. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Has missing items made, up to `end`, in portions of `size` or less. */
+  #ask(end: number, size: number): void {
+    const portion = Math.min(MOST_ITEMS, size);
+    let positions: number[] = [];
+    for (; this.#next < end; this.#next++) {
+      if (this.stream.isMissing(this.#next)) positions.push(this.#next);
+      if (positions.length === portion) {
+        this.#send(positions);
+        positions = [];
+      }
+    }
+    if (positions.length > 0) this.#send(positions);
+  }
+
+  #send(positions: readonly number[]): void {
+    const { stream } = this;
+    const asked = this.#asked;
+    const task = stream.task(positions);
+    const transfer = task.kind === "latents" ? [task.stored.buffer] : [];
+    const done = this.#pool.request(task, transfer).then(({ data, made }) => {
+      if (asked !== this.#asked) return;
+      const size = data.length / positions.length;
+      for (const [i, position] of positions.entries()) {
+        if (made[i] === 1) stream.supply(position, data.subarray(i * size, (i + 1) * size));
+      }
+    });
+    done.catch(() => {}); // it is looked at when its turn comes
+    asked.push({ first: positions[0], done });
+  }
+}
