@@ -53,17 +53,22 @@ export function resultTables(results: Results): string {
       section(
         `${title(extractor, metric)} by M`,
         particleRows(results, extractor, metric),
-        ["M", ...results.samplers.map((sampler) => `${sampler} steps`)],
+        ["M", ...results.samplers.map((name) => name === "1" ? "1 step" : `${name} steps`)],
       )
     ),
-    ...section("Losses of the last report, and time", lossRows(results), [
-      "run",
-      "loss, imm",
-      "loss, PyTorch",
-      "largest relative difference of a report",
-      "ms per step, imm",
-      "ms per step, PyTorch",
-    ]),
+    ...section(
+      "Losses of the last report, how far those of all reports lie apart, and time",
+      lossRows(results),
+      [
+        "run",
+        "loss, imm",
+        "loss, PyTorch",
+        "relative difference, first report",
+        "largest",
+        "ms per step, imm",
+        "ms per step, PyTorch",
+      ],
+    ),
   ].join("\n");
 }
 
@@ -150,10 +155,15 @@ function lossRows({ logs, M }: Results): string[][] {
     name,
     lastLoss(imm),
     lastLoss(pytorch),
-    imm && pytorch ? largestDifference(imm.lines, pytorch.lines).toExponential(1) : "",
+    difference(imm?.lines.slice(0, 1), pytorch?.lines.slice(0, 1)),
+    difference(imm?.lines, pytorch?.lines),
     perStep(imm),
     perStep(pytorch),
   ]);
+}
+
+function difference(a?: readonly LogLine[], b?: readonly LogLine[]): string {
+  return a && b ? largestDifference(a, b).toExponential(1) : "";
 }
 
 /** The largest |a - b| / b of lines of the same images. */

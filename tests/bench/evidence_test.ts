@@ -115,7 +115,7 @@ Deno.test("tables show means, spreads, differences and what real images score", 
   ]);
   assert.deepEqual(cells(/^\| 1 /), ["1", "20.00"]);
   assert.deepEqual(cells(/^\| M = 4/), [
-    ...["M = 4, seed 0", "0.5000", "0.4000", "2.5e-1", "500", "500"],
+    ...["M = 4, seed 0", "0.5000", "0.4000", "2.5e-1", "2.5e-1", "500", "500"],
   ]);
   assert.ok(!text.includes("fd_std"));
 });
