@@ -285,7 +285,7 @@ export {
   collect,
   type Collected,
   type CollectOptions,
-  computeMetric,
+  computeMetrics,
   computeReference,
   datasetImages,
   type DatasetImagesOptions,

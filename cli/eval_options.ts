@@ -80,6 +80,9 @@ export function seedsOf(
   return Array.from({ length: num }, (_, i) => seed + i);
 }
 
+/** Pairs of images below which metrics are done at once. */
+const MANY_PAIRS = 2e7;
+
 /** Shows how far the reading of each set is, then the metrics. */
 export async function withProgress<Value>(
   terminal: Terminal,
@@ -88,13 +91,21 @@ export async function withProgress<Value>(
   let part: EvaluationProgress["part"] | undefined;
   let shown: Progress | undefined;
   try {
-    return await work(({ part: current, done, total = 0 }) => {
+    return await work(({ part: current, done, total = 0, pairs, metric }) => {
+      // Metrics of pairs take long, and each about as long as it has pairs.
+      const unit = current !== "metrics"
+        ? "images"
+        : pairs && pairs.total > MANY_PAIRS
+        ? "million pairs"
+        : "metrics";
+      const millions = (pairs: number) => Math.round(pairs / 1e6);
+      if (unit === "million pairs") [done, total] = [pairs!.done, pairs!.total].map(millions);
       if (current !== part || !shown) {
         shown?.finish();
         part = current;
-        shown = terminal.progress(part, total, part === "metrics" ? "metrics" : "images");
+        shown = terminal.progress(part, total, unit);
       }
-      shown.update(done);
+      shown.update(done, metric ?? "");
     });
   } finally {
     shown?.finish();

@@ -85,6 +85,7 @@ export const verb = defineVerb({
           computeReference(side.images, extractor, {
             taps: Object.keys(extractor.taps ?? {}).filter((tap) => tap === "spatial"),
             cache: openCache(args.cache, extractor),
+            threads: args.threads,
             progress,
             signal,
           }),

@@ -10,6 +10,7 @@ import type { Extracted, FeatureExtractor } from "./extractor.ts";
 import { CHUNK, FeatureCache } from "./feature_cache.ts";
 import { type ImageBatch, type ImageSource, joinBatches, memoryImages } from "./images.ts";
 import { type Features, FeatureStatistics } from "./statistics.ts";
+import { type StatisticsPool, withPool } from "./statistics_pool.ts";
 
 /** How far the work is: images of one set, then of the other, then metrics. */
 export interface EvaluationProgress {
@@ -19,6 +20,10 @@ export interface EvaluationProgress {
   readonly done: number;
   /** All of them, where their number is known before. */
   readonly total?: number;
+  /** Of metrics that compare images in pairs, together: pairs so far, and all of them. */
+  readonly pairs?: { readonly done: number; readonly total: number };
+  /** The metric that is being computed. */
+  readonly metric?: string;
 }
 
 /** What to do with a set of images. */
@@ -35,6 +40,8 @@ export interface CollectOptions {
   readonly progress?: (progress: EvaluationProgress) => void;
   /** Ends the work between two batches; what is done by then is in the cache. */
   readonly signal?: AbortSignal;
+  /** Threads that add up features. Default: one pool for this call. */
+  readonly pool?: StatisticsPool;
 }
 
 /** A set of images after extraction. */
@@ -62,17 +69,30 @@ export interface Collected {
  *
  * @throws {ImmError} when there are fewer images than the source said
  */
-export async function collect(
+export function collect(
+  part: EvaluationProgress["part"],
+  source: ImageSource,
+  options: CollectOptions,
+): Promise<Collected> {
+  return withPool(options.pool, (pool) => collectWith(pool, part, source, options));
+}
+
+async function collectWith(
+  pool: StatisticsPool,
   part: EvaluationProgress["part"],
   source: ImageSource,
   options: CollectOptions,
 ): Promise<Collected> {
   const { extractor, taps = [], keep = false } = options;
-  const statistics = new FeatureStatistics(extractor.dimension);
+  const { dimension, classes } = extractor;
+  const statistics = new FeatureStatistics(dimension);
   const tapStatistics = Object.fromEntries(
     taps.map((tap) => [tap, new FeatureStatistics(extractor.taps![tap])]),
   );
-  const features: Float32Array[] = [];
+  // Threads can read it without a copy of their own.
+  const features = keep
+    ? new Float32Array(new SharedArrayBuffer(4 * source.count * dimension))
+    : null;
   const logits: Float32Array[] = [];
   const labels: Int32Array[] = [];
   const skipped: number[] = [];
@@ -81,22 +101,21 @@ export async function collect(
     options.progress?.({ part, done, total: source.count });
   };
   for await (const { extracted, ...run } of extractRuns(source, options, report)) {
-    statistics.add(extracted.features);
-    for (const tap of taps) tapStatistics[tap].add(extracted.taps![tap]);
-    if (keep) features.push(extracted.features);
+    features?.set(extracted.features, statistics.count * dimension);
+    await statistics.addWith(extracted.features, pool);
+    for (const tap of taps) await tapStatistics[tap].addWith(extracted.taps![tap], pool);
     if (extracted.logits) logits.push(extracted.logits);
     if (run.labels) labels.push(run.labels);
     skipped.push(...run.skipped);
     report();
   }
   const rows = statistics.count;
-  const { dimension, classes } = extractor;
   const allLabels = Int32Array.from(labels.flatMap((part) => [...part]));
   return {
     name: source.name,
     statistics,
     taps: tapStatistics,
-    features: keep ? { rows, dimension, data: joined(features) } : null,
+    features: features && { rows, dimension, data: features.subarray(0, rows * dimension) },
     logits: classes ? { data: joined(logits), classes } : null,
     labels: rows > 0 && allLabels.length === rows ? allLabels : null,
     skipped,

@@ -12,10 +12,11 @@ import type { FeatureCache } from "./feature_cache.ts";
 import type { ImageSource } from "./images.ts";
 import {
   checkedMetrics,
-  computeMetric,
+  computeMetrics,
   isInception,
   type Metric,
   type MetricDefinition,
+  metricPairs,
   METRICS,
   type MetricSet,
   needs,
@@ -142,12 +143,22 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     isReference(side) ? checkReference(side, extractor, { force }) : []
   );
 
+  let pairs = 0;
+  let onPairs = () => {};
+  using pool = new StatisticsPool({
+    threads: options.threads,
+    signal: options.signal,
+    progress(more) {
+      pairs += more;
+      if (more > 0) onPairs();
+    },
+  });
   const start = performance.now();
   const found = cache?.hits ?? 0;
   const keep = metrics.some((metric) => needs(metric, "images")) || !!options.onCollected;
   const taps = tapsOf(metrics);
   const collectSide = (part: "samples" | "reference", source: ImageSource, keep: boolean) =>
-    collect(part, source, { ...options, taps, keep });
+    collect(part, source, { ...options, taps, keep, pool });
   const collected = {
     samples: isReference(samples) ? null : await collectSide("samples", samples, keep),
     reference: reference && !isReference(reference)
@@ -182,24 +193,31 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
 
   // Of the other vectors only sums are kept, which cannot be halved.
   const halved = halves ? metrics.filter((metric) => tapsOf([metric]).length === 0) : [];
+  const inputs = { fake, real, seed, manifoldImages, pool };
+  const halfInputs = halves && { ...inputs, fake: halves[0], real: halves[1] };
   const total = metrics.length + halved.length;
-  let done = 0;
-  using pool = new StatisticsPool({ threads: options.threads, signal: options.signal });
-  const computeAll = async (
-    metrics: readonly Metric[],
-    fake: MetricSet,
-    real: MetricSet | null,
-  ): Promise<Record<string, number>> => {
-    const values = {};
-    for (const metric of metrics) {
-      const inputs = { fake, real, seed, manifoldImages, pool };
-      Object.assign(values, await computeMetric(metric, inputs));
-      options.progress?.({ part: "metrics", done: ++done, total });
-    }
-    return values;
+  const allPairs = metricPairs(metrics, inputs) +
+    (halfInputs ? metricPairs(halved, halfInputs) : 0);
+  let begun = 0;
+  let metric: Metric | undefined;
+  const report = () =>
+    options.progress?.({
+      part: "metrics",
+      done: Math.max(0, begun - 1),
+      total,
+      metric,
+      ...(allPairs > 0 ? { pairs: { done: Math.min(pairs, allPairs), total: allPairs } } : {}),
+    });
+  onPairs = report;
+  const begin = (next: Metric) => {
+    begun++;
+    metric = next;
+    report();
   };
-  const values = await computeAll(metrics, fake, real);
-  const halfValues = halves && await computeAll(halved, ...halves);
+  const values = await computeMetrics(metrics, inputs, begin);
+  const halfValues = halfInputs && await computeMetrics(halved, halfInputs, begin);
+  [begun, metric] = [begun + 1, undefined];
+  report();
   const finished = performance.now();
 
   const { id, hash, dimension, details } = extractor;
@@ -238,11 +256,13 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
 export async function computeReference(
   images: ImageSource,
   extractor: FeatureExtractor,
-  options: Pick<EvaluateOptions, "cache" | "progress" | "signal"> & {
+  options: Pick<EvaluateOptions, "cache" | "progress" | "signal" | "threads"> & {
     readonly taps?: readonly string[];
   } = {},
 ): Promise<MadeReference> {
-  return madeReference(await collect("reference", images, { ...options, extractor }), extractor);
+  using pool = new StatisticsPool({ threads: options.threads, signal: options.signal });
+  const collected = await collect("reference", images, { ...options, extractor, pool });
+  return madeReference(collected, extractor);
 }
 
 function madeReference(

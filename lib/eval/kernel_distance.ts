@@ -42,6 +42,14 @@ export interface KernelDistance {
   readonly values: Float64Array;
 }
 
+/** Subsets, and their images of each side, as of torch-fidelity. */
+const [SUBSETS, SUBSET_ROWS] = [100, 1000];
+
+/** Pairs that {@link kernelDistance} compares unless other subsets are asked for. */
+export function kernelDistancePairs(rowsA: number, rowsB: number): number {
+  return SUBSETS * 2 * Math.min(SUBSET_ROWS, rowsA, rowsB) ** 2;
+}
+
 /**
  * The mean over random subsets, drawn without replacement.
  *
@@ -50,9 +58,9 @@ export interface KernelDistance {
 export async function kernelDistance(
   a: Features,
   b: Features,
-  { subsets = 100, size, seed = 2020, pool }: KernelDistanceOptions = {},
+  { subsets = SUBSETS, size, seed = 2020, pool }: KernelDistanceOptions = {},
 ): Promise<KernelDistance> {
-  const rows = size ?? Math.min(1000, a.rows, b.rows);
+  const rows = size ?? Math.min(SUBSET_ROWS, a.rows, b.rows);
   if (rows > Math.min(a.rows, b.rows)) {
     throw new UsageError(
       `Subsets of ${rows} images cannot be drawn from ${a.rows} and ${b.rows}; ask for smaller ` +

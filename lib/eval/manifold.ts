@@ -32,54 +32,89 @@ export interface ManifoldMetrics {
  * to its k-th nearest other point of its own set; its border counts for precision and recall and
  * does not for density and coverage, as in the authors' code. The papers use k = 3 and k = 5.
  *
- * The cost is quadratic in the images; memory is that of the features.
+ * The cost is quadratic in the images; memory is that of the features. Several k at once cost little
+ * more than one.
  *
+ * @param ks numbers of neighbours, at most 4 of them
  * @param pool threads; default: one for this call
+ * @returns the metrics with each k
  * @throws {UsageError} when the dimensions differ or a side has no more than k rows
  */
-export function manifoldMetrics(
+export function manifoldMetricsOf(
   real: Features,
   fake: Features,
-  k: number,
+  ks: readonly number[],
   pool?: StatisticsPool,
-): Promise<ManifoldMetrics> {
+): Promise<ManifoldMetrics[]> {
   return withPool(pool, async (pool) => {
     requireSameDimension(real, fake);
-    const radiiReal = await neighbourRadii(real, k, pool);
-    const radiiFake = await neighbourRadii(fake, k, pool);
+    const radiiReal = await radiiOf(real, ks, pool);
+    const radiiFake = await radiiOf(fake, ks, pool);
     const [flagsReal, flagsFake] = [new Uint8Array(real.rows), new Uint8Array(fake.rows)];
-    let inside = 0;
+    const inside = new Float64Array(ks.length);
+    const sizes = ks.length;
     const pairs = pairsOf(panelsOf(real), panelsOf(fake));
     await pool.run(
       pairs.length,
       (index) => {
         const [a, b] = pairs[index];
-        const radiiA = radiiReal.slice(a.start, a.start + a.rows);
-        const radiiB = radiiFake.slice(b.start, b.start + b.rows);
-        return { kind: "manifold", dimension: real.dimension, a, b, radiiA, radiiB };
+        const radiiA = radiiReal.slice(a.start * sizes, (a.start + a.rows) * sizes);
+        const radiiB = radiiFake.slice(b.start * sizes, (b.start + b.rows) * sizes);
+        return { kind: "manifold", dimension: real.dimension, a, b, sizes, radiiA, radiiB };
       },
       (found, index) => {
         const [a, b] = pairs[index];
         found.real.forEach((flags, i) => flagsReal[a.start + i] |= flags);
         found.fake.forEach((flags, i) => flagsFake[b.start + i] |= flags);
-        inside += found.inside;
+        found.inside.forEach((count, size) => inside[size] += count);
       },
     );
     const count = (flags: Uint8Array, flag: number) =>
       flags.reduce((sum, value) => sum + Number((value & flag) !== 0), 0);
-    return {
-      precision: count(flagsFake, PRECISE) / fake.rows,
-      recall: count(flagsReal, RECALLED) / real.rows,
-      density: inside / (k * fake.rows),
-      coverage: count(flagsReal, COVERED) / real.rows,
-    };
+    return ks.map((k, size) => ({
+      precision: count(flagsFake, PRECISE << size) / fake.rows,
+      recall: count(flagsReal, RECALLED << (2 * size)) / real.rows,
+      density: inside[size] / (k * fake.rows),
+      coverage: count(flagsReal, COVERED << (2 * size)) / real.rows,
+    }));
   });
+}
+
+/**
+ * {@link manifoldMetricsOf} with one k.
+ *
+ * @param pool threads; default: one for this call
+ * @throws {UsageError} when the dimensions differ or a side has no more than k rows
+ */
+export async function manifoldMetrics(
+  real: Features,
+  fake: Features,
+  k: number,
+  pool?: StatisticsPool,
+): Promise<ManifoldMetrics> {
+  const [metrics] = await manifoldMetricsOf(real, fake, [k], pool);
+  return metrics;
 }
 
 /** Flags of `manifold_flags` in `wasm/statistics`: of a fake row, and of a real row. */
 const PRECISE = 1;
 const RECALLED = 1;
 const COVERED = 2;
+
+/** The squared distances of each row to its k-th nearest other row for each k, `[rows, ks]`. */
+async function radiiOf(
+  features: Features,
+  ks: readonly number[],
+  pool: StatisticsPool,
+): Promise<Float64Array> {
+  const most = Math.max(...ks);
+  for (const k of ks) requireNeighbours(k, features.rows);
+  const nearest = await smallestDistances(features, most, pool);
+  return Float64Array.from(
+    { length: features.rows * ks.length },
+    (_, i) => nearest.of(Math.floor(i / ks.length), ks[i % ks.length]),
+  );
+}
 
 /**
  * The squared distance of each row to its k-th nearest other row, `[rows]`.
@@ -93,31 +128,42 @@ export function neighbourRadii(
   pool?: StatisticsPool,
 ): Promise<Float64Array<ArrayBuffer>> {
   return withPool(pool, async (pool) => {
-    const { rows, dimension } = features;
-    if (!(Number.isSafeInteger(k) && k >= 1 && k < rows)) {
-      throw new UsageError(
-        `The number of neighbours must be between 1 and the number of images less one ` +
-          `(${rows - 1}), found ${k}.`,
-      );
-    }
-    const nearest = new SmallestDistances(rows, k);
-    const pairs = pairsWithin(panelsOf(features));
-    await pool.run(
-      pairs.length,
-      (index) => {
-        const [a, b] = pairs[index];
-        const limitsA = nearest.limits(a.start, a.rows);
-        const limitsB = b ? nearest.limits(b.start, b.rows) : new Float64Array(0);
-        return { kind: "smallest", dimension, a, b, k, limitsA, limitsB };
-      },
-      (found, index) => {
-        const [a, b] = pairs[index];
-        nearest.add(a.start, found.a);
-        if (b) nearest.add(b.start, found.b);
-      },
-    );
-    return nearest.limits(0, rows);
+    requireNeighbours(k, features.rows);
+    return (await smallestDistances(features, k, pool)).limits(0, features.rows);
   });
+}
+
+function requireNeighbours(k: number, rows: number): void {
+  if (Number.isSafeInteger(k) && k >= 1 && k < rows) return;
+  throw new UsageError(
+    `The number of neighbours must be between 1 and the number of images less one ` +
+      `(${rows - 1}), found ${k}.`,
+  );
+}
+
+/** The k smallest squared distances of each row to another. */
+async function smallestDistances(
+  features: Features,
+  k: number,
+  pool: StatisticsPool,
+): Promise<SmallestDistances> {
+  const nearest = new SmallestDistances(features.rows, k);
+  const pairs = pairsWithin(panelsOf(features));
+  await pool.run(
+    pairs.length,
+    (index) => {
+      const [a, b] = pairs[index];
+      const limitsA = nearest.limits(a.start, a.rows);
+      const limitsB = b ? nearest.limits(b.start, b.rows) : new Float64Array(0);
+      return { kind: "smallest", dimension: features.dimension, a, b, k, limitsA, limitsB };
+    },
+    (found, index) => {
+      const [a, b] = pairs[index];
+      nearest.add(a.start, found.a);
+      if (b) nearest.add(b.start, found.b);
+    },
+  );
+  return nearest;
 }
 
 /** The k smallest distances of each row so far, ascending. */
@@ -132,6 +178,11 @@ class SmallestDistances {
   limits(start: number, rows: number): Float64Array<ArrayBuffer> {
     const { k } = this;
     return Float64Array.from({ length: rows }, (_, i) => this.#values[(start + i + 1) * k - 1]);
+  }
+
+  /** The distance of a row to its neighbour number `neighbour`, from 1 to k. */
+  of(row: number, neighbour: number): number {
+    return this.#values[row * this.k + neighbour - 1];
   }
 
   /** Adds `[rows, k]` distances of the rows from `start` on. */

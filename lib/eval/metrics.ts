@@ -10,8 +10,8 @@ import type { FeatureExtractor } from "./extractor.ts";
 import { frechetDistance } from "./frechet.ts";
 import { INCEPTION_FEATURES } from "./inception.ts";
 import { inceptionScore } from "./inception_score.ts";
-import { gaussianDiscrepancy, kernelDistance } from "./kernel_distance.ts";
-import { manifoldMetrics, nearestLabelAccuracy } from "./manifold.ts";
+import { gaussianDiscrepancy, kernelDistance, kernelDistancePairs } from "./kernel_distance.ts";
+import { type ManifoldMetrics, manifoldMetricsOf, nearestLabelAccuracy } from "./manifold.ts";
 import type { Features, FeatureStatistics, Moments } from "./statistics.ts";
 import type { StatisticsPool } from "./statistics_pool.ts";
 
@@ -132,13 +132,63 @@ export interface MetricInputs {
 }
 
 /**
- * The values of a metric.
+ * The values of some metrics, in their order. What two of them need is computed once.
  *
- * @throws {UsageError} when the sets lack what it needs
+ * @param onMetric is told before a metric is computed
+ * @throws {UsageError} when the sets lack what one needs
  */
-export async function computeMetric(
+export async function computeMetrics(
+  metrics: readonly Metric[],
+  inputs: MetricInputs,
+  onMetric?: (metric: Metric) => void,
+): Promise<Record<string, number>> {
+  const values: Record<string, number> = {};
+  const shared: SharedResults = { manifold: null, ks: neighbourNumbers(metrics) };
+  for (const metric of metrics) {
+    onMetric?.(metric);
+    Object.assign(values, await computeMetric(metric, inputs, shared));
+  }
+  return values;
+}
+
+/** Pairs of images that metrics compare, about: what their time is proportional to. */
+export function metricPairs(
+  metrics: readonly Metric[],
+  { fake, real, manifoldImages = Infinity }: MetricInputs,
+): number {
+  const [a, b] = [fake, real].map((set) => set?.features?.rows ?? 0);
+  const all = (m: number, n: number) => m * m / 2 + n * n / 2 + m * n;
+  let sum = 0;
+  for (const metric of metrics) {
+    if (metric === "kid" || metric === "kd") sum += kernelDistancePairs(a, b);
+    if (metric === "mmd") sum += all(a, b);
+    if (metric === "nn") sum += a * b;
+  }
+  if (neighbourNumbers(metrics).length > 0) {
+    sum += all(Math.min(a, manifoldImages), Math.min(b, manifoldImages));
+  }
+  return sum;
+}
+
+/** Neighbours that reach to the border of a ball, in the metrics that count balls. */
+const NEIGHBOURS = { pr: 3, dc: 5 } as const;
+
+function neighbourNumbers(metrics: readonly Metric[]): number[] {
+  return metrics.flatMap((metric) => metric === "pr" || metric === "dc" ? NEIGHBOURS[metric] : []);
+}
+
+/** What more than one metric needs. */
+interface SharedResults {
+  /** The numbers of neighbours that are asked for. */
+  readonly ks: readonly number[];
+  /** The metrics with each of them, once they are known. */
+  manifold: ManifoldMetrics[] | null;
+}
+
+async function computeMetric(
   metric: Metric,
   { fake, real, seed, manifoldImages, pool }: MetricInputs,
+  shared: SharedResults,
 ): Promise<Record<string, number>> {
   const first = (set: MetricSet | null) => firstRows(features(set), manifoldImages);
   const features = (set: MetricSet | null): Features => present(set?.features, metric, "images");
@@ -168,13 +218,14 @@ export async function computeMetric(
       const { mean, std } = inceptionScore(data, classes, { shuffleSeed: seed });
       return { is: mean, is_std: std };
     }
-    case "pr": {
-      const { precision, recall } = await manifoldMetrics(first(real), first(fake), 3, pool);
-      return { precision, recall };
-    }
+    case "pr":
     case "dc": {
-      const { density, coverage } = await manifoldMetrics(first(real), first(fake), 5, pool);
-      return { density, coverage };
+      const { ks } = shared;
+      shared.manifold ??= await manifoldMetricsOf(first(real), first(fake), ks, pool);
+      const { precision, recall, density, coverage } = shared.manifold[
+        ks.indexOf(NEIGHBOURS[metric])
+      ];
+      return metric === "pr" ? { precision, recall } : { density, coverage };
     }
     case "nn": {
       const labels = [fake, real].map((set) => present(set?.labels, metric, "labels"));

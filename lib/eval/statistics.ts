@@ -11,6 +11,8 @@ import {
   type TensorToWrite,
 } from "../format/safetensors.ts";
 import { module, withScratch } from "./statistics_module.ts";
+import type { StatisticsPool } from "./statistics_pool.ts";
+import { answer, type ProductsTask } from "./statistics_tasks.ts";
 
 /** Feature vectors side by side: `data` is row-major `[rows, dimension]`. */
 export interface Features {
@@ -34,8 +36,11 @@ export interface Moments {
   readonly covariance: Float64Array;
 }
 
-/** The module adds up rows in blocks of this many; see `wasm/statistics/src/products.rs`. */
+/** Rows are added up in runs of a multiple of this. */
 const BLOCK = 256;
+
+/** Rows of the matrix of products that one task computes: a block of `wasm/statistics`. */
+const PRODUCT_ROWS = 240;
 
 /**
  * Accumulates feature vectors in float64: their number, their sum and the sum of their outer
@@ -68,7 +73,7 @@ export class FeatureStatistics {
   #pendingRows = 0;
   readonly #capacity: number;
   /** `[d]` and lower triangle of `[d, d]`; null until more than `#capacity` rows have come. */
-  #sums: { vector: Float64Array; products: Float64Array } | null = null;
+  #sums: Sums | null = null;
 
   /**
    * No vectors yet.
@@ -99,6 +104,16 @@ export class FeatureStatistics {
    * that is not finite
    */
   add(features: Float32Array): void {
+    for (const _full of this.#fill(features)) this.#flush(this.#total());
+  }
+
+  /** The same with threads, and the same in every bit; one call at a time. */
+  async addWith(features: Float32Array, pool: StatisticsPool): Promise<void> {
+    for (const _full of this.#fill(features)) this.#flush(await this.#totalWith(pool));
+  }
+
+  /** Takes vectors in; yields whenever it can hold no more, which are then to be added up. */
+  *#fill(features: Float32Array): Generator<void> {
     const d = this.dimension;
     if (features.length % d !== 0) {
       throw new UsageError(
@@ -116,7 +131,7 @@ export class FeatureStatistics {
       const rows = Math.min((features.length - start) / d, this.#capacity - this.#pendingRows);
       this.#append(features.subarray(start, start + rows * d));
       start += rows * d;
-      if (this.#pendingRows === this.#capacity) this.#flush();
+      if (this.#pendingRows === this.#capacity) yield;
     }
     this.#count += features.length / d;
   }
@@ -153,8 +168,7 @@ export class FeatureStatistics {
   /** The mean, `[d]`. Needs one vector. */
   mean(): Float64Array<ArrayBuffer> {
     this.#require(1);
-    const { vector } = this.#total();
-    return vector.map((sum) => sum / this.#count);
+    return this.#vector().map((sum) => sum / this.#count);
   }
 
   /** The covariance with divisor count - 1, row-major `[d, d]`. Needs two vectors. */
@@ -267,29 +281,81 @@ export class FeatureStatistics {
     this.#pendingRows += rows.length / this.dimension;
   }
 
-  #flush(): void {
-    this.#sums = this.#total();
+  #flush(sums: Sums): void {
+    this.#sums = sums;
     this.#pendingRows = 0;
   }
 
   /** The sums with the pending rows added, as new arrays. */
-  #total(): { vector: Float64Array<ArrayBuffer>; products: Float64Array<ArrayBuffer> } {
-    const d = this.dimension;
-    const sums = this.#sums ?? emptySums(d);
+  #total(): Sums {
+    const products = this.#products();
+    for (const task of this.#tasks()) addLower(products, answer(task), task);
+    return { vector: this.#vector(), products };
+  }
+
+  /** The same, computed by threads. */
+  async #totalWith(pool: StatisticsPool): Promise<Sums> {
+    const products = this.#products();
+    const tasks = this.#tasks(shared);
+    await pool.run(
+      tasks.length,
+      (index) => tasks[index],
+      (found, index) => addLower(products, found, tasks[index]),
+    );
+    return { vector: this.#vector(), products };
+  }
+
+  #vector(): Float64Array<ArrayBuffer> {
     return withScratch((scratch) => {
-      const rows = scratch.copyIn(this.#pendingView());
-      const vector = scratch.copyIn(sums.vector);
-      const products = scratch.copyIn(sums.products);
-      module.accumulate(rows, this.#pendingRows, d, vector, products);
-      return {
-        vector: scratch.float64(vector, d),
-        products: scratch.float64(products, d * d),
-      };
+      const d = this.dimension;
+      const vector = scratch.copyIn(this.#sums?.vector ?? new Float64Array(d));
+      module.accumulate_sums(scratch.copyIn(this.#pendingView()), this.#pendingRows, d, vector);
+      return scratch.float64(vector, d);
     });
+  }
+
+  /** A copy. */
+  #products(): Float64Array<ArrayBuffer> {
+    return Float64Array.from(this.#sums?.products ?? new Float64Array(this.dimension ** 2));
+  }
+
+  /** The outer products of the pending rows, in parts; the largest first. */
+  #tasks(copy = (data: Float32Array) => data): ProductsTask[] {
+    const { dimension } = this;
+    const a = { start: 0, rows: this.#pendingRows, data: copy(this.#pendingView()) };
+    return Array.from({ length: Math.ceil(dimension / PRODUCT_ROWS) }, (_, i): ProductsTask => {
+      const [first, end] = [i * PRODUCT_ROWS, Math.min((i + 1) * PRODUCT_ROWS, dimension)];
+      return { kind: "products", dimension, a, b: null, first, end };
+    }).reverse();
   }
 }
 
-function emptySums(d: number): { vector: Float64Array; products: Float64Array } {
+/** What features add up to: `[d]`, and the lower triangle of `[d, d]`. */
+interface Sums {
+  readonly vector: Float64Array<ArrayBuffer>;
+  readonly products: Float64Array<ArrayBuffer>;
+}
+
+/** A copy that all threads can read. */
+function shared(data: Float32Array): Float32Array {
+  const copy = new Float32Array(new SharedArrayBuffer(data.byteLength));
+  copy.set(data);
+  return copy;
+}
+
+/** Adds the answer to a task to the lower triangle. */
+function addLower(
+  target: Float64Array,
+  rows: Float64Array,
+  { first, end, dimension }: ProductsTask,
+): void {
+  for (let i = first; i < end; i++) {
+    const from = (i - first) * dimension;
+    for (let j = 0; j <= i; j++) target[i * dimension + j] += rows[from + j];
+  }
+}
+
+function emptySums(d: number): Sums {
   return { vector: new Float64Array(d), products: new Float64Array(d * d) };
 }
 

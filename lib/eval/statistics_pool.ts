@@ -3,7 +3,8 @@
  *
  * The work is cut into pairs of panels of {@link PANEL} rows, whatever the number of threads is,
  * and what is added up is added in one order: the results are the same in every bit. A thread is
- * given a copy of the two panels that it works on, so that memory does not grow with the images.
+ * given the two panels that it works on, as copies where their memory cannot be shared, so that its own
+ * memory does not grow with the images.
  *
  * @module
  */
@@ -19,7 +20,7 @@ import {
 } from "./statistics_tasks.ts";
 
 /** Rows of a panel: a pair takes about half a second at 2048 features. */
-export const PANEL = 1024;
+export const PANEL = 2048;
 
 /** Multiplications below which Workers would take longer to start than to work. */
 const SMALLEST_WORK = 2 ** 32;
@@ -30,6 +31,8 @@ export interface StatisticsPoolOptions {
   readonly threads?: number;
   /** Ends the work between two tasks. */
   readonly signal?: AbortSignal;
+  /** Is told after each task of how many pairs of images it was. */
+  readonly progress?: (pairs: number) => void;
   /** Multiplications up to which the calling thread works alone. Default 2^32. */
   readonly smallestWork?: number;
 }
@@ -42,13 +45,15 @@ export class StatisticsPool implements Disposable {
   readonly #threads: number;
   readonly #signal?: AbortSignal;
   readonly #smallestWork: number;
+  readonly #progress?: (pairs: number) => void;
   #workers: WorkerPool<StatisticsTask, StatisticsAnswers[StatisticsTask["kind"]]> | null = null;
 
   /** No Workers yet. */
-  constructor({ threads, signal, smallestWork }: StatisticsPoolOptions = {}) {
+  constructor({ threads, signal, smallestWork, progress }: StatisticsPoolOptions = {}) {
     this.#threads = threads ?? navigator.hardwareConcurrency;
     this.#signal = signal;
     this.#smallestWork = smallestWork ?? SMALLEST_WORK;
+    this.#progress = progress;
   }
 
   /**
@@ -65,17 +70,23 @@ export class StatisticsPool implements Disposable {
     take: (answer: AnswerOf<Task>, index: number) => void,
   ): Promise<void> {
     if (length === 0) return;
-    const { a, b, dimension } = make(0);
-    const work = length * dimension * a.rows * (b?.rows ?? a.rows / 2);
+    const work = length * workOf(make(0));
     const parallel = this.#threads > 1 && length > 1 && work >= this.#smallestWork;
     const ask = parallel ? this.#asking() : answerSoon;
     const ahead = parallel ? this.#threads + 1 : 1;
     let index = 0;
+    const pairs: number[] = [];
     const answers = inOrder(length, ahead, (index) => {
       this.#signal?.throwIfAborted();
-      return ask(make(index));
+      const task = make(index);
+      pairs[index] = pairsOfTask(task);
+      return ask(task);
     });
-    for await (const found of answers) take(found as AnswerOf<Task>, index++);
+    for await (const found of answers) {
+      take(found as AnswerOf<Task>, index);
+      this.#progress?.(pairs[index]);
+      index++;
+    }
   }
 
   /** Ends the Workers. */
@@ -97,7 +108,10 @@ export class StatisticsPool implements Disposable {
     const workers = this.#workers;
     return (task) => {
       const [a, b] = [owned(task.a), task.b && owned(task.b)];
-      const buffers = [a, b].flatMap((panel) => panel ? [panel.data.buffer as ArrayBuffer] : []);
+      const buffers = [a, b].flatMap((panel) => {
+        const buffer = panel?.data.buffer;
+        return buffer instanceof ArrayBuffer ? [buffer] : [];
+      });
       return workers.request({ ...task, a, b } as StatisticsTask, buffers);
     };
   }
@@ -109,9 +123,24 @@ async function answerSoon(task: StatisticsTask): Promise<unknown> {
   return answer(task);
 }
 
-/** A panel that can be given away. */
+/** A panel that can be given away, or shared. */
 function owned(panel: Panel): Panel {
+  if (panel.data.buffer instanceof SharedArrayBuffer) return panel;
   return { ...panel, data: panel.data.slice() };
+}
+
+/** Pairs of images; products of features are none. */
+function pairsOfTask({ kind, a, b }: StatisticsTask): number {
+  if (kind === "products") return 0;
+  return a.rows * (b?.rows ?? a.rows / 2);
+}
+
+/** Multiplications of a task. */
+function workOf(task: StatisticsTask): number {
+  const { kind, a, dimension } = task;
+  return kind === "products"
+    ? a.rows * dimension * (task.end - task.first) / 2
+    : pairsOfTask(task) * dimension;
 }
 
 /** Calls `work` with the pool, or with one for this call. */

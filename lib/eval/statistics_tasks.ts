@@ -55,14 +55,31 @@ export interface NearestTask extends OfPairs {
 export interface ManifoldTask extends OfPairs {
   readonly kind: "manifold";
   readonly b: Panel;
-  /** Squared, `[rows]`. */
+  /** Number of balls of different sizes around each row, at most 4. */
+  readonly sizes: number;
+  /** Squared, `[rows, sizes]`. */
   readonly radiiA: Float64Array;
   /** The same of b. */
   readonly radiiB: Float64Array;
 }
 
+/** Some rows of the lower triangle of the sum of x x^T over the rows x of a. */
+export interface ProductsTask extends OfPairs {
+  readonly kind: "products";
+  readonly b: null;
+  /** The first of them. */
+  readonly first: number;
+  /** The one after the last. */
+  readonly end: number;
+}
+
 /** Any task. */
-export type StatisticsTask = KernelTask | SmallestTask | NearestTask | ManifoldTask;
+export type StatisticsTask =
+  | KernelTask
+  | SmallestTask
+  | NearestTask
+  | ManifoldTask
+  | ProductsTask;
 
 /** What becomes of a task. */
 export interface StatisticsAnswers {
@@ -71,12 +88,14 @@ export interface StatisticsAnswers {
   readonly smallest: { readonly a: Float64Array; readonly b: Float64Array };
   /** Row within b, and squared distance. */
   readonly nearest: { readonly index: Uint32Array; readonly squaredDistance: Float64Array };
-  /** Flags of `manifold_flags` in `wasm/statistics`, and pairs of a fake row in a real ball. */
+  /** Flags of `manifold_flags` in `wasm/statistics`; pairs of a fake row in a real ball by size. */
   readonly manifold: {
     readonly real: Uint8Array;
     readonly fake: Uint8Array;
-    readonly inside: number;
+    readonly inside: Float64Array;
   };
+  /** `[end - first, dimension]`; beyond the diagonal there is no meaning. */
+  readonly products: Float64Array;
 }
 
 /** What becomes of a task of this type. */
@@ -97,6 +116,8 @@ function answerAny(task: StatisticsTask): StatisticsAnswers[StatisticsTask["kind
       return nearest(task);
     case "manifold":
       return manifoldFlags(task);
+    case "products":
+      return products(task);
   }
   throw new FormatError(`There is no task ${(task as { kind: unknown }).kind} of statistics.`);
 }
@@ -149,11 +170,12 @@ function nearest({ a, b, dimension }: NearestTask): StatisticsAnswers["nearest"]
 }
 
 function manifoldFlags(
-  { a, b, dimension, radiiA, radiiB }: ManifoldTask,
+  { a, b, dimension, sizes, radiiA, radiiB }: ManifoldTask,
 ): StatisticsAnswers["manifold"] {
   return withScratch((scratch) => {
     const [real, fake] = [scratch.reserve(a.rows), scratch.reserve(b.rows)];
-    const inside = module.manifold_flags(
+    const inside = scratch.reserve(sizes * 8);
+    module.manifold_flags(
       scratch.copyIn(a.data),
       a.rows,
       scratch.copyIn(radiiA),
@@ -161,10 +183,25 @@ function manifoldFlags(
       b.rows,
       scratch.copyIn(radiiB),
       dimension,
+      sizes,
       real,
       fake,
+      inside,
     );
-    return { real: scratch.uint8(real, a.rows), fake: scratch.uint8(fake, b.rows), inside };
+    return {
+      real: scratch.uint8(real, a.rows),
+      fake: scratch.uint8(fake, b.rows),
+      inside: scratch.float64(inside, sizes),
+    };
+  });
+}
+
+function products({ a, dimension, first, end }: ProductsTask): Float64Array {
+  return withScratch((scratch) => {
+    const length = (end - first) * dimension;
+    const result = scratch.copyIn(new Float64Array(length));
+    module.accumulate_products(scratch.copyIn(a.data), a.rows, dimension, first, end, result);
+    return scratch.float64(result, length);
   });
 }
 

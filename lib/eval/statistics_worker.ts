@@ -12,7 +12,8 @@ serveRequests((task: StatisticsTask) => {
   }
 }, () => []);
 
-/** Frees a panel, which is this thread's own, at once: the collector would wait for hundreds. */
+/** Frees a panel that is this thread's own at once: the collector would wait for hundreds. */
 function release(panel: Panel | null): void {
-  (panel?.data.buffer as ArrayBuffer | undefined)?.transfer(0);
+  const buffer = panel?.data.buffer;
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

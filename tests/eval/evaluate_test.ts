@@ -59,15 +59,25 @@ Deno.test("evaluate compares real digits with other real digits", async () => {
     reference,
     extractor,
     metrics: ["nn", "dc", "pr", "fd"],
-    progress: ({ part, done, total }) => seen.push(`${part} ${done}/${total}`),
+    progress: ({ part, done, total, metric = "", pairs }) => {
+      seen.push(`${part} ${done}/${total} ${metric} ${pairs ? pairs.done / pairs.total : ""}`);
+    },
   });
+  // Precision and recall share their pairs with density and coverage: 2 N² of them, and nn has N².
+  const [m, n] = [898, 899];
+  const all = m * m / 2 + n * n / 2 + 2 * m * n;
   deepStrictEqual(seen, [
-    "samples 898/898",
-    "reference 899/899",
-    "metrics 1/4",
-    "metrics 2/4",
-    "metrics 3/4",
-    "metrics 4/4",
+    "samples 898/898  ",
+    "reference 899/899  ",
+    "metrics 0/4 fd 0",
+    "metrics 1/4 pr 0",
+    `metrics 1/4 pr ${n * n / 2 / all}`,
+    `metrics 1/4 pr ${(n * n / 2 + m * m / 2) / all}`,
+    `metrics 1/4 pr ${(n * n / 2 + m * m / 2 + m * n) / all}`,
+    `metrics 2/4 dc ${(n * n / 2 + m * m / 2 + m * n) / all}`,
+    `metrics 3/4 nn ${(n * n / 2 + m * m / 2 + m * n) / all}`,
+    "metrics 3/4 nn 1",
+    "metrics 4/4  1",
   ]);
   deepStrictEqual(Object.keys(result.values), [
     "fd",

@@ -26,6 +26,55 @@ for (const pair of ["A_B", "C_D"]) {
   });
 }
 
+/** Q diag(values) Q, where Q is the reflection at the plane orthogonal to (1, 2, ..., d). */
+function reflected(values: Float64Array): Float64Array {
+  const d = values.length;
+  const axis = Float64Array.from(values, (_, i) => i + 1);
+  const length = axis.reduce((sum, x) => sum + x * x, 0);
+  // Q V Q = V - 2 (a b^T + b a^T) / length + 4 (a^T V a) a a^T / length², b = V a.
+  const b = values.map((value, i) => value * axis[i]);
+  const inner = b.reduce((sum, x, i) => sum + x * axis[i], 0);
+  const result = new Float64Array(d * d);
+  for (let i = 0; i < d; i++) {
+    for (let j = 0; j < d; j++) {
+      const mixed = 2 * (axis[i] * b[j] + b[i] * axis[j]) / length;
+      const last = 4 * inner * axis[i] * axis[j] / length ** 2;
+      result[i * d + j] = Number(i === j) * values[i] - mixed + last;
+    }
+  }
+  return result;
+}
+
+// Sizes around those of tiles, panels and blocks of the matrix products and factorisations.
+for (const d of [2, 3, 5, 31, 33, 63, 65, 97, 129, 239, 241, 300, 511]) {
+  Deno.test(`frechetDistance of ${d} features with known eigenvalues is exact`, () => {
+    const valuesA = Float64Array.from({ length: d }, (_, i) => 0.5 + (i * 7) % 11);
+    const valuesB = Float64Array.from({ length: d }, (_, i) => 0.25 + (i * 5) % 13);
+    const [a, b] = [valuesA, valuesB].map((values) => ({
+      dimension: d,
+      mean: new Float64Array(d),
+      covariance: reflected(values),
+    }));
+    const expected = valuesA.reduce((sum, x, i) => sum + (x ** 0.5 - valuesB[i] ** 0.5) ** 2, 0);
+    assertClose([frechetDistance(a, b), frechetDistance(b, a)], [expected, expected], {
+      rel: 1e-11,
+    });
+  });
+}
+
+Deno.test("frechetDistance is the same in other units, however large or small", () => {
+  const [a, b] = ["A", "B"].map((name) => statisticsOf(goldenFeatures(name)).moments());
+  const distance = frechetDistance(a, b);
+  for (const factor of [2 ** 250, 2 ** -250]) {
+    const scaled = [a, b].map(({ dimension, mean, covariance }) => ({
+      dimension,
+      mean: mean.map((x) => x * factor),
+      covariance: covariance.map((x) => x * factor ** 2),
+    }));
+    assertClose([frechetDistance(scaled[0], scaled[1]) / factor ** 2], [distance], { rel: 1e-12 });
+  }
+});
+
 Deno.test("frechetDistance of fewer images than features agrees on all three routes", () => {
   const [r, s] = ["R", "S"].map((name) => statisticsOf(goldenFeatures(name)));
   const exact = frechetDistance(r, s);

@@ -1,6 +1,7 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { FeatureStatistics } from "../../lib/eval/statistics.ts";
 import { FormatError, UsageError } from "../../lib/errors.ts";
+import { StatisticsPool } from "../../lib/eval/statistics_pool.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden.ts";
 import { hash32 } from "../support/hash.ts";
@@ -58,6 +59,33 @@ Deno.test("FeatureStatistics gives the same bits for any batch size", () => {
   const whole = statisticsOf(data, dimension, 600).covariance();
   for (const batch of [1, 64, 257, 512]) {
     deepStrictEqual(statisticsOf(data, dimension, batch).covariance(), whole);
+  }
+});
+
+Deno.test("FeatureStatistics gives the same bits with threads", async () => {
+  // More features than one task takes, and rows that are added up twice.
+  const { data, dimension } = pseudoRandom(1100, 500);
+  const whole = statisticsOf(data, dimension, 600);
+  for (const threads of [1, 3]) {
+    using pool = new StatisticsPool({ threads, smallestWork: 0 });
+    const found = new FeatureStatistics(dimension);
+    for (let row = 0; row < 1100; row += 70) {
+      await found.addWith(data.subarray(row * dimension, (row + 70) * dimension), pool);
+    }
+    deepStrictEqual(found.moments(), whole.moments());
+  }
+});
+
+Deno.test("FeatureStatistics computes the covariance by its definition where blocks meet", () => {
+  const { data, dimension, rows } = pseudoRandom(1100, 245);
+  const { mean, covariance } = statisticsOf(data, dimension, 1100).moments();
+  for (const [i, j] of [[0, 0], [239, 240], [240, 239], [244, 244], [241, 3], [5, 243]]) {
+    let sum = 0;
+    for (let row = 0; row < rows; row++) {
+      const at = row * dimension;
+      sum += (data[at + i] - mean[i]) * (data[at + j] - mean[j]);
+    }
+    assertClose([covariance[i * dimension + j]], [sum / (rows - 1)], { abs: 1e-12 });
   }
 });
 

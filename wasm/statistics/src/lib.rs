@@ -4,14 +4,17 @@
 //! its data in, calls one function and copies the result out. Matrices are row-major; features
 //! are float32 `[rows, dimension]`, everything that is derived from them is float64.
 //!
-//! Eigenvalues, singular values, Cholesky factors and matrix products come from `faer`.
+//! Singular values and eigenvectors, which are needed of singular covariances only, come from `faer`.
 
+mod cholesky;
+mod eigenvalues;
 mod frechet;
 mod kernel;
 mod moments;
 mod neighbours;
-mod products;
+mod product;
 mod screen;
+mod tile;
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
@@ -38,34 +41,51 @@ pub unsafe extern "C" fn release(pointer: *mut u8, bytes: usize) {
     unsafe { dealloc(pointer, Layout::from_size_align_unchecked(bytes.max(1), ALIGNMENT)) }
 }
 
-/// Adds `rows` feature vectors to `sums` `[d]` and to the lower triangle of `products` `[d, d]`
-/// (the sum of x x^T).
+/// Adds `rows` feature vectors to `sums` `[d]`.
 ///
 /// # Safety
 /// The pointers must be valid for the stated shapes; this holds for every function below.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn accumulate(
+pub unsafe extern "C" fn accumulate_sums(
     features: *const f32,
     rows: usize,
     dimension: usize,
     sums: *mut f64,
+) {
+    let (features, sums) = unsafe {
+        (from_raw_parts(features, rows * dimension), from_raw_parts_mut(sums, dimension))
+    };
+    moments::add_sums(features, dimension, sums);
+}
+
+/// Adds the sum of x x^T over `rows` feature vectors to the rows from `first` to `end` of a lower
+/// triangle; `products` is `[end - first, d]`. What it makes of the rest has no meaning.
+///
+/// # Safety
+/// See [`accumulate_sums`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn accumulate_products(
+    features: *const f32,
+    rows: usize,
+    dimension: usize,
+    first: usize,
+    end: usize,
     products: *mut f64,
 ) {
-    let (features, sums, products) = unsafe {
+    let (features, products) = unsafe {
         (
             from_raw_parts(features, rows * dimension),
-            from_raw_parts_mut(sums, dimension),
-            from_raw_parts_mut(products, dimension * dimension),
+            from_raw_parts_mut(products, (end - first) * dimension),
         )
     };
-    moments::accumulate(features, dimension, sums, products);
+    moments::add_products(features, dimension, first..end, products);
 }
 
 /// The sum of the square roots of the eigenvalues of `a b` (both `[d, d]`, symmetric and positive
 /// semi-definite). NaN when they hold something that is not a finite number.
 ///
 /// # Safety
-/// See [`accumulate`].
+/// See [`accumulate_sums`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trace_sqrt_product(a: *const f64, b: *const f64, dimension: usize) -> f64 {
     let size = dimension * dimension;
@@ -76,7 +96,7 @@ pub unsafe extern "C" fn trace_sqrt_product(a: *const f64, b: *const f64, dimens
 /// The same where `a` is given by few feature vectors `[rows, d]`, whose covariance it is.
 ///
 /// # Safety
-/// See [`accumulate`].
+/// See [`accumulate_sums`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trace_sqrt_rows_covariance(
     features: *const f32,
@@ -93,7 +113,7 @@ pub unsafe extern "C" fn trace_sqrt_rows_covariance(
 /// The same where both are given by feature vectors, `[rows_a, d]` and `[rows_b, d]`.
 ///
 /// # Safety
-/// See [`accumulate`].
+/// See [`accumulate_sums`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn trace_sqrt_rows_rows(
     a: *const f32,
@@ -111,7 +131,7 @@ pub unsafe extern "C" fn trace_sqrt_rows_rows(
 /// The sum of the kernel (x.y/d + 1)^3 over ordered pairs of different rows.
 ///
 /// # Safety
-/// See [`accumulate`].
+/// See [`accumulate_sums`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polynomial_sum_within(
     features: *const f32,
@@ -125,7 +145,7 @@ pub unsafe extern "C" fn polynomial_sum_within(
 /// The same over pairs of a row of `a` and a row of `b`.
 ///
 /// # Safety
-/// See [`accumulate`].
+/// See [`accumulate_sums`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polynomial_sum_between(
     a: *const f32,
@@ -143,7 +163,7 @@ pub unsafe extern "C" fn polynomial_sum_between(
 /// The sum of the kernel exp(-gamma |x - y|²) over ordered pairs of different rows.
 ///
 /// # Safety
-/// See [`accumulate`].
+/// See [`accumulate_sums`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gaussian_sum_within(
     features: *const f32,
@@ -158,7 +178,7 @@ pub unsafe extern "C" fn gaussian_sum_within(
 /// The same over pairs of a row of `a` and a row of `b`.
 ///
 /// # Safety
-/// See [`accumulate`].
+/// See [`accumulate_sums`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gaussian_sum_between(
     a: *const f32,
@@ -178,7 +198,7 @@ pub unsafe extern "C" fn gaussian_sum_between(
 /// is `[rows, k]`, ascending, infinite where nothing is known yet. It may hold upper bounds.
 ///
 /// # Safety
-/// See [`accumulate`].
+/// See [`accumulate_sums`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smallest_within(
     features: *const f32,
@@ -196,7 +216,7 @@ pub unsafe extern "C" fn smallest_within(
 /// The same with the distances between rows of `a` and rows of `b`, for both.
 ///
 /// # Safety
-/// See [`accumulate`].
+/// See [`accumulate_sums`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smallest_between(
     a: *const f32,
@@ -223,7 +243,7 @@ pub unsafe extern "C" fn smallest_between(
 /// and its squared distance.
 ///
 /// # Safety
-/// See [`accumulate`]; `index` and `distance` are `[rows_queries]`.
+/// See [`accumulate_sums`]; `index` and `distance` are `[rows_queries]`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nearest(
     queries: *const f32,
@@ -245,13 +265,14 @@ pub unsafe extern "C" fn nearest(
     neighbours::nearest(queries, references, dimension, index, distance);
 }
 
-/// What precision, recall, density and coverage count, given the squared radii of both sets. Of
-/// each fake row (`flags_fake`) 1: within a real ball; of each real row (`flags_real`) the sum of
-/// 1: within a fake ball, and 2: has a fake row strictly inside its ball. Returns the number of
-/// pairs of a fake row strictly inside a real ball.
+/// What precision, recall, density and coverage count, given the squared radii of both sets for up
+/// to four sizes of balls (`[rows, sizes]`). Of each fake row (`flags_fake`) bit `size`: within a
+/// real ball; of each real row (`flags_real`) bit `2 size`: within a fake ball, and bit `2 size + 1`:
+/// has a fake row strictly inside its ball. `inside` `[sizes]` are the numbers of pairs of a fake row
+/// strictly inside a real ball.
 ///
 /// # Safety
-/// See [`accumulate`].
+/// See [`accumulate_sums`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn manifold_flags(
     real: *const f32,
@@ -261,19 +282,22 @@ pub unsafe extern "C" fn manifold_flags(
     rows_fake: usize,
     radii_fake: *const f64,
     dimension: usize,
+    sizes: usize,
     flags_real: *mut u8,
     flags_fake: *mut u8,
-) -> f64 {
-    let (real, radii_real, fake, radii_fake, flags_real, flags_fake) = unsafe {
+    inside: *mut f64,
+) {
+    let (real, radii_real, fake, radii_fake, flags_real, flags_fake, inside) = unsafe {
         (
             from_raw_parts(real, rows_real * dimension),
-            from_raw_parts(radii_real, rows_real),
+            from_raw_parts(radii_real, rows_real * sizes),
             from_raw_parts(fake, rows_fake * dimension),
-            from_raw_parts(radii_fake, rows_fake),
+            from_raw_parts(radii_fake, rows_fake * sizes),
             from_raw_parts_mut(flags_real, rows_real),
             from_raw_parts_mut(flags_fake, rows_fake),
+            from_raw_parts_mut(inside, sizes),
         )
     };
     let (real, fake) = ((real, radii_real), (fake, radii_fake));
-    neighbours::manifold_flags(real, fake, dimension, flags_real, flags_fake)
+    neighbours::manifold_flags(real, fake, dimension, flags_real, flags_fake, inside);
 }
