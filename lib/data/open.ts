@@ -22,6 +22,7 @@ import { openDigits } from "./digits.ts";
 import { type FileTree, openFolderTree, openZipTree } from "./file_tree.ts";
 import { type FolderOptions, isPicture, openFolderDataset } from "./folder_dataset.ts";
 import { findIdxImages, isIdxName, openIdxDataset } from "./idx_dataset.ts";
+import { findKnown, KNOWN_DATASETS } from "./known.ts";
 import { openNpyLatents, openSafetensorsLatents } from "./latent_arrays.ts";
 import { latentPaths, openLatentFolder } from "./latent_folder.ts";
 import { isLatents, type LatentDataset } from "./latents.ts";
@@ -42,6 +43,8 @@ const BUILT_IN: ReadonlyMap<string, () => Promise<Dataset>> = new Map([["digits"
  *
  * @param spec one of
  * - `digits`: 1,797 handwritten digits, 8 x 8, which are part of the program;
+ * - `cifar10`, `mnist`, `fashion-mnist`, `imagenet256-latents`: looked for in a few places, see
+ *   known.ts, unless something in the current folder is called so;
  * - a folder of PNG or JPEG files, or a zip archive of such a folder (see folder_dataset.ts);
  * - a folder with `train-images-idx3-ubyte` and its labels, or the path of one IDX file of images,
  *   gzipped or not;
@@ -95,7 +98,7 @@ async function openPlain(
   const builtIn = BUILT_IN.get(spec);
   if (builtIn !== undefined) return await builtIn();
   const parts = /^(.+)#(train|test)$/.exec(spec);
-  const path = parts?.[1] ?? spec;
+  const path = await locate(parts?.[1] ?? spec);
   const split = (parts?.[2] ?? "train") as CifarSplit;
   const info = await stat(path);
   if (isTarName(path)) return await openCifarArchive(path, split);
@@ -150,12 +153,18 @@ function noSplit(path: string, split: CifarSplit): FormatError {
   );
 }
 
+/** The path that is meant: a name of a public data set is one only where no file is called so. */
+async function locate(spec: string): Promise<string> {
+  if (!KNOWN_DATASETS.includes(spec)) return spec;
+  return await Deno.stat(spec).then(() => true, () => false) ? spec : await findKnown(spec);
+}
+
 async function stat(spec: string): Promise<Deno.FileInfo> {
   try {
     return await Deno.stat(spec);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw describeFileError(error, spec);
-    const names = [...BUILT_IN.keys()];
+    const names = [...BUILT_IN.keys(), ...KNOWN_DATASETS];
     throw new FormatError(
       `There is no data set "${spec}": expected ${names.join(", ")}, or the path of a folder or ` +
         `file that exists${didYouMean(spec, names) || "."}`,

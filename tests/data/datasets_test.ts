@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Dataset } from "../../lib/data/dataset.ts";
+import { findKnown, KNOWN_DATASETS } from "../../lib/data/known.ts";
 import { openDataset } from "../../lib/data/open.ts";
 import { writeFileAtomic } from "../../lib/format/atomic.ts";
 import { writeNpz } from "../../lib/format/npz.ts";
@@ -9,6 +10,7 @@ import { encodePng } from "../../lib/format/png.ts";
 import { ZipWriter } from "../../lib/format/zip_writer.ts";
 import { fixtures } from "../format/fixtures.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
+import { importMapArguments } from "../support/imm.ts";
 
 /** Three RGB pictures of 2 x 3 pixels. */
 const PIXELS = Uint8Array.from({ length: 3 * 2 * 3 * 3 }, (_, i) => (i * 7) % 256);
@@ -222,7 +224,7 @@ Deno.test("npz files without images are refused with what they hold", async () =
 Deno.test("a wrong name is answered with what there is", async () => {
   await assertFormatError(
     () => openDataset("digit"),
-    /no data set "digit": expected digits, or the path .* that exists; did you mean "digits"\?$/,
+    /no data set "digit": expected digits, cifar10, .* that exists; did you mean "digits"\?$/,
   );
   await assertFormatError(() => openDataset("/nowhere/x"), /"\/nowhere\/x": .* that exists\.$/);
   await withTempFolder(async (folder) => {
@@ -231,5 +233,56 @@ Deno.test("a wrong name is answered with what there is", async () => {
       () => openDataset(join(folder, "model.bin")),
       /model\.bin is no kind of data set that is known/,
     );
+  });
+});
+
+Deno.test("public data sets are found by name in the usual places, the nearest first", async () => {
+  await withTempFolder(async (folder) => {
+    const places = ["near", "far"].map((name) => join(folder, name));
+    const images = idx([2, 2, 2], Uint8Array.from({ length: 8 }, (_, i) => i));
+    await assertFormatError(
+      () => findKnown("mnist", places),
+      /data set mnist was not found\. It is .*train-images-idx3-ubyte\.gz.* https:.*as mnist into/,
+    );
+    write(places[1], { "MNIST/raw/train-images-idx3-ubyte": images, "cifar10.npz": "x" });
+    assert.equal(await findKnown("mnist", places), join(places[1], "MNIST", "raw"));
+    write(places[1], { "mnist/train-images-idx3-ubyte": images });
+    assert.equal(await findKnown("mnist", places), join(places[1], "mnist"));
+    write(places[0], { "MNIST/raw/train-images-idx3-ubyte": images });
+    assert.equal(await findKnown("mnist", places), join(places[0], "MNIST", "raw"));
+    assert.equal(await findKnown("cifar10", places), join(places[1], "cifar10.npz"));
+    for (const name of KNOWN_DATASETS) {
+      await assertFormatError(() => findKnown(name, [folder]), new RegExp(`${name} was not found`));
+    }
+  });
+});
+
+Deno.test("a name is looked for in data/ and in the user's cache, unless a file is called so", async () => {
+  await withTempFolder(async (folder) => {
+    const images = (pixel: number) => idx([1, 1, 1], Uint8Array.of(pixel));
+    const file = "train-images-idx3-ubyte";
+    const code = `
+      import { openDataset } from ${JSON.stringify(import.meta.resolve("../../lib/data/open.ts"))};
+      using dataset = await openDataset("mnist");
+      console.log(dataset.image(0)[0]);
+    `;
+    const found = async () => {
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", "--quiet", ...importMapArguments(), join(folder, "a.ts")],
+        cwd: folder,
+        env: { IMM_CACHE_DIR: join(folder, "cache"), NO_COLOR: "1" },
+      });
+      const { stdout, stderr } = await child.output();
+      const [text, error] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+      return text.trim() || error;
+    };
+    write(folder, { "a.ts": code });
+    assert.match(await found(), /data set mnist was not found/);
+    write(folder, { [`cache/datasets/mnist/${file}`]: images(1) });
+    assert.equal(await found(), "1");
+    write(folder, { [`data/mnist/${file}`]: images(2) });
+    assert.equal(await found(), "2");
+    write(folder, { [`mnist/${file}`]: images(3) });
+    assert.equal(await found(), "3");
   });
 });
