@@ -94,7 +94,8 @@ def make_optimizer(config, parameters):
 class Trainer:
     """Two passes forward, one backward, the optimiser and the average of the weights."""
 
-    def __init__(self, config, device="cpu"):
+    def __init__(self, config, device=None):
+        device = device or torch.get_default_device()
         self.imm, self.decay = config["imm"], config["train"]["ema"]["decay"]
         self.network = UNet(config["network"]).to(device).train()
         self.parameters = list(self.network.parameters())

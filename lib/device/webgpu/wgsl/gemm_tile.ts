@@ -107,45 +107,65 @@ ${storeSquare(staging, names)}
 }`;
 }
 
-/** The squares of one thread, with registers for each. */
-function squaresOfThread(staging: Staging) {
-  const { operand, squares, threads } = staging;
-  return numbers(Math.ceil(squares / threads)).map((n) => {
+/** Squares that threads load at once, one each: all of one operand, or of A and then of B. */
+interface Round {
+  /** Which threads have a square of which operand, and its number; in the order of `local`. */
+  readonly parts: readonly { staging: Staging; square: string; below: number | null }[];
+  readonly registers: readonly string[];
+}
+
+/** Deals out the squares of A and B, so that as few threads as possible load more than others. */
+function dealOut(a: Staging, b: Staging): Round[] {
+  const { threads } = a;
+  const all = a.squares + b.squares;
+  return numbers(Math.ceil(all / threads)).map((n) => {
     const first = n * threads;
-    const square = first === 0 ? "local" : `(local + ${first}u)`;
+    const part = (staging: Staging, from: number, to: number) => {
+      const shift = first - from;
+      const square = shift === 0
+        ? "local"
+        : shift > 0
+        ? `(local + ${shift}u)`
+        : `(local - ${-shift}u)`;
+      return { staging, square, below: to < first + threads ? to - first : null };
+    };
     return {
-      square,
-      guard: first + threads > squares ? `if (${square} < ${squares}u) ` : "",
-      registers: numbers(4).map((i) => `${operand.toLowerCase()}${n}_${i}`),
+      parts: [
+        ...(first < a.squares ? [part(a, 0, a.squares)] : []),
+        ...(first + threads > a.squares ? [part(b, a.squares, all)] : []),
+      ],
+      registers: numbers(4).map((i) => `r${n}_${i}`),
     };
   });
 }
 
-/** Declares the registers that a slice waits in; see {@link multiplyAhead}. */
-function declareRegisters(staging: Staging): string {
-  return squaresOfThread(staging).flatMap(({ registers }) =>
-    registers.map((name) => `var ${name} = vec4<f32>(0.0);`)
+/** WGSL in which every thread does what `code` says for its square of a round. */
+function eachSquare(
+  rounds: readonly Round[],
+  code: (staging: Staging, square: string, registers: readonly string[]) => string,
+): string {
+  return rounds.map(({ parts, registers }) =>
+    parts.map(({ staging, square, below }) =>
+      `${below === null ? "" : `if (local < ${below}u) `}{
+${code(staging, square, registers)}
+}`
+    ).join(" else ")
   ).join("\n");
 }
 
-function loadRegisters(staging: Staging, k0: string): string {
-  const loads = loadSquare(staging);
-  return squaresOfThread(staging).map(({ square, guard, registers }) =>
-    `${guard}{
-${placeOf(staging, square)}
+function loadRegisters(rounds: readonly Round[], k0: string): string {
+  return eachSquare(rounds, (staging, square, registers) => {
+    const loads = loadSquare(staging);
+    return `${placeOf(staging, square)}
 ${sourceOf(staging, k0)}
-${registers.map((name, i) => `${name} = ${loads[i]};`).join("\n")}
-}`
-  ).join("\n");
+${registers.map((name, i) => `${name} = ${loads[i]};`).join("\n")}`;
+  });
 }
 
-function storeRegisters(staging: Staging): string {
-  return squaresOfThread(staging).map(({ square, guard, registers }) =>
-    `${guard}{
-${placeOf(staging, square)}
-${storeSquare(staging, registers)}
-}`
-  ).join("\n");
+function storeRegisters(rounds: readonly Round[]): string {
+  return eachSquare(rounds, (staging, square, registers) =>
+    `${placeOf(staging, square)}
+${storeSquare(staging, registers)}`);
 }
 
 /** Adds the product of the slices from `k0` on to the accumulators. */
@@ -166,16 +186,16 @@ export function multiplyAhead(
   b: LoadLanes,
   tile: Tile,
 ): { readonly before: string; readonly body: string } {
-  const stagings = [stagingOf("A", a, tile), stagingOf("B", b, tile)];
-  const each = (text: (staging: Staging) => string) => stagings.map(text).join("\n");
+  const rounds = dealOut(stagingOf("A", a, tile), stagingOf("B", b, tile));
+  const registers = rounds.flatMap((round) => round.registers);
   return {
-    before: `${each(declareRegisters)}
-${each((staging) => loadRegisters(staging, "start"))}`,
-    body: `${each(storeRegisters)}
+    before: `${registers.map((name) => `var ${name} = vec4<f32>(0.0);`).join("\n")}
+${loadRegisters(rounds, "start")}`,
+    body: `${storeRegisters(rounds)}
 workgroupBarrier();
 let next = k0 + ${tile.depth}u;
 if (next < end) {
-${each((staging) => loadRegisters(staging, "next"))}
+${loadRegisters(rounds, "next")}
 }
 ${multiplyTiles(tile, true)}
 workgroupBarrier();`,

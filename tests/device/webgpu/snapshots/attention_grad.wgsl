@@ -97,44 +97,38 @@ var c2_0 = vec4<f32>(0.0);
 var c3_0 = vec4<f32>(0.0);
 let start = split * 80u;
 let end = min(start + 80u, 72u);
-var a0_0 = vec4<f32>(0.0);
-var a0_1 = vec4<f32>(0.0);
-var a0_2 = vec4<f32>(0.0);
-var a0_3 = vec4<f32>(0.0);
-var b0_0 = vec4<f32>(0.0);
-var b0_1 = vec4<f32>(0.0);
-var b0_2 = vec4<f32>(0.0);
-var b0_3 = vec4<f32>(0.0);
+var r0_0 = vec4<f32>(0.0);
+var r0_1 = vec4<f32>(0.0);
+var r0_2 = vec4<f32>(0.0);
+var r0_3 = vec4<f32>(0.0);
 if (local < 64u) {
 let q = local / 4u; let s = local % 4u;
 let line = row0 + q * 4u; let k = start + s * 4u;
-a0_0 = loadA(batch, line + 0u, k);
-a0_1 = loadA(batch, line + 1u, k);
-a0_2 = loadA(batch, line + 2u, k);
-a0_3 = loadA(batch, line + 3u, k);
-}
-if (local < 64u) {
-let q = local / 4u; let s = local % 4u;
+r0_0 = loadA(batch, line + 0u, k);
+r0_1 = loadA(batch, line + 1u, k);
+r0_2 = loadA(batch, line + 2u, k);
+r0_3 = loadA(batch, line + 3u, k);
+} else if (local < 128u) {
+let q = (local - 64u) / 4u; let s = (local - 64u) % 4u;
 let line = column0 + q * 4u; let k = start + s * 4u;
-b0_0 = loadB(batch, line + 0u, k);
-b0_1 = loadB(batch, line + 1u, k);
-b0_2 = loadB(batch, line + 2u, k);
-b0_3 = loadB(batch, line + 3u, k);
+r0_0 = loadB(batch, line + 0u, k);
+r0_1 = loadB(batch, line + 1u, k);
+r0_2 = loadB(batch, line + 2u, k);
+r0_3 = loadB(batch, line + 3u, k);
 }
 for (var k0 = start; k0 < end; k0 += 16u) {
 if (local < 64u) {
 let q = local / 4u; let s = local % 4u;
-tileA[(s * 4u + 0u) * 16u + q] = vec4<f32>(a0_0.x, a0_1.x, a0_2.x, a0_3.x);
-tileA[(s * 4u + 1u) * 16u + q] = vec4<f32>(a0_0.y, a0_1.y, a0_2.y, a0_3.y);
-tileA[(s * 4u + 2u) * 16u + q] = vec4<f32>(a0_0.z, a0_1.z, a0_2.z, a0_3.z);
-tileA[(s * 4u + 3u) * 16u + q] = vec4<f32>(a0_0.w, a0_1.w, a0_2.w, a0_3.w);
-}
-if (local < 64u) {
-let q = local / 4u; let s = local % 4u;
-tileB[(s * 4u + 0u) * 16u + q] = vec4<f32>(b0_0.x, b0_1.x, b0_2.x, b0_3.x);
-tileB[(s * 4u + 1u) * 16u + q] = vec4<f32>(b0_0.y, b0_1.y, b0_2.y, b0_3.y);
-tileB[(s * 4u + 2u) * 16u + q] = vec4<f32>(b0_0.z, b0_1.z, b0_2.z, b0_3.z);
-tileB[(s * 4u + 3u) * 16u + q] = vec4<f32>(b0_0.w, b0_1.w, b0_2.w, b0_3.w);
+tileA[(s * 4u + 0u) * 16u + q] = vec4<f32>(r0_0.x, r0_1.x, r0_2.x, r0_3.x);
+tileA[(s * 4u + 1u) * 16u + q] = vec4<f32>(r0_0.y, r0_1.y, r0_2.y, r0_3.y);
+tileA[(s * 4u + 2u) * 16u + q] = vec4<f32>(r0_0.z, r0_1.z, r0_2.z, r0_3.z);
+tileA[(s * 4u + 3u) * 16u + q] = vec4<f32>(r0_0.w, r0_1.w, r0_2.w, r0_3.w);
+} else if (local < 128u) {
+let q = (local - 64u) / 4u; let s = (local - 64u) % 4u;
+tileB[(s * 4u + 0u) * 16u + q] = vec4<f32>(r0_0.x, r0_1.x, r0_2.x, r0_3.x);
+tileB[(s * 4u + 1u) * 16u + q] = vec4<f32>(r0_0.y, r0_1.y, r0_2.y, r0_3.y);
+tileB[(s * 4u + 2u) * 16u + q] = vec4<f32>(r0_0.z, r0_1.z, r0_2.z, r0_3.z);
+tileB[(s * 4u + 3u) * 16u + q] = vec4<f32>(r0_0.w, r0_1.w, r0_2.w, r0_3.w);
 }
 workgroupBarrier();
 let next = k0 + 16u;
@@ -142,18 +136,17 @@ if (next < end) {
 if (local < 64u) {
 let q = local / 4u; let s = local % 4u;
 let line = row0 + q * 4u; let k = next + s * 4u;
-a0_0 = loadA(batch, line + 0u, k);
-a0_1 = loadA(batch, line + 1u, k);
-a0_2 = loadA(batch, line + 2u, k);
-a0_3 = loadA(batch, line + 3u, k);
-}
-if (local < 64u) {
-let q = local / 4u; let s = local % 4u;
+r0_0 = loadA(batch, line + 0u, k);
+r0_1 = loadA(batch, line + 1u, k);
+r0_2 = loadA(batch, line + 2u, k);
+r0_3 = loadA(batch, line + 3u, k);
+} else if (local < 128u) {
+let q = (local - 64u) / 4u; let s = (local - 64u) % 4u;
 let line = column0 + q * 4u; let k = next + s * 4u;
-b0_0 = loadB(batch, line + 0u, k);
-b0_1 = loadB(batch, line + 1u, k);
-b0_2 = loadB(batch, line + 2u, k);
-b0_3 = loadB(batch, line + 3u, k);
+r0_0 = loadB(batch, line + 0u, k);
+r0_1 = loadB(batch, line + 1u, k);
+r0_2 = loadB(batch, line + 2u, k);
+r0_3 = loadB(batch, line + 3u, k);
 }
 }
 let atA = ty * 1u; let atB = tx;
@@ -242,44 +235,38 @@ var c2_0 = vec4<f32>(0.0);
 var c3_0 = vec4<f32>(0.0);
 let start = split * 112u;
 let end = min(start + 112u, 100u);
-var a0_0 = vec4<f32>(0.0);
-var a0_1 = vec4<f32>(0.0);
-var a0_2 = vec4<f32>(0.0);
-var a0_3 = vec4<f32>(0.0);
-var b0_0 = vec4<f32>(0.0);
-var b0_1 = vec4<f32>(0.0);
-var b0_2 = vec4<f32>(0.0);
-var b0_3 = vec4<f32>(0.0);
+var r0_0 = vec4<f32>(0.0);
+var r0_1 = vec4<f32>(0.0);
+var r0_2 = vec4<f32>(0.0);
+var r0_3 = vec4<f32>(0.0);
 if (local < 64u) {
 let q = local % 16u; let s = local / 16u;
 let line = row0 + q * 4u; let k = start + s * 4u;
-a0_0 = loadA(batch, line, k + 0u);
-a0_1 = loadA(batch, line, k + 1u);
-a0_2 = loadA(batch, line, k + 2u);
-a0_3 = loadA(batch, line, k + 3u);
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
+r0_0 = loadA(batch, line, k + 0u);
+r0_1 = loadA(batch, line, k + 1u);
+r0_2 = loadA(batch, line, k + 2u);
+r0_3 = loadA(batch, line, k + 3u);
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
 let line = column0 + q * 4u; let k = start + s * 4u;
-b0_0 = loadB(batch, line, k + 0u);
-b0_1 = loadB(batch, line, k + 1u);
-b0_2 = loadB(batch, line, k + 2u);
-b0_3 = loadB(batch, line, k + 3u);
+r0_0 = loadB(batch, line, k + 0u);
+r0_1 = loadB(batch, line, k + 1u);
+r0_2 = loadB(batch, line, k + 2u);
+r0_3 = loadB(batch, line, k + 3u);
 }
 for (var k0 = start; k0 < end; k0 += 16u) {
 if (local < 64u) {
 let q = local % 16u; let s = local / 16u;
-tileA[(s * 4u + 0u) * 16u + q] = a0_0;
-tileA[(s * 4u + 1u) * 16u + q] = a0_1;
-tileA[(s * 4u + 2u) * 16u + q] = a0_2;
-tileA[(s * 4u + 3u) * 16u + q] = a0_3;
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
-tileB[(s * 4u + 0u) * 16u + q] = b0_0;
-tileB[(s * 4u + 1u) * 16u + q] = b0_1;
-tileB[(s * 4u + 2u) * 16u + q] = b0_2;
-tileB[(s * 4u + 3u) * 16u + q] = b0_3;
+tileA[(s * 4u + 0u) * 16u + q] = r0_0;
+tileA[(s * 4u + 1u) * 16u + q] = r0_1;
+tileA[(s * 4u + 2u) * 16u + q] = r0_2;
+tileA[(s * 4u + 3u) * 16u + q] = r0_3;
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
+tileB[(s * 4u + 0u) * 16u + q] = r0_0;
+tileB[(s * 4u + 1u) * 16u + q] = r0_1;
+tileB[(s * 4u + 2u) * 16u + q] = r0_2;
+tileB[(s * 4u + 3u) * 16u + q] = r0_3;
 }
 workgroupBarrier();
 let next = k0 + 16u;
@@ -287,18 +274,17 @@ if (next < end) {
 if (local < 64u) {
 let q = local % 16u; let s = local / 16u;
 let line = row0 + q * 4u; let k = next + s * 4u;
-a0_0 = loadA(batch, line, k + 0u);
-a0_1 = loadA(batch, line, k + 1u);
-a0_2 = loadA(batch, line, k + 2u);
-a0_3 = loadA(batch, line, k + 3u);
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
+r0_0 = loadA(batch, line, k + 0u);
+r0_1 = loadA(batch, line, k + 1u);
+r0_2 = loadA(batch, line, k + 2u);
+r0_3 = loadA(batch, line, k + 3u);
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
 let line = column0 + q * 4u; let k = next + s * 4u;
-b0_0 = loadB(batch, line, k + 0u);
-b0_1 = loadB(batch, line, k + 1u);
-b0_2 = loadB(batch, line, k + 2u);
-b0_3 = loadB(batch, line, k + 3u);
+r0_0 = loadB(batch, line, k + 0u);
+r0_1 = loadB(batch, line, k + 1u);
+r0_2 = loadB(batch, line, k + 2u);
+r0_3 = loadB(batch, line, k + 3u);
 }
 }
 let atA = ty * 1u; let atB = tx;
@@ -393,44 +379,38 @@ var c2_0 = vec4<f32>(0.0);
 var c3_0 = vec4<f32>(0.0);
 let start = split * 80u;
 let end = min(start + 80u, 72u);
-var a0_0 = vec4<f32>(0.0);
-var a0_1 = vec4<f32>(0.0);
-var a0_2 = vec4<f32>(0.0);
-var a0_3 = vec4<f32>(0.0);
-var b0_0 = vec4<f32>(0.0);
-var b0_1 = vec4<f32>(0.0);
-var b0_2 = vec4<f32>(0.0);
-var b0_3 = vec4<f32>(0.0);
+var r0_0 = vec4<f32>(0.0);
+var r0_1 = vec4<f32>(0.0);
+var r0_2 = vec4<f32>(0.0);
+var r0_3 = vec4<f32>(0.0);
 if (local < 64u) {
 let q = local / 4u; let s = local % 4u;
 let line = row0 + q * 4u; let k = start + s * 4u;
-a0_0 = loadA(batch, line + 0u, k);
-a0_1 = loadA(batch, line + 1u, k);
-a0_2 = loadA(batch, line + 2u, k);
-a0_3 = loadA(batch, line + 3u, k);
-}
-if (local < 64u) {
-let q = local / 4u; let s = local % 4u;
+r0_0 = loadA(batch, line + 0u, k);
+r0_1 = loadA(batch, line + 1u, k);
+r0_2 = loadA(batch, line + 2u, k);
+r0_3 = loadA(batch, line + 3u, k);
+} else if (local < 128u) {
+let q = (local - 64u) / 4u; let s = (local - 64u) % 4u;
 let line = column0 + q * 4u; let k = start + s * 4u;
-b0_0 = loadB(batch, line + 0u, k);
-b0_1 = loadB(batch, line + 1u, k);
-b0_2 = loadB(batch, line + 2u, k);
-b0_3 = loadB(batch, line + 3u, k);
+r0_0 = loadB(batch, line + 0u, k);
+r0_1 = loadB(batch, line + 1u, k);
+r0_2 = loadB(batch, line + 2u, k);
+r0_3 = loadB(batch, line + 3u, k);
 }
 for (var k0 = start; k0 < end; k0 += 16u) {
 if (local < 64u) {
 let q = local / 4u; let s = local % 4u;
-tileA[(s * 4u + 0u) * 16u + q] = vec4<f32>(a0_0.x, a0_1.x, a0_2.x, a0_3.x);
-tileA[(s * 4u + 1u) * 16u + q] = vec4<f32>(a0_0.y, a0_1.y, a0_2.y, a0_3.y);
-tileA[(s * 4u + 2u) * 16u + q] = vec4<f32>(a0_0.z, a0_1.z, a0_2.z, a0_3.z);
-tileA[(s * 4u + 3u) * 16u + q] = vec4<f32>(a0_0.w, a0_1.w, a0_2.w, a0_3.w);
-}
-if (local < 64u) {
-let q = local / 4u; let s = local % 4u;
-tileB[(s * 4u + 0u) * 16u + q] = vec4<f32>(b0_0.x, b0_1.x, b0_2.x, b0_3.x);
-tileB[(s * 4u + 1u) * 16u + q] = vec4<f32>(b0_0.y, b0_1.y, b0_2.y, b0_3.y);
-tileB[(s * 4u + 2u) * 16u + q] = vec4<f32>(b0_0.z, b0_1.z, b0_2.z, b0_3.z);
-tileB[(s * 4u + 3u) * 16u + q] = vec4<f32>(b0_0.w, b0_1.w, b0_2.w, b0_3.w);
+tileA[(s * 4u + 0u) * 16u + q] = vec4<f32>(r0_0.x, r0_1.x, r0_2.x, r0_3.x);
+tileA[(s * 4u + 1u) * 16u + q] = vec4<f32>(r0_0.y, r0_1.y, r0_2.y, r0_3.y);
+tileA[(s * 4u + 2u) * 16u + q] = vec4<f32>(r0_0.z, r0_1.z, r0_2.z, r0_3.z);
+tileA[(s * 4u + 3u) * 16u + q] = vec4<f32>(r0_0.w, r0_1.w, r0_2.w, r0_3.w);
+} else if (local < 128u) {
+let q = (local - 64u) / 4u; let s = (local - 64u) % 4u;
+tileB[(s * 4u + 0u) * 16u + q] = vec4<f32>(r0_0.x, r0_1.x, r0_2.x, r0_3.x);
+tileB[(s * 4u + 1u) * 16u + q] = vec4<f32>(r0_0.y, r0_1.y, r0_2.y, r0_3.y);
+tileB[(s * 4u + 2u) * 16u + q] = vec4<f32>(r0_0.z, r0_1.z, r0_2.z, r0_3.z);
+tileB[(s * 4u + 3u) * 16u + q] = vec4<f32>(r0_0.w, r0_1.w, r0_2.w, r0_3.w);
 }
 workgroupBarrier();
 let next = k0 + 16u;
@@ -438,18 +418,17 @@ if (next < end) {
 if (local < 64u) {
 let q = local / 4u; let s = local % 4u;
 let line = row0 + q * 4u; let k = next + s * 4u;
-a0_0 = loadA(batch, line + 0u, k);
-a0_1 = loadA(batch, line + 1u, k);
-a0_2 = loadA(batch, line + 2u, k);
-a0_3 = loadA(batch, line + 3u, k);
-}
-if (local < 64u) {
-let q = local / 4u; let s = local % 4u;
+r0_0 = loadA(batch, line + 0u, k);
+r0_1 = loadA(batch, line + 1u, k);
+r0_2 = loadA(batch, line + 2u, k);
+r0_3 = loadA(batch, line + 3u, k);
+} else if (local < 128u) {
+let q = (local - 64u) / 4u; let s = (local - 64u) % 4u;
 let line = column0 + q * 4u; let k = next + s * 4u;
-b0_0 = loadB(batch, line + 0u, k);
-b0_1 = loadB(batch, line + 1u, k);
-b0_2 = loadB(batch, line + 2u, k);
-b0_3 = loadB(batch, line + 3u, k);
+r0_0 = loadB(batch, line + 0u, k);
+r0_1 = loadB(batch, line + 1u, k);
+r0_2 = loadB(batch, line + 2u, k);
+r0_3 = loadB(batch, line + 3u, k);
 }
 }
 let atA = ty * 1u; let atB = tx;
@@ -538,44 +517,38 @@ var c2_0 = vec4<f32>(0.0);
 var c3_0 = vec4<f32>(0.0);
 let start = split * 112u;
 let end = min(start + 112u, 100u);
-var a0_0 = vec4<f32>(0.0);
-var a0_1 = vec4<f32>(0.0);
-var a0_2 = vec4<f32>(0.0);
-var a0_3 = vec4<f32>(0.0);
-var b0_0 = vec4<f32>(0.0);
-var b0_1 = vec4<f32>(0.0);
-var b0_2 = vec4<f32>(0.0);
-var b0_3 = vec4<f32>(0.0);
+var r0_0 = vec4<f32>(0.0);
+var r0_1 = vec4<f32>(0.0);
+var r0_2 = vec4<f32>(0.0);
+var r0_3 = vec4<f32>(0.0);
 if (local < 64u) {
 let q = local / 4u; let s = local % 4u;
 let line = row0 + q * 4u; let k = start + s * 4u;
-a0_0 = loadA(batch, line + 0u, k);
-a0_1 = loadA(batch, line + 1u, k);
-a0_2 = loadA(batch, line + 2u, k);
-a0_3 = loadA(batch, line + 3u, k);
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
+r0_0 = loadA(batch, line + 0u, k);
+r0_1 = loadA(batch, line + 1u, k);
+r0_2 = loadA(batch, line + 2u, k);
+r0_3 = loadA(batch, line + 3u, k);
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
 let line = column0 + q * 4u; let k = start + s * 4u;
-b0_0 = loadB(batch, line, k + 0u);
-b0_1 = loadB(batch, line, k + 1u);
-b0_2 = loadB(batch, line, k + 2u);
-b0_3 = loadB(batch, line, k + 3u);
+r0_0 = loadB(batch, line, k + 0u);
+r0_1 = loadB(batch, line, k + 1u);
+r0_2 = loadB(batch, line, k + 2u);
+r0_3 = loadB(batch, line, k + 3u);
 }
 for (var k0 = start; k0 < end; k0 += 16u) {
 if (local < 64u) {
 let q = local / 4u; let s = local % 4u;
-tileA[(s * 4u + 0u) * 16u + q] = vec4<f32>(a0_0.x, a0_1.x, a0_2.x, a0_3.x);
-tileA[(s * 4u + 1u) * 16u + q] = vec4<f32>(a0_0.y, a0_1.y, a0_2.y, a0_3.y);
-tileA[(s * 4u + 2u) * 16u + q] = vec4<f32>(a0_0.z, a0_1.z, a0_2.z, a0_3.z);
-tileA[(s * 4u + 3u) * 16u + q] = vec4<f32>(a0_0.w, a0_1.w, a0_2.w, a0_3.w);
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
-tileB[(s * 4u + 0u) * 16u + q] = b0_0;
-tileB[(s * 4u + 1u) * 16u + q] = b0_1;
-tileB[(s * 4u + 2u) * 16u + q] = b0_2;
-tileB[(s * 4u + 3u) * 16u + q] = b0_3;
+tileA[(s * 4u + 0u) * 16u + q] = vec4<f32>(r0_0.x, r0_1.x, r0_2.x, r0_3.x);
+tileA[(s * 4u + 1u) * 16u + q] = vec4<f32>(r0_0.y, r0_1.y, r0_2.y, r0_3.y);
+tileA[(s * 4u + 2u) * 16u + q] = vec4<f32>(r0_0.z, r0_1.z, r0_2.z, r0_3.z);
+tileA[(s * 4u + 3u) * 16u + q] = vec4<f32>(r0_0.w, r0_1.w, r0_2.w, r0_3.w);
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
+tileB[(s * 4u + 0u) * 16u + q] = r0_0;
+tileB[(s * 4u + 1u) * 16u + q] = r0_1;
+tileB[(s * 4u + 2u) * 16u + q] = r0_2;
+tileB[(s * 4u + 3u) * 16u + q] = r0_3;
 }
 workgroupBarrier();
 let next = k0 + 16u;
@@ -583,18 +556,17 @@ if (next < end) {
 if (local < 64u) {
 let q = local / 4u; let s = local % 4u;
 let line = row0 + q * 4u; let k = next + s * 4u;
-a0_0 = loadA(batch, line + 0u, k);
-a0_1 = loadA(batch, line + 1u, k);
-a0_2 = loadA(batch, line + 2u, k);
-a0_3 = loadA(batch, line + 3u, k);
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
+r0_0 = loadA(batch, line + 0u, k);
+r0_1 = loadA(batch, line + 1u, k);
+r0_2 = loadA(batch, line + 2u, k);
+r0_3 = loadA(batch, line + 3u, k);
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
 let line = column0 + q * 4u; let k = next + s * 4u;
-b0_0 = loadB(batch, line, k + 0u);
-b0_1 = loadB(batch, line, k + 1u);
-b0_2 = loadB(batch, line, k + 2u);
-b0_3 = loadB(batch, line, k + 3u);
+r0_0 = loadB(batch, line, k + 0u);
+r0_1 = loadB(batch, line, k + 1u);
+r0_2 = loadB(batch, line, k + 2u);
+r0_3 = loadB(batch, line, k + 3u);
 }
 }
 let atA = ty * 1u; let atB = tx;
@@ -683,44 +655,38 @@ var c2_0 = vec4<f32>(0.0);
 var c3_0 = vec4<f32>(0.0);
 let start = split * 112u;
 let end = min(start + 112u, 100u);
-var a0_0 = vec4<f32>(0.0);
-var a0_1 = vec4<f32>(0.0);
-var a0_2 = vec4<f32>(0.0);
-var a0_3 = vec4<f32>(0.0);
-var b0_0 = vec4<f32>(0.0);
-var b0_1 = vec4<f32>(0.0);
-var b0_2 = vec4<f32>(0.0);
-var b0_3 = vec4<f32>(0.0);
+var r0_0 = vec4<f32>(0.0);
+var r0_1 = vec4<f32>(0.0);
+var r0_2 = vec4<f32>(0.0);
+var r0_3 = vec4<f32>(0.0);
 if (local < 64u) {
 let q = local % 16u; let s = local / 16u;
 let line = row0 + q * 4u; let k = start + s * 4u;
-a0_0 = loadA(batch, line, k + 0u);
-a0_1 = loadA(batch, line, k + 1u);
-a0_2 = loadA(batch, line, k + 2u);
-a0_3 = loadA(batch, line, k + 3u);
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
+r0_0 = loadA(batch, line, k + 0u);
+r0_1 = loadA(batch, line, k + 1u);
+r0_2 = loadA(batch, line, k + 2u);
+r0_3 = loadA(batch, line, k + 3u);
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
 let line = column0 + q * 4u; let k = start + s * 4u;
-b0_0 = loadB(batch, line, k + 0u);
-b0_1 = loadB(batch, line, k + 1u);
-b0_2 = loadB(batch, line, k + 2u);
-b0_3 = loadB(batch, line, k + 3u);
+r0_0 = loadB(batch, line, k + 0u);
+r0_1 = loadB(batch, line, k + 1u);
+r0_2 = loadB(batch, line, k + 2u);
+r0_3 = loadB(batch, line, k + 3u);
 }
 for (var k0 = start; k0 < end; k0 += 16u) {
 if (local < 64u) {
 let q = local % 16u; let s = local / 16u;
-tileA[(s * 4u + 0u) * 16u + q] = a0_0;
-tileA[(s * 4u + 1u) * 16u + q] = a0_1;
-tileA[(s * 4u + 2u) * 16u + q] = a0_2;
-tileA[(s * 4u + 3u) * 16u + q] = a0_3;
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
-tileB[(s * 4u + 0u) * 16u + q] = b0_0;
-tileB[(s * 4u + 1u) * 16u + q] = b0_1;
-tileB[(s * 4u + 2u) * 16u + q] = b0_2;
-tileB[(s * 4u + 3u) * 16u + q] = b0_3;
+tileA[(s * 4u + 0u) * 16u + q] = r0_0;
+tileA[(s * 4u + 1u) * 16u + q] = r0_1;
+tileA[(s * 4u + 2u) * 16u + q] = r0_2;
+tileA[(s * 4u + 3u) * 16u + q] = r0_3;
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
+tileB[(s * 4u + 0u) * 16u + q] = r0_0;
+tileB[(s * 4u + 1u) * 16u + q] = r0_1;
+tileB[(s * 4u + 2u) * 16u + q] = r0_2;
+tileB[(s * 4u + 3u) * 16u + q] = r0_3;
 }
 workgroupBarrier();
 let next = k0 + 16u;
@@ -728,18 +694,17 @@ if (next < end) {
 if (local < 64u) {
 let q = local % 16u; let s = local / 16u;
 let line = row0 + q * 4u; let k = next + s * 4u;
-a0_0 = loadA(batch, line, k + 0u);
-a0_1 = loadA(batch, line, k + 1u);
-a0_2 = loadA(batch, line, k + 2u);
-a0_3 = loadA(batch, line, k + 3u);
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
+r0_0 = loadA(batch, line, k + 0u);
+r0_1 = loadA(batch, line, k + 1u);
+r0_2 = loadA(batch, line, k + 2u);
+r0_3 = loadA(batch, line, k + 3u);
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
 let line = column0 + q * 4u; let k = next + s * 4u;
-b0_0 = loadB(batch, line, k + 0u);
-b0_1 = loadB(batch, line, k + 1u);
-b0_2 = loadB(batch, line, k + 2u);
-b0_3 = loadB(batch, line, k + 3u);
+r0_0 = loadB(batch, line, k + 0u);
+r0_1 = loadB(batch, line, k + 1u);
+r0_2 = loadB(batch, line, k + 2u);
+r0_3 = loadB(batch, line, k + 3u);
 }
 }
 let atA = ty * 1u; let atB = tx;

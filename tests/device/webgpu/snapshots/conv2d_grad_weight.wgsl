@@ -41,44 +41,38 @@ var c2_0 = vec4<f32>(0.0);
 var c3_0 = vec4<f32>(0.0);
 let start = split * 128u;
 let end = min(start + 128u, 1024u);
-var a0_0 = vec4<f32>(0.0);
-var a0_1 = vec4<f32>(0.0);
-var a0_2 = vec4<f32>(0.0);
-var a0_3 = vec4<f32>(0.0);
-var b0_0 = vec4<f32>(0.0);
-var b0_1 = vec4<f32>(0.0);
-var b0_2 = vec4<f32>(0.0);
-var b0_3 = vec4<f32>(0.0);
+var r0_0 = vec4<f32>(0.0);
+var r0_1 = vec4<f32>(0.0);
+var r0_2 = vec4<f32>(0.0);
+var r0_3 = vec4<f32>(0.0);
 if (local < 64u) {
 let q = local % 16u; let s = local / 16u;
 let line = row0 + q * 4u; let k = start + s * 4u;
-a0_0 = loadA(batch, line, k + 0u);
-a0_1 = loadA(batch, line, k + 1u);
-a0_2 = loadA(batch, line, k + 2u);
-a0_3 = loadA(batch, line, k + 3u);
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
+r0_0 = loadA(batch, line, k + 0u);
+r0_1 = loadA(batch, line, k + 1u);
+r0_2 = loadA(batch, line, k + 2u);
+r0_3 = loadA(batch, line, k + 3u);
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
 let line = column0 + q * 4u; let k = start + s * 4u;
-b0_0 = loadB(batch, line, k + 0u);
-b0_1 = loadB(batch, line, k + 1u);
-b0_2 = loadB(batch, line, k + 2u);
-b0_3 = loadB(batch, line, k + 3u);
+r0_0 = loadB(batch, line, k + 0u);
+r0_1 = loadB(batch, line, k + 1u);
+r0_2 = loadB(batch, line, k + 2u);
+r0_3 = loadB(batch, line, k + 3u);
 }
 for (var k0 = start; k0 < end; k0 += 16u) {
 if (local < 64u) {
 let q = local % 16u; let s = local / 16u;
-tileA[(s * 4u + 0u) * 16u + q] = a0_0;
-tileA[(s * 4u + 1u) * 16u + q] = a0_1;
-tileA[(s * 4u + 2u) * 16u + q] = a0_2;
-tileA[(s * 4u + 3u) * 16u + q] = a0_3;
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
-tileB[(s * 4u + 0u) * 16u + q] = b0_0;
-tileB[(s * 4u + 1u) * 16u + q] = b0_1;
-tileB[(s * 4u + 2u) * 16u + q] = b0_2;
-tileB[(s * 4u + 3u) * 16u + q] = b0_3;
+tileA[(s * 4u + 0u) * 16u + q] = r0_0;
+tileA[(s * 4u + 1u) * 16u + q] = r0_1;
+tileA[(s * 4u + 2u) * 16u + q] = r0_2;
+tileA[(s * 4u + 3u) * 16u + q] = r0_3;
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
+tileB[(s * 4u + 0u) * 16u + q] = r0_0;
+tileB[(s * 4u + 1u) * 16u + q] = r0_1;
+tileB[(s * 4u + 2u) * 16u + q] = r0_2;
+tileB[(s * 4u + 3u) * 16u + q] = r0_3;
 }
 workgroupBarrier();
 let next = k0 + 16u;
@@ -86,18 +80,17 @@ if (next < end) {
 if (local < 64u) {
 let q = local % 16u; let s = local / 16u;
 let line = row0 + q * 4u; let k = next + s * 4u;
-a0_0 = loadA(batch, line, k + 0u);
-a0_1 = loadA(batch, line, k + 1u);
-a0_2 = loadA(batch, line, k + 2u);
-a0_3 = loadA(batch, line, k + 3u);
-}
-if (local < 64u) {
-let q = local % 16u; let s = local / 16u;
+r0_0 = loadA(batch, line, k + 0u);
+r0_1 = loadA(batch, line, k + 1u);
+r0_2 = loadA(batch, line, k + 2u);
+r0_3 = loadA(batch, line, k + 3u);
+} else if (local < 128u) {
+let q = (local - 64u) % 16u; let s = (local - 64u) / 16u;
 let line = column0 + q * 4u; let k = next + s * 4u;
-b0_0 = loadB(batch, line, k + 0u);
-b0_1 = loadB(batch, line, k + 1u);
-b0_2 = loadB(batch, line, k + 2u);
-b0_3 = loadB(batch, line, k + 3u);
+r0_0 = loadB(batch, line, k + 0u);
+r0_1 = loadB(batch, line, k + 1u);
+r0_2 = loadB(batch, line, k + 2u);
+r0_3 = loadB(batch, line, k + 3u);
 }
 }
 let atA = ty * 1u; let atB = tx;
