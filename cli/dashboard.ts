@@ -70,7 +70,7 @@ async function respond(request: Request, run: DashboardRun, token: string): Prom
   if (pathname === "/state") {
     return reply(JSON.stringify(await runState(run)), "application/json");
   }
-  const name = decodeURIComponent(pathname.replace(/^\/samples\//, ""));
+  const name = pathname.slice("/samples/".length);
   if (!pathname.startsWith("/samples/") || !SAMPLE.test(name)) return refuse(404);
   const png = await Deno.readFile(join(run.path, "samples", name)).catch(() => null);
   return png ? reply(png, "image/png") : refuse(404);
