@@ -1,6 +1,7 @@
 /** `imm dataset prepare`. @module */
 
 import { CROPS } from "../lib/data/fit.ts";
+import { ENCODER_OUTPUTS, LatentEncoder } from "../lib/data/latent_encoder.ts";
 import { prepareDataset } from "../lib/data/prepare.ts";
 import { UsageError } from "../lib/errors.ts";
 import { RESIZE_FILTERS } from "../lib/format/resize.ts";
@@ -11,7 +12,7 @@ import { defineVerb } from "./verb.ts";
 /** The verb. */
 export const verb = defineVerb({
   name: "dataset prepare",
-  summary: "make a data set of pictures: crop, resize, label",
+  summary: "make a data set of pictures: crop, resize, label, encode",
   usage: "imm dataset prepare DATA --out FILE.zip [options]",
   examples: [
     {
@@ -21,6 +22,10 @@ export const verb = defineVerb({
     {
       command: "imm dataset prepare train/ --out imagenet64.zip --resolution 64 --crop adm",
       does: "as ADM and EDM prepare ImageNet; folders are the classes",
+    },
+    {
+      command: "imm dataset prepare photos/ --out z.zip --encoder vae.onnx --encoded latents",
+      does: "the latents of pictures, by an autoencoder's encoder",
     },
   ],
   positionals: {
@@ -45,18 +50,33 @@ export const verb = defineVerb({
       help: "auto: grey where all pictures are grey",
       default: "auto",
     }),
+    encoder: text({
+      help: "make latents with this network, which takes 1 x 3 x H x W on [-1, 1]",
+      value: "FILE.onnx",
+    }),
+    encoded: choice(ENCODER_OUTPUTS, { help: "what the network's output is" }),
     limit: size({ help: "take the first so many", min: 1 }),
     workers: integer({ help: "threads (default: the processors)", min: 1, max: 256 }),
     skipCorrupt: flag({ help: "leave pictures out that cannot be read, and name them" }),
   },
   async run(args, terminal) {
-    const { _: [source], out, skipCorrupt, ...options } = args;
+    const { _: [source], out, skipCorrupt, encoder: path, encoded, ...options } = args;
     if (!out.toLowerCase().endsWith(".zip")) {
       throw new UsageError(`--out is a zip archive, so its name must end in .zip; found ${out}`);
     }
     if (args.crop === "adm" && args.resolution === undefined) {
       throw new UsageError("--crop adm needs --resolution N");
     }
+    if ((path === undefined) !== (encoded === undefined)) {
+      throw new UsageError(
+        `--encoder and --encoded belong together: a network, and which of ` +
+          `${ENCODER_OUTPUTS.join(", ")} comes out of it`,
+      );
+    }
+    if (path !== undefined && args.colors === "grey") {
+      throw new UsageError("--encoder takes colours; leave out --colors grey");
+    }
+    await using encoder = path === undefined ? undefined : await LatentEncoder.load(path, encoded!);
     let progress: ReturnType<typeof terminal.progress> | null = null;
     const start = (total: number) => progress ??= terminal.progress("preparing", total, "pictures");
     try {
@@ -65,6 +85,7 @@ export const verb = defineVerb({
         (signal) =>
           prepareDataset(source, out, {
             ...options,
+            encoder,
             signal,
             onProgress: (done, total) => start(total).update(done),
             ...(skipCorrupt ? { onCorrupt: ({ message }) => terminal.warn(message) } : {}),
@@ -74,7 +95,7 @@ export const verb = defineVerb({
       const { count, width, height, channels, classes, skipped } = made;
       terminal.result(
         { path: out, ...made },
-        `${count} pictures of ${width} x ${height} x ${channels}` +
+        `${count} ${encoder ? "latents" : "pictures"} of ${width} x ${height} x ${channels}` +
           (classes > 0 ? ` in ${classes} classes` : " without labels") +
           (skipped > 0 ? `; ${skipped} left out` : "") + `: ${out}`,
       );

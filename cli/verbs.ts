@@ -74,7 +74,7 @@ export const verbs: readonly VerbEntry[] = [
   },
   {
     name: "dataset prepare",
-    summary: "make a data set of pictures: crop, resize, label",
+    summary: "make a data set of pictures: crop, resize, label, encode",
     load: async () => (await import("./dataset_prepare.ts")).verb,
   },
   {

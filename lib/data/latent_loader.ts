@@ -126,6 +126,12 @@ function hasNegativeWidths(stored: Float32Array, channels: number): boolean {
 /** Log variances are clamped to these by diffusers' `DiagonalGaussianDistribution`. */
 const [MIN_LOG_VARIANCE, MAX_LOG_VARIANCE] = [-30, 20];
 
+/** The standard deviation that the second half of the channels tells. */
+export function latentWidth(moments: LatentMoments, second: number): number {
+  if (moments === "mean-std") return second;
+  return Math.exp(0.5 * Math.min(MAX_LOG_VARIANCE, Math.max(MIN_LOG_VARIANCE, second)));
+}
+
 /**
  * Draws and normalises one latent.
  *
@@ -150,9 +156,7 @@ export function drawLatent(
       let value = stored[from + c];
       if (noise !== null) {
         const second = stored[from + channels + c];
-        const width = moments === "mean-std" ? second : Math.exp(
-          0.5 * Math.min(MAX_LOG_VARIANCE, Math.max(MIN_LOG_VARIANCE, second)),
-        );
+        const width = latentWidth(moments!, second);
         if (width < 0) {
           throw new FormatError(
             `${name} has the standard deviation ${width}; are these log variances? Then set ` +

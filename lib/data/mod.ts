@@ -24,6 +24,12 @@ export {
   type LatentSettings,
   type LatentStatisticsName,
 } from "./latent_loader.ts";
+export {
+  type EncodedLatent,
+  ENCODER_OUTPUTS,
+  type EncoderOutput,
+  LatentEncoder,
+} from "./latent_encoder.ts";
 export { describeLatents, type LatentDescription } from "./describe_latents.ts";
 export type { FolderOptions } from "./folder_dataset.ts";
 export * from "./describe.ts";

@@ -4,11 +4,15 @@
  * `00000/img00000000.png`, …, and `dataset.json`. Members are stored, so that they can be read at
  * random. The same input and settings give the same bytes, whatever the number of Workers.
  *
+ * With an encoder they become latents, laid out as EDM2's `dataset_tool.py encode` writes them:
+ * `00000/img-mean-std-00000000.npy`, ….
+ *
  * @module
  */
 
 import { FormatError } from "../errors.ts";
 import { writeFileAtomic } from "../format/atomic.ts";
+import { npyByteLength, npyChunks } from "../format/npy.ts";
 import type { Image } from "../format/pixels.ts";
 import { ZipWriter } from "../format/zip_writer.ts";
 import { inOrder, WorkerPool } from "../workers.ts";
@@ -17,6 +21,7 @@ import { type FileTree, openFolderTree, openZipTree } from "./file_tree.ts";
 import type { Crop, Fit } from "./fit.ts";
 import { isPicture, picturesOf, probePicture, readLabels } from "./folder_dataset.ts";
 import { findIdxImages } from "./idx_dataset.ts";
+import type { LatentEncoder } from "./latent_encoder.ts";
 import { openDataset } from "./open.ts";
 import { type PreparedPicture, preparePicture, type PrepareRequest } from "./prepare_picture.ts";
 import type { ResizeFilter } from "../format/resize.ts";
@@ -31,6 +36,8 @@ export interface PrepareOptions {
   readonly filter?: ResizeFilter;
   /** `auto`, the default: grey where all pictures are grey. */
   readonly colors?: "auto" | "rgb" | "grey";
+  /** Makes latents of the pictures, which become RGB; it is borrowed. */
+  readonly encoder?: LatentEncoder;
   /** Takes the first so many pictures. */
   readonly limit?: number;
   /** Threads that decode, resize and encode; 1 works in this one. Default: the processors. */
@@ -45,7 +52,7 @@ export interface PrepareOptions {
 
 /** What was written. */
 export interface Prepared {
-  /** Pictures in the archive. */
+  /** Pictures, or latents, in the archive. */
   readonly count: number;
   /** Pictures that could not be read. */
   readonly skipped: number;
@@ -53,8 +60,8 @@ export interface Prepared {
   readonly height: number;
   /** Pixels in a row. */
   readonly width: number;
-  /** 1 grey, 3 RGB. */
-  readonly channels: 1 | 3;
+  /** 1 grey, 3 RGB; of moments of latents those of the mean and as many more. */
+  readonly channels: number;
   /** Number of classes, 0 without labels. */
   readonly classes: number;
 }
@@ -86,9 +93,10 @@ export async function prepareDataset(
 ): Promise<Prepared> {
   const { resolution, crop = "none", filter, colors = "auto", limit = Infinity } = options;
   const { workers = navigator.hardwareConcurrency, onCorrupt, onProgress, signal } = options;
+  const { encoder } = options;
   using pictures = await openPictures(source);
   const length = Math.min(limit, pictures.length);
-  const grey = colors === "grey" || (colors === "auto" && pictures.allGrey());
+  const grey = !encoder && (colors === "grey" || (colors === "auto" && pictures.allGrey()));
   const channels = grey ? 1 : 3;
   const fit: Fit = { channels, resolution: resolution ?? null, crop, filter: filter ?? null };
 
@@ -100,7 +108,8 @@ export async function prepareDataset(
     : null;
   const prepare = async (index: number): Promise<PreparedPicture | FormatError> => {
     try {
-      const request = { name: pictures.describe(index), picture: pictures.read(index), fit };
+      const name = pictures.describe(index);
+      const request = { name, picture: pictures.read(index), fit, png: !encoder };
       if (pool === null) return await preparePicture(request);
       const { picture, bytes } = ownMemory(request.picture);
       return await pool.request({ ...request, picture }, [bytes.buffer]);
@@ -112,6 +121,7 @@ export async function prepareDataset(
 
   const labels: [string, number][] = [];
   let shape: { width: number; height: number } | null = null;
+  let latents: { width: number; height: number; channels: number } | null = null;
   let [count, skipped, done] = [0, 0, 0];
   await writeFileAtomic(out, async (write) => {
     const zip = new ZipWriter(write);
@@ -122,7 +132,7 @@ export async function prepareDataset(
         skipped++;
         onCorrupt!(prepared);
       } else {
-        const { png, width, height } = prepared;
+        const { bytes, width, height } = prepared;
         shape ??= { width, height };
         if (width !== shape.width || height !== shape.height) {
           throw new FormatError(
@@ -130,8 +140,13 @@ export async function prepareDataset(
               `${shape.width} x ${shape.height}; give a resolution, so that all become alike.`,
           );
         }
-        const member = memberName(count++);
-        await zip.add(member, [png], { size: png.length });
+        const member = memberName(count++, encoder);
+        if (encoder) {
+          const latent = await encoder.encode({ width, height, channels: 3, data: bytes });
+          const array = { type: "f32", shape: latent.shape, data: latent.values } as const;
+          await zip.add(member, npyChunks(array), { size: npyByteLength(array) });
+          latents = { channels: latent.shape[0], height: latent.shape[1], width: latent.shape[2] };
+        } else await zip.add(member, [bytes], { size: bytes.length });
         const label = pictures.label(index);
         if (label !== null) labels.push([member, label]);
       }
@@ -146,7 +161,7 @@ export async function prepareDataset(
     await zip.finish();
   });
   const classes = labels.reduce((most, [, label]) => Math.max(most, label + 1), 0);
-  return { count, skipped, ...shape!, channels, classes };
+  return { count, skipped, ...shape!, channels, ...(latents ?? {}), classes };
 }
 
 /** A copy that a Worker can take over: a view would be sent with all of the memory behind it. */
@@ -159,10 +174,15 @@ function ownMemory(picture: PrepareRequest["picture"]) {
   return { picture: { ...picture, data: bytes }, bytes };
 }
 
-/** `00012/img00012345.png` for picture 12,345. */
-function memberName(index: number): string {
+/** `00012/img00012345.png` for picture 12,345; names of moments say so, as EDM2's do. */
+function memberName(index: number, encoder: LatentEncoder | undefined): string {
   const digits = String(index).padStart(8, "0");
-  return `${digits.slice(0, 5)}/img${digits}.png`;
+  const name = !encoder
+    ? `img${digits}.png`
+    : encoder.hasMoments
+    ? `img-mean-std-${digits}.npy`
+    : `img${digits}.npy`;
+  return `${digits.slice(0, 5)}/${name}`;
 }
 
 /** Pictures may differ in size within a folder or an archive; every other data set is uniform. */

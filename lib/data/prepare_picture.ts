@@ -15,20 +15,24 @@ export interface PrepareRequest {
   readonly name: string;
   readonly picture: Uint8Array<ArrayBuffer> | Image;
   readonly fit: Fit;
+  /** Whether it becomes a PNG file; else its pixels are wanted. */
+  readonly png: boolean;
 }
 
 /** What became of it. */
 export interface PreparedPicture {
-  readonly png: Uint8Array<ArrayBuffer>;
+  /** A PNG file, or pixels. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly width: number;
   readonly height: number;
 }
 
-/** Decodes, fits and encodes. @throws {FormatError} when the picture cannot be decoded */
+/** Decodes, fits and perhaps encodes. @throws {FormatError} when the picture cannot be decoded */
 export async function preparePicture(
-  { name, picture, fit }: PrepareRequest,
+  { name, picture, fit, png }: PrepareRequest,
 ): Promise<PreparedPicture> {
   const image = picture instanceof Uint8Array ? await decodeImage(picture, name) : picture;
-  const { width, height, ...fitted } = fitImage(image, fit);
-  return { png: encodePng({ width, height, ...fitted }), width, height };
+  const fitted = fitImage(image, fit);
+  const { width, height, data } = fitted;
+  return { bytes: png ? encodePng(fitted) : new Uint8Array(data), width, height };
 }

@@ -3,4 +3,4 @@
 import { serveRequests } from "../workers.ts";
 import { preparePicture } from "./prepare_picture.ts";
 
-serveRequests(preparePicture, ({ png }) => [png.buffer]);
+serveRequests(preparePicture, ({ bytes }) => [bytes.buffer]);

@@ -1,10 +1,6 @@
 /**
  * Feature extraction with any network in an ONNX file, run by onnxruntime-web on the CPU.
  *
- * The package's main entry resolves to its build for Node, which is the one to use in Deno: it
- * finds its WebAssembly through the file system, runs several threads (1.9x with two, and the
- * same bits), and works in Workers as it is; the builds for browsers do neither.
- *
  * @module
  */
 
@@ -12,6 +8,7 @@ import type { InferenceSession, Tensor } from "npm:onnxruntime-web@1.30.0";
 import { FormatError, UsageError } from "../errors.ts";
 import { readOnnxMetadata } from "../format/onnx.ts";
 import { readFileBytes } from "../format/source.ts";
+import { loadOnnx } from "../onnx_runtime.ts";
 import { checkTaps, type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
 import { type ImageBatch, toBytes } from "./images.ts";
 import {
@@ -94,8 +91,7 @@ export class OnnxExtractor implements FeatureExtractor {
     const description = parseDescription(given ?? embedded, name);
     const hash = options.hash ?? await hashOf(bytes, given === undefined ? undefined : description);
 
-    const runtime = await loadRuntime(options.threads ?? defaultThreads());
-    const session = await createSession(runtime, bytes, name);
+    const { session, Tensor } = await loadOnnx(bytes, name, options.threads);
     const { input, features, logits, taps = {} } = description;
     const missing = [
       ...[input.name].filter((item) => !session.inputNames.includes(item)),
@@ -109,7 +105,7 @@ export class OnnxExtractor implements FeatureExtractor {
           `and its outputs ${session.outputNames.join(", ")}. Correct the description.`,
       );
     }
-    return new OnnxExtractor(description, hash, options.details, session, runtime.Tensor);
+    return new OnnxExtractor(description, hash, options.details, session, Tensor);
   }
 
   /** Runs the network on the images, {@link batch} at a time. */
@@ -211,39 +207,6 @@ export class OnnxExtractor implements FeatureExtractor {
   }
 }
 
-/**
- * The first session starts the runtime's threads, for which it puts Node's Worker in the place of
- * the global one and leaves it there; every Worker of this program would break after that.
- */
-const { Worker } = globalThis;
-
-type Runtime = typeof import("npm:onnxruntime-web@1.30.0");
-
-/** Imports the runtime when it is first needed: a program that extracts nothing never does. */
-async function loadRuntime(threads: number): Promise<Runtime> {
-  const runtime = await import("npm:onnxruntime-web@1.30.0");
-  runtime.env.logLevel = "error";
-  runtime.env.wasm.numThreads = threads;
-  return runtime;
-}
-
-async function createSession(
-  runtime: Runtime,
-  bytes: Uint8Array<ArrayBuffer>,
-  name: string,
-): Promise<InferenceSession> {
-  try {
-    return await runtime.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
-  } catch (error) {
-    throw new FormatError(
-      `${name} cannot be run: ${error instanceof Error ? error.message : error}`,
-      { cause: error },
-    );
-  } finally {
-    globalThis.Worker = Worker;
-  }
-}
-
 /** Of the model, and of a description that is not part of it. */
 async function hashOf(
   bytes: Uint8Array<ArrayBuffer>,
@@ -256,9 +219,4 @@ async function hashOf(
 
 function channelValue(value: number | readonly number[], channel: number): number {
   return typeof value === "number" ? value : value[channel];
-}
-
-/** One thread in a compiled program, where the runtime's own worker file may be missing. */
-function defaultThreads(): number {
-  return Deno.build.standalone ? 1 : Math.min(8, navigator.hardwareConcurrency);
 }
