@@ -34,7 +34,6 @@ interface PendingStore {
   readonly value: number;
   readonly location: Location;
   readonly coordinates: readonly Affine[];
-  readonly tensor: Tensor;
 }
 
 /** Collects the instructions of one kernel over a fixed index space. */
@@ -80,9 +79,9 @@ export class ExpressionBuilder {
     return this.#emit({ op: "const", value, dtype: "f32" });
   }
 
-  /** Writes instruction `value` to the tensor's location. */
-  store(value: number, tensor: Tensor, location: Location, coordinates: readonly Affine[]): void {
-    this.#stores.push({ value, location, coordinates, tensor });
+  /** Writes instruction `value` to a location. */
+  store(value: number, location: Location, coordinates: readonly Affine[]): void {
+    this.#stores.push({ value, location, coordinates });
   }
 
   /**
@@ -97,9 +96,9 @@ export class ExpressionBuilder {
     boundary?: number,
     fixedColumns = false,
   ): { body: Expression; stores: Store[]; boundary: number } | null {
-    const stores = this.#stores.map(({ value, location, coordinates, tensor }): Store => ({
+    const stores = this.#stores.map(({ value, location, coordinates }): Store => ({
       value,
-      target: this.#access(tensor, location, coordinates),
+      target: this.#access(location, coordinates),
     }));
     const lists: (readonly number[])[] = [
       ...this.#operands.map((operand) => operand.strides),
@@ -133,7 +132,7 @@ export class ExpressionBuilder {
       return this.#emit({ op: "result", index: result });
     }
     const location = this.#roots.has(tensor) ? null : this.context.locate(tensor);
-    if (location) return this.#load(tensor, location, coordinates);
+    if (location) return this.#load(location, coordinates);
     if (isView(tensor)) return this.#view(tensor, coordinates);
     if (!isElementwise(tensor)) {
       throw new InternalError(`${tensor.node.op.kind} ${tensor} has no place in memory`);
@@ -154,7 +153,7 @@ export class ExpressionBuilder {
     if (location && isContiguous(location, input.shape)) {
       // The position in memory is all that matters; it need not be taken apart.
       const strides = contiguousStrides(tensor.shape);
-      return this.#load(tensor, { ...location, strides }, coordinates);
+      return this.#load({ ...location, strides }, coordinates);
     }
     return this.value(input, reshapeCoordinates(input, tensor.shape, coordinates, this.axes));
   }
@@ -182,7 +181,7 @@ export class ExpressionBuilder {
           op: "random",
           distribution: op.distribution,
           stream: op.stream,
-          key: this.#operand(this.#access(key, location, [zero(this.rank)])),
+          key: this.#operand(this.#access(location, [zero(this.rank)])),
           within: within.strides,
           sample: first.strides,
         });
@@ -192,18 +191,18 @@ export class ExpressionBuilder {
     }
   }
 
-  #load(tensor: Tensor, location: Location, coordinates: readonly Affine[]): number {
-    const operand = this.#operand(this.#access(tensor, location, coordinates));
+  #load(location: Location, coordinates: readonly Affine[]): number {
+    const operand = this.#operand(this.#access(location, coordinates));
     return this.#emit({ op: "load", operand });
   }
 
-  #access(tensor: Tensor, location: Location, coordinates: readonly Affine[]): Access {
+  #access(location: Location, coordinates: readonly Affine[]): Access {
     const { offset, strides } = combine(coordinates, location.strides, this.rank);
     return {
       buffer: location.value,
       offset: location.offset + offset,
       strides,
-      dtype: tensor.dtype,
+      dtype: location.dtype,
     };
   }
 
@@ -339,7 +338,7 @@ export function stridedAccess(context: ExpressionContext, operand: Tensor): Acce
       buffer: location.value,
       offset: location.offset + position.offset,
       strides: position.strides,
-      dtype: operand.dtype,
+      dtype: location.dtype,
     };
   };
   while (true) {

@@ -154,9 +154,10 @@ function reachable(roots: readonly Tensor[]): Node[] {
 function signature(node: Node, inputs: readonly Tensor[]): string {
   const op = node.op.kind === "state" ? [arenaNumber(node.op.arena), node.op.name] : node.op;
   const outputs = node.outputs.map((output) => [output.shape, output.dtype]);
-  // What is given and not computed is the same in every region.
-  const region = ["state", "input", "constant"].includes(node.op.kind) ? 0 : node.region;
-  return JSON.stringify([op, inputs.map((t) => [t.node.id, t.index]), outputs, region]);
+  // What is given and not computed is the same in every region, and stored in one way.
+  const given = ["state", "input", "constant"].includes(node.op.kind);
+  const how = given ? [] : [node.region, node.storage];
+  return JSON.stringify([op, inputs.map((t) => [t.node.id, t.index]), outputs, how]);
 }
 
 const arenaNumbers = new WeakMap<Arena, number>();

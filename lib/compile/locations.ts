@@ -12,7 +12,7 @@ import { contiguousStrides } from "./affine.ts";
 import { type Graph, isElementwise, isView } from "./graph.ts";
 import type { Program } from "./program.ts";
 import { hasEpilogue, type StorageDecision } from "./storage.ts";
-import { type Location, type Place, Values } from "./values.ts";
+import { elementType, type Location, type Place, Values } from "./values.ts";
 
 /** A value that must end in a place of its own but is computed elsewhere: one copy at the end. */
 export interface FinalCopy {
@@ -111,8 +111,14 @@ export class Locations {
       ? { kind: "arena", arena: op.arena, offset: op.offset, updated: false }
       : this.#places.get(tensor) ?? { kind: "slot" };
     const label = op.kind === "input" || op.kind === "state" ? op.name : `${op.kind}${tensor}`;
-    const value = this.values.add(tensor.size, tensor.dtype, label, place);
-    return { value, offset: 0, strides: contiguousStrides(tensor.shape) };
+    return this.#whole(tensor, label, place);
+  }
+
+  /** A place for all of a tensor. */
+  #whole(tensor: Tensor, label: string, place: Place): Location {
+    const dtype = elementType(tensor, place);
+    const value = this.values.add(tensor.size, dtype, label, place);
+    return { value, dtype, offset: 0, strides: contiguousStrides(tensor.shape) };
   }
 
   #placeUpdate({ target, value }: Update, copy: boolean): void {
@@ -137,9 +143,7 @@ export class Locations {
       this.#places.set(base, place);
       return;
     }
-    const label = `${place.kind} of ${source}`;
-    const value = this.values.add(source.size, source.dtype, label, place);
-    const location = { value, offset: 0, strides: contiguousStrides(source.shape) };
+    const location = this.#whole(source, `${place.kind} of ${source}`, place);
     if (copy && kind === "state") {
       const stage = make({ kind: "reshape" }, [source], source.shape, null, source.dtype);
       this.#stored.add(stage);

@@ -97,12 +97,12 @@ export class Lowering {
 
   #elementwise(job: Job): ElementwiseKernel {
     const { builder } = buildExpression(this.#context, job.space, [], (b, coordinates) => {
-      for (const { source, location, whole } of job.writes) {
-        if (!source) b.store(b.constant(0), whole!, location!, coordinates);
-        else if (location) b.store(b.value(source, coordinates), source, location, coordinates);
+      for (const { source, location } of job.writes) {
+        if (!source) b.store(b.constant(0), location!, coordinates);
+        else if (location) b.store(b.value(source, coordinates), location, coordinates);
         else {
           const target = this.locations.locate(source)!;
-          b.store(b.compute(source, coordinates), source, target, coordinates);
+          b.store(b.compute(source, coordinates), target, coordinates);
         }
       }
     });
@@ -281,7 +281,7 @@ export class Lowering {
           out,
           lse,
           dout,
-          delta: { buffer: scratch, offset: 0 },
+          delta: { buffer: scratch, offset: 0, dtype: "f32" },
           dq: targets[0],
           dk: targets[1],
           dv: targets[2],
@@ -331,11 +331,11 @@ export class Lowering {
   }
 
   #contiguous(tensor: Tensor): Block {
-    const { buffer, offset, strides } = stridedAccess(this.#context, tensor);
-    if (!isContiguous({ value: buffer, offset, strides }, tensor.shape)) {
+    const { buffer, offset, strides, dtype } = stridedAccess(this.#context, tensor);
+    if (!isContiguous({ value: buffer, offset, strides, dtype }, tensor.shape)) {
       throw new NeedsStorage(tensor);
     }
-    return { buffer, offset };
+    return { buffer, offset, dtype };
   }
 
   /**
@@ -371,7 +371,7 @@ export class Lowering {
     const value = job.results.includes(final)
       ? builder.value(final, own)
       : builder.compute(final, own);
-    builder.store(value, final, this.locations.locate(final)!, own);
+    builder.store(value, this.locations.locate(final)!, own);
   }
 }
 

@@ -9,7 +9,7 @@
 import { InternalError } from "../errors.ts";
 import type { Arena } from "../tensor/state.ts";
 import { blocksOf, mapBlocks } from "./blocks.ts";
-import type { Block, Kernel, PlanBuffer } from "./plan.ts";
+import { type Block, elementBytes, type Kernel, type PlanBuffer } from "./plan.ts";
 import type { Value } from "./values.ts";
 
 /** Kernels over buffers, and where inputs and outputs lie. */
@@ -35,13 +35,14 @@ export function assignBuffers(kernels: readonly Kernel[], values: readonly Value
 
   const takeSlot = (value: Value): number => {
     // Best fit: the smallest free slot that is large enough, else the largest one, grown.
+    const length = wordsOf(value);
     free.sort((a, b) => buffers[a].length - buffers[b].length);
-    const fit = free.findIndex((slot) => buffers[slot].length >= value.length);
+    const fit = free.findIndex((slot) => buffers[slot].length >= length);
     const slot = fit >= 0 ? free.splice(fit, 1)[0] : free.pop();
     if (slot === undefined) {
-      return buffers.push({ length: value.length, role: "slot", label: value.label }) - 1;
+      return buffers.push({ length, role: "slot", label: value.label }) - 1;
     }
-    buffers[slot].length = Math.max(buffers[slot].length, value.length);
+    buffers[slot].length = Math.max(buffers[slot].length, length);
     return slot;
   };
   const assign = (number: number): number => {
@@ -52,12 +53,12 @@ export function assignBuffers(kernels: readonly Kernel[], values: readonly Value
         return takeSlot(value);
       case "input":
       case "output":
-        return buffers.push({ length: value.length, role: place.kind, label: place.name }) - 1;
+        return buffers.push({ length: wordsOf(value), role: place.kind, label: place.name }) - 1;
       case "arena": {
         const known = arenas.get(place.arena);
         if (known !== undefined) return known;
         const buffer = buffers.push({
-          length: place.arena.length,
+          length: place.arena.bytes / 4,
           role: "arena",
           arena: place.arena,
           label: place.arena.name,
@@ -91,4 +92,9 @@ export function assignBuffers(kernels: readonly Kernel[], values: readonly Value
     });
   });
   return { buffers, kernels: placed, bufferOf };
+}
+
+/** Words of four bytes that a value fills. */
+function wordsOf({ length, dtype }: Value): number {
+  return Math.ceil(length * elementBytes(dtype) / 4);
 }

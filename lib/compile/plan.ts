@@ -3,7 +3,8 @@
  * shape, stride and offset a constant. A device turns each kernel into code once and replays the
  * list for every run.
  *
- * All offsets and strides are in elements (4 bytes each: f32 or i32).
+ * All offsets and strides are in elements, of which each access has one type. What is f16 in memory
+ * is f32 as soon as it has been read, and all arithmetic is.
  *
  * @module
  */
@@ -11,9 +12,22 @@
 import type { ConvGeometry, DType, MapFn, Shape } from "../tensor/tensor.ts";
 import type { Arena } from "../tensor/state.ts";
 
+/** Type of an element in memory. */
+export type ElementType = DType | "f16";
+
+/** Bytes of an element in memory. */
+export function elementBytes(type: ElementType): 2 | 4 {
+  return type === "f16" ? 2 : 4;
+}
+
+/** What an element is once it has been read. */
+export function scalarType(type: ElementType): DType {
+  return type === "f16" ? "f32" : type;
+}
+
 /** A buffer of the plan. Its index in {@link Plan.buffers} is its name. */
 export interface PlanBuffer {
-  /** Length in elements. */
+  /** Length in words of four bytes: one element, or two of type f16. */
   readonly length: number;
   /** `slot`: scratch, reused between values whose lifetimes do not overlap. */
   readonly role: "slot" | "input" | "output" | "arena";
@@ -29,14 +43,14 @@ export interface Block {
   readonly buffer: number;
   /** First element. */
   readonly offset: number;
+  /** How the elements lie in memory. */
+  readonly dtype: ElementType;
 }
 
 /** Strided access to a buffer: element [i0, i1, ...] is at offset + sum(i * strides). */
 export interface Access extends Block {
   /** Elements from one index of each axis to the next; 0 repeats. */
   readonly strides: readonly number[];
-  /** How the elements are read. */
-  readonly dtype: DType;
 }
 
 /**

@@ -120,6 +120,7 @@ function printBody(body: Expression, stores: readonly Store[]): string {
   return `[${body.shape}] {${[...instrs, ...written].join("; ")}}`;
 }
 
-function printAccess({ buffer, offset, strides }: Access): string {
-  return `b${buffer}${offset > 0 ? `+${offset}` : ""}(${strides})`;
+function printAccess({ buffer, offset, strides, dtype }: Access): string {
+  const half = dtype === "f16" ? "h" : "";
+  return `b${buffer}${half}${offset > 0 ? `+${offset}` : ""}(${strides})`;
 }

@@ -6,8 +6,8 @@
  */
 
 import type { Arena } from "../tensor/state.ts";
-import type { DType } from "../tensor/tensor.ts";
-import type { Block } from "./plan.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Block, ElementType } from "./plan.ts";
 
 /** Where a value must lie. `slot` leaves the choice to the planner. */
 export type Place =
@@ -25,7 +25,7 @@ export type Place =
 /** A value in memory. */
 export interface Value {
   readonly length: number;
-  readonly dtype: DType;
+  readonly dtype: ElementType;
   readonly label: string;
   readonly place: Place;
 }
@@ -34,14 +34,32 @@ export interface Value {
 export class Values {
   readonly list: Value[] = [];
 
-  add(length: number, dtype: DType, label: string, place: Place = { kind: "slot" }): number {
+  add(length: number, dtype: ElementType, label: string, place: Place = { kind: "slot" }): number {
     return this.list.push({ length, dtype, label, place }) - 1;
+  }
+}
+
+/** How a tensor's elements lie in memory at a place. */
+export function elementType({ dtype, index, node }: Tensor, place: Place): ElementType {
+  if (dtype === "i32" || place.kind === "input" || place.kind === "output") return dtype;
+  if (place.kind === "arena") return place.arena.storage;
+  switch (node.op.kind) {
+    // What is made of many numbers is few numbers, and may be too large for f16, or too fine.
+    case "reduce":
+    case "moments":
+    case "scatterAdd":
+      return "f32";
+    case "attention":
+      return index === 0 ? node.storage : "f32";
+    default:
+      return node.storage;
   }
 }
 
 /** A tensor's elements within a value: all of it, or (inside a concatenation) a box of it. */
 export interface Location {
   readonly value: number;
+  readonly dtype: ElementType;
   readonly offset: number;
   /** Over the tensor's axes. */
   readonly strides: readonly number[];
@@ -49,5 +67,6 @@ export interface Location {
 
 /** The location as a block; only right for contiguous locations. */
 export function blockOf(location: Location): Block {
-  return { buffer: location.value, offset: location.offset };
+  const { value, offset, dtype } = location;
+  return { buffer: value, offset, dtype };
 }

@@ -9,7 +9,7 @@ import type { Arena, ArenaEntry } from "../tensor/state.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { Device, DeviceBuffer } from "./device.ts";
 
-/** Bytes per element of an arena. */
+/** Bytes per element of what the host has. */
 const ELEMENT = 4;
 
 /** Uploads go in pieces of this many elements, so that staging memory stays small. */
@@ -26,10 +26,10 @@ export class ArenaBuffer {
    * @throws {DeviceError} when the device cannot hold it
    */
   constructor(private readonly device: Device, readonly arena: Arena) {
-    this.buffer = device.allocate(Math.max(arena.length, 1) * ELEMENT, arena.name);
+    this.buffer = device.allocate(Math.max(arena.bytes, ELEMENT), arena.name);
   }
 
-  /** Replaces an entry; `data` is in the device's layout. */
+  /** Replaces an entry; `data` is in the device's layout. Only for arenas of f32, as all below. */
   write(name: string, data: Float32Array): void {
     const entry = this.#entry(name);
     const size = sizeOf(entry.shape);
@@ -43,6 +43,7 @@ export class ArenaBuffer {
 
   /** Reads an entry, in the device's layout. */
   async read(name: string): Promise<Float32Array<ArrayBuffer>> {
+    this.#requireF32();
     const { offset, shape } = this.#entry(name);
     const bytes = await this.device.read(this.buffer, offset * ELEMENT, sizeOf(shape) * ELEMENT);
     return new Float32Array(bytes);
@@ -60,7 +61,8 @@ export class ArenaBuffer {
 
   /** Reads everything, gaps included. */
   async readAll(): Promise<Float32Array<ArrayBuffer>> {
-    const bytes = await this.device.read(this.buffer, 0, this.arena.length * ELEMENT);
+    this.#requireF32();
+    const bytes = await this.device.read(this.buffer, 0, this.arena.bytes);
     return new Float32Array(bytes);
   }
 
@@ -70,10 +72,18 @@ export class ArenaBuffer {
   }
 
   #upload(data: Float32Array, offset: number): void {
+    this.#requireF32();
     for (let start = 0; start < data.length; start += UPLOAD_CHUNK) {
       const piece = data.subarray(start, start + UPLOAD_CHUNK);
       this.device.write(this.buffer, piece, (offset + start) * ELEMENT);
     }
+  }
+
+  #requireF32(): void {
+    if (this.arena.storage === "f32") return;
+    throw new InternalError(
+      `${this.arena.name} is float16, which is neither uploaded nor read back`,
+    );
   }
 
   #entry(name: string): ArenaEntry {

@@ -25,6 +25,8 @@ export interface Device {
   readonly kind: "webgpu" | "wasm";
   /** Adapter or processor, for people. */
   readonly description: string;
+  /** Whether plans may store values as float16. */
+  readonly float16: boolean;
   /** What it can hold, in bytes: everything together (null where it does not say), and one buffer. */
   readonly limits: { readonly total: number | null; readonly buffer: number };
 
@@ -39,7 +41,7 @@ export interface Device {
 
   /**
    * Turns a plan into something that can be run again and again. `arenas` holds a buffer of at
-   * least `arena.length * 4` bytes for each arena that the plan touches.
+   * least `arena.bytes` bytes for each arena that the plan touches.
    */
   prepare(plan: Plan, arenas: ReadonlyMap<Arena, DeviceBuffer>): Promise<Executable>;
 

@@ -13,7 +13,7 @@ import { GroupNorm } from "../nn/norm.ts";
 import { add, silu } from "../tensor/mod.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DhariwalUNetConfig } from "./config.ts";
-import type { Conditioning, ForwardOptions } from "./network.ts";
+import { type Conditioning, embedded, type ForwardOptions } from "./network.ts";
 import type { TimeMapping } from "./time_mapping.ts";
 import { type DecoderLevel, type Layer, UNet } from "./unet.ts";
 import { DHARIWAL_STYLE } from "./unet_block.ts";
@@ -66,7 +66,8 @@ export class DhariwalUNet extends UNet {
   }
 
   forward(x: Tensor, conditioning: Conditioning, options: ForwardOptions = {}): Tensor {
-    const run = this.runner(this.#embedding(conditioning, options), options);
+    const emb = embedded(() => this.#embedding(conditioning, options));
+    const run = this.runner(emb, options);
     let h = x;
     const skips = this.#encoder.map((layer) => h = run(layer, h));
     for (const level of this.#decoder) h = this.decodeLevel(run, level, h, skips);

@@ -28,6 +28,7 @@ import type { DiTConfig } from "./config.ts";
 import {
   type Conditioning,
   type ConditioningSpec,
+  embedded,
   type ForwardOptions,
   Network,
   runBlock,
@@ -102,28 +103,33 @@ export class DiT extends Network {
     observe?.("model.x_embedder", patches);
     let tokens = add(patches, this.#positions);
 
-    const t = this.#embedT.forward(conditioning.timeT);
+    const condition = embedded(() => this.#condition(conditioning, options));
+    this.#blocks.forEach((block, i) => {
+      const before = tokens;
+      tokens = runBlock(options, () => block.forward(before, condition));
+      observe?.(`model.blocks.${i}`, tokens);
+    });
+    const out = this.#final.forward(tokens, condition);
+    observe?.("model.final_layer", out);
+    return unpatchify(out, this.config.patchSize, this.config.imgChannels);
+  }
+
+  /** silu(t embedding + s embedding + class embedding): [B, hidden]. */
+  #condition({ timeT, timeS, labels }: Conditioning, { observe }: ForwardOptions): Tensor {
+    const t = this.#embedT.forward(timeT);
     observe?.("model.t_embedder", t);
     let condition = t;
     if (this.#embedS) {
-      const s = this.#embedS.forward(conditioning.timeS!);
+      const s = this.#embedS.forward(timeS!);
       observe?.("model.s_embedder", s);
       condition = add(condition, s);
     }
     if (this.#classes) {
-      const y = embedding(this.#classes, conditioning.labels!);
+      const y = embedding(this.#classes, labels!);
       observe?.("model.y_embedder", y);
       condition = add(condition, y);
     }
-    const activated = silu(condition);
-    this.#blocks.forEach((block, i) => {
-      const before = tokens;
-      tokens = runBlock(options, () => block.forward(before, activated));
-      observe?.(`model.blocks.${i}`, tokens);
-    });
-    const out = this.#final.forward(tokens, activated);
-    observe?.("model.final_layer", out);
-    return unpatchify(out, this.config.patchSize, this.config.imgChannels);
+    return silu(condition);
   }
 
   protected override embedTimes(cNoise: ArrayLike<number>, second: boolean): Float32Array {

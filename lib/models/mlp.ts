@@ -15,6 +15,7 @@ import type { MlpConfig } from "./config.ts";
 import {
   type Conditioning,
   type ConditioningSpec,
+  embedded,
   type ForwardOptions,
   Network,
   runBlock,
@@ -63,16 +64,11 @@ export class Mlp extends Network {
 
   forward(
     x: Tensor,
-    { timeT, timeS, labels }: Conditioning,
+    conditioning: Conditioning,
     options: ForwardOptions = {},
   ): Tensor {
     const { dropoutKey, observe } = options;
-    let emb = this.#mapT.forward(timeT);
-    if (this.#mapS) emb = add(emb, this.#mapS.forward(timeS!));
-    if (this.#mapLabel) {
-      emb = add(emb, this.#mapLabel.forward(mul(labels!, Math.sqrt(this.config.labelDim))));
-    }
-    emb = silu(this.#mapOut.forward(silu(emb)));
+    const emb = embedded(() => this.#embedding(conditioning));
     let h = this.#in.forward(x);
     this.#blocks.forEach((block, i) => {
       const before = h;
@@ -80,6 +76,15 @@ export class Mlp extends Network {
       observe?.(`model.blocks.${i}`, h);
     });
     return this.#out.forward(silu(h));
+  }
+
+  #embedding({ timeT, timeS, labels }: Conditioning): Tensor {
+    let emb = this.#mapT.forward(timeT);
+    if (this.#mapS) emb = add(emb, this.#mapS.forward(timeS!));
+    if (this.#mapLabel) {
+      emb = add(emb, this.#mapLabel.forward(mul(labels!, Math.sqrt(this.config.labelDim))));
+    }
+    return silu(this.#mapOut.forward(silu(emb)));
   }
 
   protected override embedTimes(cNoise: ArrayLike<number>): Float32Array {

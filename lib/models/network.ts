@@ -12,7 +12,7 @@ import { InternalError } from "../errors.ts";
 import type { HostArray } from "../device/device.ts";
 import { ParameterStore } from "../nn/parameters.ts";
 import { rematerialize } from "../tensor/rematerialize.ts";
-import { input, type Shape, type Tensor } from "../tensor/tensor.ts";
+import { input, type Shape, type Tensor, withStorage } from "../tensor/tensor.ts";
 import type { NetworkConfig } from "./config.ts";
 
 /** Sizes of what a network reads besides data and parameters. */
@@ -75,6 +75,14 @@ export interface ForwardOptions {
 /** Runs one block of a network in the way that the options ask for. */
 export function runBlock({ recompute = false }: ForwardOptions, block: () => Tensor): Tensor {
   return recompute ? rematerialize(block) : block();
+}
+
+/**
+ * Builds the embedding of times and labels. It is stored as f32 even where activations are f16: it is
+ * small, tells neighbouring times apart, and its gradient is a sum over all blocks.
+ */
+export function embedded(build: () => Tensor): Tensor {
+  return withStorage("f32", build);
 }
 
 /** A network: its parameters are declared on construction, its graph by {@link forward}. */

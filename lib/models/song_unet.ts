@@ -16,7 +16,7 @@ import { GroupNorm } from "../nn/norm.ts";
 import { add, mul, silu } from "../tensor/mod.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { SongUNetConfig } from "./config.ts";
-import type { Conditioning, ForwardOptions } from "./network.ts";
+import { type Conditioning, embedded, type ForwardOptions } from "./network.ts";
 import type { TimeMapping } from "./time_mapping.ts";
 import { type DecoderLevel, type Layer, type Run, UNet } from "./unet.ts";
 import { SONG_STYLE, type UNetBlock, type UNetBlockOptions } from "./unet_block.ts";
@@ -73,7 +73,8 @@ export class SongUNet extends UNet {
   }
 
   forward(x: Tensor, conditioning: Conditioning, options: ForwardOptions = {}): Tensor {
-    const run = this.runner(this.#embedding(conditioning, options), options);
+    const emb = embedded(() => this.#embedding(conditioning, options));
+    const run = this.runner(emb, options);
     return this.#decode(run, this.#encode(run, x), options.observe);
   }
 

@@ -8,7 +8,7 @@ import { InternalError } from "../errors.ts";
 import { add } from "./elementwise.ts";
 import { constantValue, full, zeros } from "./fill.ts";
 import { requireShape, requireType, shapeError, show } from "./shape.ts";
-import { type Node, sameShape, type Tensor } from "./tensor.ts";
+import { type Node, sameShape, type Tensor, withStorage } from "./tensor.ts";
 
 /** How the backward pass starts. */
 export interface GradOptions {
@@ -28,7 +28,7 @@ export interface GradOptions {
  *
  * The graph is walked once from its newest to its oldest operation, so that contributions to one
  * tensor add up in an order that depends on the graph alone. Operations that do not lead to `wrt`
- * are not differentiated.
+ * are not differentiated. A gradient is stored as the value that it belongs to.
  *
  * @example Gradients are tensors: they can be computed with, and differentiated again.
  * ```ts
@@ -69,7 +69,8 @@ export function grad(
   for (const node of [...path].reverse()) {
     const outputGradients = node.outputs.map((output) => gradients.get(output) ?? null);
     if (!node.vjp || outputGradients.every((g) => g === null)) continue;
-    const contributions = node.vjp(outputGradients);
+    const rule = node.vjp;
+    const contributions = withStorage(node.storage, () => rule(outputGradients));
     node.gradientInputs.forEach((x, i) => {
       const contribution = contributions[i];
       if (!contribution || !(targets.has(x) || path.has(x.node))) return;
@@ -80,7 +81,8 @@ export function grad(
         );
       }
       const sofar = gradients.get(x);
-      gradients.set(x, sofar ? add(sofar, contribution) : contribution);
+      const total = (first: Tensor) => withStorage(x.node.storage, () => add(first, contribution));
+      gradients.set(x, sofar ? total(sofar) : contribution);
     });
   }
   return wrt.map((x) => gradients.get(x) ?? zeros(x.shape));

@@ -3,7 +3,8 @@
  *
  * Forward is the moments (two passes, safe for a large mean) and an element-wise rest that fuses
  * with what follows. Backward is written by hand: it keeps x, mean and 1/std, recomputes the
- * normalised values, and needs one pass over the data for all sums and one for the result.
+ * normalised values, and needs one pass over the data for all sums and one for the result. What
+ * there is one number of for many elements is stored as f32 in any case.
  *
  * @module
  */
@@ -11,7 +12,7 @@
 import { add, mul, rsqrt, square, sub } from "./elementwise.ts";
 import { mean, moments, sum, sumTo } from "./reduce.ts";
 import { requireShape, shapeError, show } from "./shape.ts";
-import { customGradient, sizeOf, type Tensor } from "./tensor.ts";
+import { customGradient, sizeOf, type Tensor, withStorage } from "./tensor.ts";
 import { reshape } from "./view.ts";
 
 /**
@@ -48,8 +49,11 @@ export function groupNorm(
     // Per sample and channel: everything else follows from these two sums over the pixels.
     const sumDy = sum(dy, 1, true);
     const sumDyX = sum(mul(dy, normalized()), 1, true);
-    const meanDx = mul(sum(mul(sumDy, gamma), 3, true), 1 / count);
-    const meanDxX = mul(sum(mul(sumDyX, gamma), 3, true), 1 / count);
+    const [meanDx, meanDxX] = withStorage(
+      "f32",
+      () =>
+        [sumDy, sumDyX].map((perChannel) => mul(sum(mul(perChannel, gamma), 3, true), 1 / count)),
+    );
     const dx = mul(rstd, sub(mul(dy, gamma), add(meanDx, mul(normalized(), meanDxX))));
     return [
       reshape(dx, x.shape),
@@ -61,7 +65,7 @@ export function groupNorm(
 
 /** Normalises over the last axis; weight and bias have its size. (Ba et al. 2016.) */
 export function layerNorm(x: Tensor, eps: number, weight?: Tensor, bias?: Tensor): Tensor {
-  const width = requireAffine("layerNorm", x, weight, bias);
+  requireAffine("layerNorm", x, weight, bias);
   const { mean: center, rstd } = moments(x, -1, eps);
   const normalized = () => mul(sub(x, center), rstd);
   const scaled = weight ? mul(normalized(), weight) : normalized();
@@ -70,8 +74,8 @@ export function layerNorm(x: Tensor, eps: number, weight?: Tensor, bias?: Tensor
 
   return customGradient(y, inputs, (g) => {
     const dn = weight ? mul(g, weight) : g;
-    const meanDx = mul(sum(dn, -1, true), 1 / width);
-    const meanDxX = mul(sum(mul(dn, normalized()), -1, true), 1 / width);
+    const meanDx = mean(dn, -1, true);
+    const meanDxX = mean(mul(dn, normalized()), -1, true);
     const gradients = [mul(rstd, sub(dn, add(meanDx, mul(normalized(), meanDxX))))];
     if (weight) gradients.push(sumTo(mul(g, normalized()), weight.shape));
     if (bias) gradients.push(sumTo(g, bias.shape));
@@ -81,24 +85,24 @@ export function layerNorm(x: Tensor, eps: number, weight?: Tensor, bias?: Tensor
 
 /** x / sqrt(mean(x^2) + eps) over the last axis, times weight. (Zhang & Sennrich 2019.) */
 export function rmsNorm(x: Tensor, eps: number, weight?: Tensor): Tensor {
-  const width = requireAffine("rmsNorm", x, weight);
-  const scale = rsqrt(add(mean(square(x), -1, true), eps));
+  requireAffine("rmsNorm", x, weight);
+  const meanSquare = mean(square(x), -1, true);
+  const scale = withStorage("f32", () => rsqrt(add(meanSquare, eps)));
   const normalized = () => mul(x, scale);
   const y = weight ? mul(normalized(), weight) : normalized();
 
   return customGradient(y, weight ? [x, weight] : [x], (g) => {
     const dn = weight ? mul(g, weight) : g;
-    const meanDxX = mul(sum(mul(dn, normalized()), -1, true), 1 / width);
+    const meanDxX = mean(mul(dn, normalized()), -1, true);
     const dx = mul(scale, sub(dn, mul(normalized(), meanDxX)));
     return weight ? [dx, sumTo(mul(g, normalized()), weight.shape)] : [dx];
   });
 }
 
-/** Checks the shapes of weight and bias and returns the size of the last axis. */
-function requireAffine(operation: string, x: Tensor, weight?: Tensor, bias?: Tensor): number {
+/** Checks the shapes of weight and bias against the last axis. */
+function requireAffine(operation: string, x: Tensor, weight?: Tensor, bias?: Tensor): void {
   const width = x.shape.at(-1);
   if (width === undefined) throw shapeError(operation, "a tensor of rank 1 or more", "a scalar");
   if (weight) requireShape(operation, "weight", weight, [width]);
   if (bias) requireShape(operation, "bias", bias, [width]);
-  return width;
 }

@@ -6,7 +6,7 @@
 
 import { add, div, equal, mul, sub } from "./elementwise.ts";
 import { normalizeAxes, reducedShape, requireType, shapeError, show } from "./shape.ts";
-import { make, Node, sameShape, type Shape, sizeOf, type Tensor } from "./tensor.ts";
+import { make, Node, sameShape, type Shape, sizeOf, type Tensor, withStorage } from "./tensor.ts";
 import { expand, reshape } from "./view.ts";
 
 /** Axes to reduce: one, several, or (undefined) all; negative ones count from the last. */
@@ -23,7 +23,8 @@ export function sum(x: Tensor, axes?: Axes, keepDims = false): Tensor {
 export function mean(x: Tensor, axes?: Axes, keepDims = false): Tensor {
   const list = normalizeAxes("mean", axes, x.shape.length);
   const count = sizeOf(list.map((axis) => x.shape[axis]));
-  return mul(sum(x, list, keepDims), 1 / count);
+  const total = sum(x, list, keepDims);
+  return withStorage("f32", () => mul(total, 1 / count)); // as the sum itself
 }
 
 /**

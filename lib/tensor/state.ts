@@ -9,9 +9,9 @@
  */
 
 import { InternalError } from "../errors.ts";
-import { make, type Shape, sizeOf, type Tensor } from "./tensor.ts";
+import { make, type Shape, sizeOf, type Storage, type Tensor, withStorage } from "./tensor.ts";
 
-/** Entries start at multiples of this many elements: 256 bytes, WebGPU's binding alignment. */
+/** Entries start at multiples of this many elements: of f32 256 bytes, WebGPU's binding alignment. */
 export const ARENA_ALIGNMENT = 64;
 
 /** Where an entry lies in its arena, in elements. */
@@ -24,7 +24,7 @@ export interface ArenaEntry {
   readonly offset: number;
 }
 
-/** A flat float32 array on the device, cut into named entries. The gaps between them are zero. */
+/** A flat array of floats on the device, cut into named entries. The gaps between them are zero. */
 export class Arena {
   /** Entries by name, in the order of their offsets. */
   readonly entries: Map<string, ArenaEntry> = new Map();
@@ -33,11 +33,20 @@ export class Arena {
   #whole: Tensor | null = null;
 
   /** An arena without entries; `name` is for debug output and errors. */
-  constructor(readonly name: string) {}
+  constructor(
+    readonly name: string,
+    /** How its elements lie in memory. */
+    readonly storage: Storage = "f32",
+  ) {}
 
   /** Length in elements, a multiple of {@link ARENA_ALIGNMENT}. */
   get length(): number {
     return this.#length;
+  }
+
+  /** Size in memory. */
+  get bytes(): number {
+    return this.#length * (this.storage === "f16" ? 2 : 4);
   }
 
   /** Adds an entry at the end. Throws when the name is taken or the arena is already in use. */
@@ -50,9 +59,9 @@ export class Arena {
     return entry;
   }
 
-  /** An arena with the same entries at the same offsets. */
-  like(name: string): Arena {
-    const other = new Arena(name);
+  /** An arena with the same entries at the same offsets, f32 unless another storage is asked for. */
+  like(name: string, storage: Storage = "f32"): Arena {
+    const other = new Arena(name, storage);
     for (const entry of this.entries.values()) other.add(entry.name, entry.shape);
     return other;
   }
@@ -63,20 +72,21 @@ export class Arena {
     if (known) return known;
     const entry = this.entries.get(name);
     if (!entry) throw new InternalError(`arena ${this.name} has no entry ${name}`);
-    const leaf = make({ kind: "state", arena: this, ...entry }, [], entry.shape, null);
+    const leaf = this.#leaf(entry);
     this.#leaves.set(name, leaf);
     return leaf;
   }
 
   /** All of the arena as one tensor of shape [length]. No entry can be added afterwards. */
   whole(): Tensor {
-    this.#whole ??= make(
-      { kind: "state", arena: this, name: "*", offset: 0 },
-      [],
-      [this.#length],
-      null,
-    );
+    this.#whole ??= this.#leaf({ name: "*", shape: [this.#length], offset: 0 });
     return this.#whole;
+  }
+
+  #leaf({ name, shape, offset }: ArenaEntry): Tensor {
+    // Gradients with respect to state are added up in f32, whatever the state itself is.
+    const op = { kind: "state", arena: this, name, offset } as const;
+    return withStorage("f32", () => make(op, [], shape, null));
   }
 }
 

@@ -18,6 +18,12 @@ import type { Arena } from "./state.ts";
 /** Element types. `i32` is for labels, indices and random keys. */
 export type DType = "f32" | "i32";
 
+/**
+ * How a value of type f32 lies in memory, where it is stored at all: as it is, or rounded to half
+ * precision. It is computed in f32 either way.
+ */
+export type Storage = "f32" | "f16";
+
 /** Sizes of the axes, outermost first. `[]` is a scalar. */
 export type Shape = readonly number[];
 
@@ -131,6 +137,7 @@ export type Vjp = (gradients: readonly (Tensor | null)[]) => readonly (Tensor | 
 let nextId = 0;
 let regions = 0;
 let currentRegion = 0;
+let currentStorage: Storage = "f32";
 
 /** The id that the next node gets: nodes that exist have smaller ones. */
 export function nextNodeId(): number {
@@ -152,12 +159,43 @@ export function inNewRegion<Result>(build: () => Result): Result {
   }
 }
 
+/**
+ * Runs `build`; of the nodes that it makes, and of those of their gradients, values are stored in
+ * this way. Sums, moments and what is read from elsewhere (inputs, state) are f32 at all times but
+ * for state of an arena that is f16 itself.
+ *
+ * @example Activations and their gradients take half of the memory.
+ * ```ts
+ * import { Arena, compile, grad, input, linear, silu, sum, withStorage } from "@imm/imm";
+ * import assert from "node:assert/strict";
+ *
+ * const weights = new Arena("weights", "f16");
+ * weights.add("w", [64, 64]);
+ * const [x, w] = [input("x", [32, 64]), weights.tensor("w")];
+ * const y = withStorage("f16", () => linear(silu(linear(x, w)), w));
+ * const [dw] = grad(sum(y), [w]);
+ * const plan = compile({ label: "half", inputs: [x], outputs: { dw }, updates: [] });
+ * assert.ok(plan.buffers.some(({ role, length }) => role === "slot" && length === 32 * 64 / 2));
+ * ```
+ */
+export function withStorage<Result>(storage: Storage, build: () => Result): Result {
+  const outer = currentStorage;
+  currentStorage = storage;
+  try {
+    return build();
+  } finally {
+    currentStorage = outer;
+  }
+}
+
 /** One operation of the graph. Ids grow in order of creation, so they are a topological order. */
 export class Node {
   /** Larger than that of every node it depends on. */
   readonly id: number = nextId++;
   /** 0, or the number of the region it was made in; see {@link inNewRegion}. */
   readonly region: number = currentRegion;
+  /** How its outputs are stored; see {@link withStorage}. */
+  readonly storage: Storage = currentStorage;
   /** What it computes. */
   readonly outputs: readonly Tensor[];
 
@@ -227,7 +265,7 @@ export function make(
 
 /** A value uploaded for every run under `name`. */
 export function input(name: string, shape: Shape, dtype: DType = "f32"): Tensor {
-  return make({ kind: "input", name }, [], shape, null, dtype);
+  return withStorage("f32", () => make({ kind: "input", name }, [], shape, null, dtype));
 }
 
 /** One number as a tensor of shape []. */

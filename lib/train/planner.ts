@@ -96,7 +96,7 @@ function planStep(
     ),
     compile(updateProgram(arenas, optimizer, optimizer.clip !== null), options),
   ];
-  const state = allArenas(arenas).reduce((sum, arena) => sum + arena.length * 4, 0);
+  const state = allArenas(arenas).reduce((sum, arena) => sum + arena.bytes, 0);
   return { plans, state };
 }
 

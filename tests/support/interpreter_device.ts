@@ -10,15 +10,15 @@ import type { Arena } from "../../lib/tensor/state.ts";
 import { sizeOf } from "../../lib/tensor/tensor.ts";
 import { interpretPlan } from "./plan_interpreter.ts";
 
-/** Bytes per element, as far as the interface is concerned. */
+/** Bytes per element, as far as the interface is concerned, which knows no float16. */
 const ELEMENT = 4;
 
-/** Memory in float64, which stands for a quarter as many bytes of float32. */
+/** Memory in float64: an element for each float32, or float16, that there would be room for. */
 class InterpreterBuffer implements DeviceBuffer {
   readonly data: Float64Array;
 
   constructor(readonly bytes: number, readonly label: string) {
-    this.data = new Float64Array(bytes / ELEMENT);
+    this.data = new Float64Array(2 * Math.ceil(bytes / ELEMENT));
   }
 }
 
@@ -26,6 +26,7 @@ class InterpreterBuffer implements DeviceBuffer {
 export class InterpreterDevice implements Device {
   // There is no third kind: nothing that a device is used for may depend on which one it is.
   readonly kind = "wasm";
+  readonly float16 = true;
   readonly description = "plan interpreter";
   readonly limits = { total: null, buffer: Infinity };
   readonly #buffers = new Set<DeviceBuffer>();
@@ -62,7 +63,9 @@ export class InterpreterDevice implements Device {
   }
 
   prepare(plan: Plan, arenas: ReadonlyMap<Arena, DeviceBuffer>): Promise<Executable> {
-    const state = new Map([...arenas].map(([arena, buffer]) => [arena, this.#memory(buffer)]));
+    const state = new Map(
+      [...arenas].map(([arena, buffer]) => [arena, this.#memory(buffer).subarray(0, arena.length)]),
+    );
     this.#executables++;
     return Promise.resolve(new InterpreterExecutable(plan, state, () => this.#executables--));
   }

@@ -1,8 +1,10 @@
 /**
  * Runs a compiled plan in float64 without a device: what the compiler made, checked apart from the
- * code that devices generate from it. Reading scratch that nothing has written gives NaN.
+ * code that devices generate from it. Reading scratch that nothing has written gives NaN. What is
+ * stored as f16 is rounded.
  */
 
+import { blocksOf } from "../../lib/compile/blocks.ts";
 import type { Access, Block, Epilogue, Expression, Kernel, Plan } from "../../lib/compile/plan.ts";
 import type { Arena } from "../../lib/tensor/state.ts";
 import { type Shape, sizeOf } from "../../lib/tensor/tensor.ts";
@@ -26,8 +28,12 @@ export function interpretPlan(
   inputs: Readonly<Record<string, ArrayLike<number>>>,
   state: ReadonlyMap<Arena, Float64Array> = new Map(),
 ): Record<string, Float64Array> {
-  const memory = plan.buffers.map((buffer) =>
-    buffer.arena ? state.get(buffer.arena)! : new Float64Array(buffer.length).fill(NaN)
+  const accesses = plan.kernels.map(blocksOf).flatMap(({ reads, writes }) => [...reads, ...writes]);
+  const halves = new Set(accesses.filter((a) => a.dtype === "f16").map(({ buffer }) => buffer));
+  const memory = plan.buffers.map((buffer, i) =>
+    buffer.arena
+      ? state.get(buffer.arena)!
+      : new Float64Array(buffer.length * (halves.has(i) ? 2 : 1)).fill(NaN)
   );
   for (const [name, { buffer }] of plan.inputs) memory[buffer].set(inputs[name] ?? []);
   for (const kernel of plan.kernels) runKernel(kernel, memory);
@@ -205,7 +211,7 @@ function store(
   for (const { value, target } of stores) {
     const at = target.strides.reduce((sum, s, k) => sum + s * index[k], target.offset);
     if (at >= memory[target.buffer].length) throw new Error("a store is out of range");
-    memory[target.buffer][at] = values[value];
+    memory[target.buffer][at] = rounded(values[value], target);
   }
 }
 
@@ -235,8 +241,12 @@ function contiguous({ buffer, offset }: Block, shape: Shape, memory: Memory): Va
   return { shape, data: memory[buffer].slice(offset, offset + sizeOf(shape)) };
 }
 
-function write({ buffer, offset }: Block, data: Float64Array, memory: Memory): void {
-  memory[buffer].set(data, offset);
+function write({ buffer, offset, dtype }: Block, data: Float64Array, memory: Memory): void {
+  memory[buffer].set(data.map((value) => rounded(value, { dtype })), offset);
+}
+
+function rounded(value: number, { dtype }: Pick<Block, "dtype">): number {
+  return dtype === "f16" ? Math.f16round(value) : value;
 }
 
 function forEachIndex(shape: Shape, visit: (index: readonly number[]) => void): void {

@@ -149,6 +149,7 @@ function lostAfter(device: Device, runs: number): Device {
   return {
     kind: device.kind,
     description: device.description,
+    float16: device.float16,
     limits: device.limits,
     allocate: (bytes, label) => device.allocate(bytes, label),
     write: (buffer, data, offset) => device.write(buffer, data, offset),

@@ -10,6 +10,7 @@ import type { Plan } from "../../compile/plan.ts";
 import { InternalError, UsageError } from "../../errors.ts";
 import type { Arena } from "../../tensor/state.ts";
 import type { Device, DeviceBuffer, HostArray } from "../device.ts";
+import { requireFloat16, usesFloat16 } from "../float16.ts";
 import { WasmExecutable } from "./executable.ts";
 import { OutOfMemory } from "./heap.ts";
 import { bestSimd, type Simd } from "./module.ts";
@@ -34,6 +35,7 @@ class WasmBuffer implements DeviceBuffer {
 /** Threads on the processor. */
 export class WasmDevice implements Device {
   readonly kind = "wasm";
+  readonly float16 = false;
   readonly description: string;
   readonly team: Team;
   readonly #buffers = new Set<WasmBuffer>();
@@ -130,6 +132,7 @@ export class WasmDevice implements Device {
   // deno-lint-ignore require-await -- the interface is asynchronous
   async prepare(plan: Plan, arenas: ReadonlyMap<Arena, DeviceBuffer>): Promise<WasmExecutable> {
     this.#usable();
+    if (usesFloat16(plan)) requireFloat16(this);
     for (const buffer of arenas.values()) this.#own(buffer);
     const executable = new WasmExecutable(this, plan, arenas);
     this.#executables.add(executable);

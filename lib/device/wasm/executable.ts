@@ -116,9 +116,9 @@ export class WasmExecutable implements Executable {
 function arenaAddress(arenas: ReadonlyMap<Arena, DeviceBuffer>, { arena }: PlanBuffer): number {
   const buffer = arenas.get(arena!);
   if (!buffer) throw new InternalError(`the plan needs a buffer for the arena ${arena!.name}`);
-  if (buffer.bytes < arena!.length * ELEMENT) {
+  if (buffer.bytes < arena!.bytes) {
     throw new InternalError(
-      `the arena ${arena!.name} needs ${arena!.length * ELEMENT} bytes, but its buffer has ` +
+      `the arena ${arena!.name} needs ${arena!.bytes} bytes, but its buffer has ` +
         `${buffer.bytes}`,
     );
   }

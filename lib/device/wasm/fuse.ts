@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Expression, Instr } from "../../compile/plan.ts";
+import { type Expression, type Instr, scalarType } from "../../compile/plan.ts";
 import type { DType, MapFn } from "../../tensor/tensor.ts";
 import { resultType } from "./opcodes.ts";
 
@@ -110,7 +110,7 @@ function bothWays(pair: readonly number[]): readonly [number, number][] {
 function typeOf(instr: Instr, operands: Expression["operands"], types: readonly DType[]): DType {
   switch (instr.op) {
     case "load":
-      return operands[instr.operand].dtype;
+      return scalarType(operands[instr.operand].dtype);
     case "const":
       return instr.dtype;
     case "map":

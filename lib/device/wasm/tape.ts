@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Expression, Store } from "../../compile/plan.ts";
+import { type Expression, scalarType, type Store } from "../../compile/plan.ts";
 import { InternalError } from "../../errors.ts";
 import type { DType } from "../../tensor/tensor.ts";
 import { STREAM_FACTOR } from "../../tensor/threefry.ts";
@@ -163,7 +163,7 @@ class TapeBuilder {
     switch (instr.op) {
       case "load": {
         const access = this.body.operands[instr.operand];
-        this.#types.push(access.dtype);
+        this.#types.push(scalarType(access.dtype));
         return this.#load(this.encoder.address(access), access.strides, this.#isCopied(i));
       }
       case "const": {

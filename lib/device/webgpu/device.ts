@@ -12,6 +12,7 @@ import { environmentVariable } from "../../environment.ts";
 import { DeviceError, InternalError, UsageError } from "../../errors.ts";
 import type { Arena } from "../../tensor/state.ts";
 import type { Device, DeviceBuffer, HostArray } from "../device.ts";
+import { requireFloat16, usesFloat16 } from "../float16.ts";
 import { type AdapterSummary, type OpenAdapter, openAdapter } from "./adapter.ts";
 import { asGpuBuffer, GpuBuffer, readBack, type ReadRange, upload } from "./buffers.ts";
 import type { Target } from "./dispatch.ts";
@@ -92,6 +93,10 @@ export class WebGpuDevice implements Device {
     });
   }
 
+  get float16(): boolean {
+    return this.summary.features.includes("shader-f16");
+  }
+
   /** WebGPU does not tell how much memory there is. */
   get limits(): { total: null; buffer: number } {
     return { total: null, buffer: this.target.maxBindingBytes };
@@ -137,6 +142,7 @@ export class WebGpuDevice implements Device {
     arenas: ReadonlyMap<Arena, DeviceBuffer>,
   ): Promise<WebGpuExecutable> {
     this.check();
+    if (usesFloat16(plan)) requireFloat16(this);
     const executable = await WebGpuExecutable.prepare(this, plan, arenas);
     this.#executables.add(executable);
     return executable;

@@ -12,7 +12,7 @@ import type { Tile } from "./tiles.ts";
 /** Number of the scratch buffer that the executable owns, beside the buffers of the plan. */
 export const SCRATCH = -1;
 
-/** Bytes per element; all element types are 32 bits wide. */
+/** Bytes per word: of an element that is not f16. */
 export const ELEMENT_BYTES = 4;
 
 /** A range of a buffer as a shader sees it. Its place in the list is its `@binding`. */
@@ -24,6 +24,8 @@ export interface Binding {
   /** In bytes. */
   readonly size: number;
   readonly writable: boolean;
+  /** Whether its elements are f16. */
+  readonly half: boolean;
 }
 
 /** One compute dispatch. */

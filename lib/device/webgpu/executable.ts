@@ -253,9 +253,9 @@ export class WebGpuExecutable implements Executable {
 function arenaBuffer(arenas: ReadonlyMap<Arena, DeviceBuffer>, arena: Arena): GpuBuffer {
   const buffer = arenas.get(arena);
   if (!buffer) throw new InternalError(`the plan needs a buffer for the arena ${arena.name}`);
-  if (buffer.bytes < arena.length * ELEMENT_BYTES) {
+  if (buffer.bytes < arena.bytes) {
     throw new InternalError(
-      `the arena ${arena.name} needs ${arena.length * ELEMENT_BYTES} bytes, but its buffer has ` +
+      `the arena ${arena.name} needs ${arena.bytes} bytes, but its buffer has ` +
         `${buffer.bytes}`,
     );
   }

@@ -46,6 +46,7 @@ interface Stand {
   /** Where it starts in the plan's buffer. */
   readonly start: number;
   readonly written: boolean;
+  readonly half: boolean;
 }
 
 /**
@@ -61,11 +62,9 @@ export async function tryVariants(
   const stands = standsFor(gpu, variants.flat());
   if (!stands) return [];
   const uniforms: GPUBuffer[] = [];
-  const filling: GpuBuffer[] = [];
+  let numbers: Filling | null = null;
   try {
-    const numbers = new GpuBuffer(gpu, RANDOM_BYTES, "trial: numbers");
-    filling.push(numbers);
-    upload(gpu.queue, numbers, randomNumbers(), 0);
+    numbers = filling(gpu);
     for (const stand of stands.values()) refill(gpu, stand, numbers);
     const same: { index: number; commands: Command[] }[] = [];
     let expected: ArrayBuffer[] | null = null;
@@ -91,17 +90,19 @@ export async function tryVariants(
     return same.map(({ index }, i) => ({ index, time: times[i] }));
   } finally {
     for (const { buffer } of stands.values()) buffer.destroy();
-    for (const buffer of filling) buffer.destroy();
+    numbers?.singles.destroy();
+    numbers?.halves.destroy();
     for (const uniform of uniforms) uniform.destroy();
   }
 }
 
 /** A buffer for each that the dispatches bind, or null where they are too large. */
 function standsFor(gpu: GPUDevice, dispatches: readonly Dispatch[]): Map<number, Stand> | null {
-  const ranges = new Map<number, { start: number; end: number; written: boolean }>();
-  for (const { buffer, offset, size, writable } of dispatches.flatMap((d) => d.bindings)) {
+  const ranges = new Map<number, Omit<Stand, "buffer"> & { end: number }>();
+  for (const { buffer, offset, size, writable, half } of dispatches.flatMap((d) => d.bindings)) {
     const range = ranges.get(buffer) ?? { start: offset, end: 0, written: false };
     ranges.set(buffer, {
+      half,
       start: Math.min(range.start, offset),
       end: Math.max(range.end, offset + size),
       written: range.written || (writable && buffer !== SCRATCH),
@@ -110,12 +111,28 @@ function standsFor(gpu: GPUDevice, dispatches: readonly Dispatch[]): Map<number,
   const bytes = [...ranges.values()].reduce((sum, { start, end }) => sum + end - start, 0);
   if (bytes > MOST_BYTES) return null;
   return new Map(
-    [...ranges].map(([buffer, { start, end, written }]) => [buffer, {
+    [...ranges].map(([buffer, { start, end, written, half }]) => [buffer, {
+      half,
       buffer: new GpuBuffer(gpu, end - start, `trial: buffer ${buffer}`),
       start,
       written,
     }]),
   );
+}
+
+/** Numbers that buffers are filled with, as f32 and as f16. */
+interface Filling {
+  readonly singles: GpuBuffer;
+  readonly halves: GpuBuffer;
+}
+
+function filling(gpu: GPUDevice): Filling {
+  const singles = new GpuBuffer(gpu, RANDOM_BYTES, "trial: numbers");
+  const halves = new GpuBuffer(gpu, RANDOM_BYTES / 2, "trial: numbers of f16");
+  const numbers = randomNumbers();
+  upload(gpu.queue, singles, numbers, 0);
+  upload(gpu.queue, halves, new Float32Array(Float16Array.from(numbers).buffer), 0);
+  return { singles, halves };
 }
 
 /** Numbers between -1 and 1; they are the same in every trial. */
@@ -129,8 +146,9 @@ function randomNumbers(): Float32Array<ArrayBuffer> {
   return data;
 }
 
-/** Fills a buffer with the numbers over and over. */
-function refill(gpu: GPUDevice, { buffer }: Stand, numbers: GpuBuffer): void {
+/** Fills a buffer with numbers of its type over and over. */
+function refill(gpu: GPUDevice, { buffer, half }: Stand, { halves, singles }: Filling): void {
+  const numbers = half ? halves : singles;
   const encoder = gpu.createCommandEncoder();
   for (let at = 0; at < buffer.bytes; at += numbers.bytes) {
     // Buffers of the GPU end at multiples of four bytes.

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { blocksOf } from "../../compile/blocks.ts";
 import type { Access, Expression, Kernel, MatmulKernel } from "../../compile/plan.ts";
 import { sizeOf } from "../../tensor/tensor.ts";
 import type { Target, Variant } from "./dispatch.ts";
@@ -46,13 +47,18 @@ export function variantsOf(kernel: Kernel, target: Target): readonly Variant[] {
  * is part of the tuner's file.
  */
 export function classOf(kernel: Kernel, target: Target): string {
+  const half = blocksOf(kernel).reads.some(({ dtype }) => dtype === "f16");
+  return `${formOf(kernel, target)}${half ? " of f16" : ""}`;
+}
+
+function formOf(kernel: Kernel, target: Target): string {
   const invariant = target.batchInvariant ? " invariant" : "";
   switch (kernel.kind) {
     case "conv2d":
     case "conv2dGradInput":
     case "conv2dGradWeight": {
       const matmul = asMatmul(kernel);
-      if (matmul) return classOf(matmul, target);
+      if (matmul) return formOf(matmul, target);
       const { kernel: [kh, kw], stride } = kernel.geometry;
       return `${kernel.kind} ${kh}x${kw}/${stride} ${product(convSizes(kernel))}${invariant}`;
     }

@@ -188,7 +188,7 @@ const KERNELS: Record<string, [Kernel, Target]> = {
     vocabulary: 10,
     count: 64,
     width: 32,
-    index: array(64),
+    index: { ...array(64), dtype: "i32" },
     source: array(10, 32),
     target: array(64, 32),
     label: "embedding",

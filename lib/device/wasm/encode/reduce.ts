@@ -94,7 +94,7 @@ export function encodeMoments(encoder: Encoder, kernel: MomentsKernel): void {
       reductions: [{ fn: "sum", value }],
       epilogue: {
         body: { shape: [sizeOf(keptShape)], operands: [], instrs: finish },
-        stores: [{ value: finish.length - 1, target: { ...target, strides: [1], dtype: "f32" } }],
+        stores: [{ value: finish.length - 1, target: { ...target, strides: [1] } }],
       },
       label: kernel.label,
     });
@@ -108,7 +108,6 @@ export function encodeMoments(encoder: Encoder, kernel: MomentsKernel): void {
   const mean: Access = {
     ...kernel.mean,
     strides: [...contiguousStrides(keptShape), ...body.shape.slice(keptRank).map(() => 0)],
-    dtype: "f32",
   };
   const first = body.instrs.length;
   const squares: Expression = {

@@ -113,7 +113,7 @@ function deltaPass(kernel: AttentionGradKernel, target: Target): Dispatch[] {
         operands: [],
         instrs: [{ op: "result", index: 0 }],
       },
-      stores: [{ value: 0, target: { ...kernel.delta, strides: [1], dtype: "f32" } }],
+      stores: [{ value: 0, target: { ...kernel.delta, strides: [1] } }],
     },
     label: `${kernel.label} (delta)`,
   }, target);

@@ -100,7 +100,7 @@ function rowsStore(memory: Memory, name: string, block: Block, shape: Shape): Ro
   const [batch, length, heads, dim] = shape;
   const vector = dim % 4 === 0 && block.offset % 4 === 0;
   const size = batch * length * heads * dim;
-  const view = memory.view({ ...block, dtype: "f32" }, size, { vector, write: true });
+  const view = memory.view(block, size, { vector, write: true });
   return {
     declaration() {
       const at = `((batch * ${length}u + row) * ${heads}u + head) * ${dim}u + vector * 4u`;
@@ -181,7 +181,7 @@ export function generatePass(pass: AttentionPass, target: Target): Dispatch {
   const perQuery = (blocks: Readonly<Record<string, Block>> = {}, write: boolean) => {
     const views = Object.entries(blocks).map(([name, at]): [string, View] => {
       const length = batch * heads * (pass.streamNumbers ? streamed : owned);
-      return [name, memory.view({ ...at, dtype: "f32" }, length, { write })];
+      return [name, memory.view(at, length, { write })];
     });
     return new Map(views);
   };

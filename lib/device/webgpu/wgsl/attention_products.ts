@@ -251,7 +251,7 @@ class Part {
   /** Numbers [B,H,T] of the queries, for every score. */
   numbers(block: Block): Access {
     const offset = block.offset + this.first * this.heads * this.queries;
-    return { ...block, offset, strides: [this.queries, 1, 0], dtype: "f32" };
+    return { ...block, offset, strides: [this.queries, 1, 0] };
   }
 
   /** Stores a product to a contiguous result [B,T,H,D]. */
@@ -267,7 +267,6 @@ class Part {
       ...block,
       offset: block.offset + first * sample,
       strides: [sample, channels, heads * channels, 1],
-      dtype: "f32",
     };
     return { body, stores: [{ value: 0, target }] };
   }
@@ -336,7 +335,7 @@ function softmaxOfRows(
   const memory = new Memory(target, label);
   const view = memory.view(scores, rows * keys, { vector: width === 4, write: true });
   const sums = lse && memory.view(
-    { ...lse, offset: lse.offset + part.first * part.heads * queries, dtype: "f32" },
+    { ...lse, offset: lse.offset + part.first * part.heads * queries },
     rows,
     { write: true },
   );

@@ -28,7 +28,6 @@ export function generateConv(kernel: ConvKernel, target: Target): Dispatch[] {
   const [first, second] = kernel.operands.map((block): Access => ({
     ...block,
     strides: [0, outputs, 1],
-    dtype: "f32",
   }));
   // The right side of the forward product and of that of the weight gradient: [k, outputs].
   const rowsOfOutputs = (memory: Memory) =>
@@ -84,7 +83,6 @@ export function asMatmul(kernel: ConvKernel): MatmulKernel | null {
   const matrix = (operand: 0 | 1, rowStride: number, columnStride: number): Access => ({
     ...kernel.operands[operand],
     strides: [0, rowStride, columnStride],
-    dtype: "f32",
   });
   const [a, b] = {
     conv2d: [matrix(0, channels, 1), matrix(1, outputs, 1)],

@@ -5,8 +5,13 @@
  */
 
 import { InternalError } from "../../../errors.ts";
-import type { Access, Expression, Instr, Store } from "../../../compile/plan.ts";
-import type { DType } from "../../../tensor/tensor.ts";
+import {
+  type Access,
+  type Expression,
+  type Instr,
+  scalarType,
+  type Store,
+} from "../../../compile/plan.ts";
 import type { Shape } from "../../../tensor/tensor.ts";
 import { applyMap, Helpers, literal, splat, type Value } from "./functions.ts";
 import { type Memory, plus, type View } from "./memory.ts";
@@ -179,7 +184,7 @@ export class BoundExpression {
   #load(operand: number, index: IndexWriter): Value {
     const access = this.body.operands[operand];
     const view = this.#loads[operand];
-    const dtype: DType = access.dtype;
+    const dtype = scalarType(access.dtype);
     const at = index.address(access.strides);
     if (this.vectorAxis === null) return { text: view.load(at), dtype };
     const stride = access.strides[this.vectorAxis];

@@ -19,12 +19,9 @@ export function generateGather(kernel: GatherKernel, target: Target): Dispatch[]
   const rows = gather ? count : vocabulary;
   if (rows * width === 0) return [];
   const memory = new Memory(target, label);
-  const index = memory.view({ ...kernel.index, dtype: "i32" }, count);
-  const source = memory.view(
-    { ...kernel.source, dtype: "f32" },
-    (gather ? vocabulary : count) * width,
-  );
-  const result = memory.view({ ...kernel.target, dtype: "f32" }, rows * width, { write: true });
+  const index = memory.view(kernel.index, count);
+  const source = memory.view(kernel.source, (gather ? vocabulary : count) * width);
+  const result = memory.view(kernel.target, rows * width, { write: true });
   memory.seal();
 
   const workgroups = foldWorkgroups(Math.ceil(rows * width / THREADS), target);

@@ -7,18 +7,21 @@
  * (aligned) start of each access, which keeps offsets out of the text, so that kernels on different
  * entries of an arena share a pipeline, and keeps bindings short.
  *
+ * Elements of type f16 become f32 in the very expression that loads them, and are rounded in the
+ * statement that stores them: no code but this knows of them.
+ *
  * @module
  */
 
 import { DeviceError, InternalError } from "../../../errors.ts";
-import type { DType } from "../../../tensor/tensor.ts";
-import { type Binding, ELEMENT_BYTES, type Target } from "../dispatch.ts";
+import { elementBytes, type ElementType, scalarType } from "../../../compile/plan.ts";
+import type { Binding, Target } from "../dispatch.ts";
 
 /** Where an access starts. */
 export interface Place {
   readonly buffer: number;
   readonly offset: number;
-  readonly dtype: DType;
+  readonly dtype: ElementType;
 }
 
 /** How an access is made. */
@@ -28,7 +31,7 @@ export interface ViewOptions {
   readonly write?: boolean;
 }
 
-type Element = DType | "u32";
+type Element = ElementType | "u32";
 
 interface Slot {
   readonly buffer: number;
@@ -67,7 +70,7 @@ export class View {
     if (slot.vector) {
       return this.#typed(`${name}[${plus(quarter(index), shift / 4)}]`, 4);
     }
-    const type = `vec4<${slot.element}>`;
+    const type = typeName(slot.element, 4);
     const parts = [0, 1, 2, 3].map((i) => `${name}[${plus(index, shift + i)}]`);
     return this.#typed(`${type}(${parts.join(", ")})`, 4);
   }
@@ -95,18 +98,21 @@ export class View {
 
   #sealed(): { slot: Slot; name: string; shift: number } {
     if (!this.slot) throw new InternalError("memory was used before it was sealed");
-    const shift = this.place.offset - this.slot.start / ELEMENT_BYTES;
+    const shift = this.place.offset - this.slot.start / elementBytes(this.place.dtype);
     return { slot: this.slot, name: `b${this.number}`, shift };
   }
 
   #typed(expression: string, width: 1 | 4): string {
     const { element } = this.slot!;
-    if (element === this.place.dtype) return expression;
-    return `bitcast<${typeName(this.place.dtype, width)}>(${expression})`;
+    const { dtype } = this.place;
+    if (dtype === "f16") return `${typeName(scalarType(dtype), width)}(${expression})`;
+    if (element === dtype) return expression;
+    return `bitcast<${typeName(dtype, width)}>(${expression})`;
   }
 
   #raw(value: string, width: 1 | 4): string {
     const { element } = this.slot!;
+    if (element === "f16") return `${typeName(element, width)}(${value})`;
     if (element === this.place.dtype) return value;
     return `bitcast<${typeName(element, width)}>(${value})`;
   }
@@ -172,25 +178,30 @@ export class Memory {
 
   /** The bindings, in order. */
   get bindings(): Binding[] {
-    return this.#slots!.map(({ buffer, start, end, writable }) => ({
+    return this.#slots!.map(({ buffer, start, end, writable, element }) => ({
       buffer,
       offset: start,
       size: Math.max(16, Math.ceil((end - start) / 16) * 16),
       writable,
+      half: element === "f16",
     }));
   }
 
   /** WGSL that declares the bindings. */
   get declarations(): string {
-    const lines = this.#slots!.map((slot, i) => {
+    const half = this.#slots!.some(({ element }) => element === "f16");
+    const lines = half ? ["enable f16;"] : [];
+    this.#slots!.forEach((slot, i) => {
       const access = slot.writable ? "read_write" : "read";
       const type = slot.vector ? `vec4<${slot.element}>` : slot.element;
-      return `@group(0) @binding(${i}) var<storage, ${access}> b${i}: array<${type}>;`;
+      lines.push(`@group(0) @binding(${i}) var<storage, ${access}> b${i}: array<${type}>;`);
     });
     if (this.#params.length > 0) {
       const size = Math.ceil(this.#params.length / 4);
       lines.push(
-        `@group(0) @binding(${lines.length}) var<uniform> params: array<vec4<u32>, ${size}>;`,
+        `@group(0) @binding(${
+          this.#slots!.length
+        }) var<uniform> params: array<vec4<u32>, ${size}>;`,
       );
     }
     return lines.join("\n");
@@ -202,14 +213,15 @@ export class Memory {
     const slots = new Map<string, Slot>();
     for (const view of this.#views) {
       const { buffer, offset, dtype } = view.place;
-      const start = Math.floor(offset * ELEMENT_BYTES / alignment) * alignment;
-      const end = (offset + view.length) * ELEMENT_BYTES;
+      const bytes = elementBytes(dtype);
+      const start = Math.floor(offset * bytes / alignment) * alignment;
+      const end = (offset + view.length) * bytes;
       const key = share(view) ? `${buffer}` : `${buffer} ${start} ${dtype} ${view.vector}`;
       const slot = slots.get(key);
       if (slot) {
         slot.writable ||= view.write;
         slot.vector &&= view.vector;
-        if (slot.element !== dtype) slot.element = "u32";
+        if (slot.element !== dtype) slot.element = commonElement(slot.element, dtype, this.#what);
         slot.start = Math.min(slot.start, start);
         slot.end = Math.max(slot.end, end);
         view.slot = slot;
@@ -229,6 +241,12 @@ export class Memory {
     for (const view of this.#views) view.number = list.indexOf(view.slot!);
     return list;
   }
+}
+
+/** What a binding holds that is seen as elements of two types. */
+function commonElement(a: Element, b: Element, what: string): Element {
+  if (a !== "f16" && b !== "f16") return "u32";
+  throw new InternalError(`${what}: one buffer as ${a} and as ${b}`);
 }
 
 /** A binding is longer than the device allows; element-wise kernels answer by splitting. */

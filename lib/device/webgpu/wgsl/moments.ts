@@ -41,8 +41,8 @@ export function generateMoments(kernel: MomentsKernel, target: Target): Dispatch
   const library = new Library();
   const bound = new BoundExpression(memory, body, [], vector ? last : null, library);
   const write = { write: true };
-  const mean = memory.view({ ...kernel.mean, dtype: "f32" }, points, write);
-  const rstd = memory.view({ ...kernel.rstd, dtype: "f32" }, points, write);
+  const mean = memory.view(kernel.mean, points, write);
+  const rstd = memory.view(kernel.rstd, points, write);
   memory.seal();
 
   const steps = count / bound.width;

@@ -24,13 +24,8 @@ export function generateResample(kernel: ResampleKernel, target: Target): Dispat
   const vector = channels % 4 === 0 && kernel.source.offset % 4 === 0 &&
     kernel.target.offset % 4 === 0;
   const memory = new Memory(target, label);
-  const source = memory.view({ ...kernel.source, dtype: "f32" }, sizeOf(kernel.inputShape), {
-    vector,
-  });
-  const result = memory.view({ ...kernel.target, dtype: "f32" }, sizeOf(kernel.outputShape), {
-    vector,
-    write: true,
-  });
+  const source = memory.view(kernel.source, sizeOf(kernel.inputShape), { vector });
+  const result = memory.view(kernel.target, sizeOf(kernel.outputShape), { vector, write: true });
   memory.seal();
 
   const lanes = vector ? 4 : 1;
