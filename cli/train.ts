@@ -1,7 +1,9 @@
 /** `imm train`. @module */
 
+import { requireFloat16 } from "../lib/device/float16.ts";
 import { openDevice } from "../lib/device/open.ts";
 import { UsageError } from "../lib/errors.ts";
+import { PRECISIONS } from "../lib/models/precision.ts";
 import { PRESET_NAMES } from "../lib/train/presets.ts";
 import { chooseMicroBatch, type MemoryLimits } from "../lib/train/planner.ts";
 import {
@@ -50,6 +52,10 @@ export const verb = defineVerb({
       command: "imm train --preset digits --out runs/live --dashboard 8080",
       does: "watch loss, scores, samples and speed in a browser on this machine",
     },
+    {
+      command: "imm train --preset digits --out runs/half --device webgpu --precision float16",
+      does: "keep activations in half of the memory",
+    },
     { command: "imm train --resume runs/digits", does: "continue a run that was stopped" },
   ],
   options: {
@@ -66,6 +72,10 @@ export const verb = defineVerb({
     microBatch: text({
       help: "images per pass through the network, or auto: as many as fit in memory",
       value: "N|auto",
+    }),
+    precision: choice(PRECISIONS, {
+      help: "how the student is stored: float16 halves its memory (WebGPU with shader-f16)",
+      value: "NAME",
     }),
     memory: text({ help: "memory of the device for training, as in 6Gi", value: "SIZE" }),
     dataWorkers: integer({
@@ -89,9 +99,11 @@ export const verb = defineVerb({
       preset: args.preset,
       configFile: args.config,
       data: args.data,
-      settings: typeof microBatch === "number"
-        ? [...args.set, `train.microBatch=${microBatch}`]
-        : args.set,
+      settings: [
+        ...args.set,
+        ...(typeof microBatch === "number" ? [`train.microBatch=${microBatch}`] : []),
+        ...(args.precision === undefined ? [] : [`train.precision=${args.precision}`]),
+      ],
     };
     const resolve = () =>
       args.resume !== undefined ? resolveResumed(args.resume) : resolveConfig(source);
@@ -116,6 +128,7 @@ export const verb = defineVerb({
       throw error;
     });
     try {
+      if (resolved.config.train.precision === "float16") requireFloat16(device);
       if (microBatch === "auto") resolved = fitted(resolved, memoryBudget(device, args.memory));
       terminal.detail(`device: ${device.description}`);
       await using run = args.resume !== undefined
@@ -196,7 +209,7 @@ function fitted(resolved: ResolvedConfig, budget: MemoryLimits): ResolvedConfig 
 }
 
 function rejectWithResume(args: Readonly<Record<string, unknown>>): void {
-  for (const name of ["preset", "config", "data", "out", "microBatch"]) {
+  for (const name of ["preset", "config", "data", "out", "microBatch", "precision"]) {
     if (args[name] !== undefined) {
       throw new UsageError(
         `--resume continues with the run's own configuration; leave out ${flagName(name)}`,

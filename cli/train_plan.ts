@@ -92,7 +92,7 @@ export async function dryRun(
       ? withMicroBatch(config, suggestion)
       : config;
     const description = describeRun(chosen);
-    const speed = device && await measure(device, chosen, description);
+    const speed = device && await measure(device, chosen, description, terminal);
     const result = {
       config: chosen,
       ...description,
@@ -150,7 +150,12 @@ async function measure(
   device: Device,
   config: TrainConfig,
   { flopsPerImage, stateBytes }: RunDescription,
+  terminal: Terminal,
 ): Promise<MeasuredSpeed | null> {
+  if (config.train.precision === "float16" && !device.float16) {
+    terminal.warn(`${device.description} does not know float16. Nothing is measured.`);
+    return null;
+  }
   const { imm: { M }, train: { batch, microBatch } } = config;
   const affordable = MEASURED_FLOPS[device.kind] / flopsPerImage.training;
   const size = Math.min(microBatch ?? batch, Math.floor(affordable / M) * M);

@@ -38,7 +38,7 @@ export function presetConfig(name: string, batch?: number): TrainConfig {
  * @throws {DeviceError} when the device cannot hold it
  */
 export async function trainingJob(device: Device, config: TrainConfig): Promise<Job> {
-  const { imm, optimizer, train: { batch, microBatch } } = config;
+  const { imm, optimizer, train: { batch, microBatch, precision } } = config;
   const network = createNetwork(config.network);
   const learner = await Learner.create(device, network, {
     imm,
@@ -46,6 +46,7 @@ export async function trainingJob(device: Device, config: TrainConfig): Promise<
     batch,
     microBatch: microBatch ?? batch,
     clip: optimizer.clip !== null,
+    precision,
   });
   learner.initialize(network.parameters.initial(0));
   const { sampleShape } = network;

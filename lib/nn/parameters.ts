@@ -12,7 +12,7 @@
 
 import { FormatError, InternalError } from "../errors.ts";
 import { Arena } from "../tensor/state.ts";
-import { sameShape, type Shape, sizeOf, type Tensor } from "../tensor/tensor.ts";
+import { sameShape, type Shape, sizeOf, storageHere, type Tensor } from "../tensor/tensor.ts";
 import { type Initializer, initialValues } from "./init.ts";
 
 /** A tensor on the host, in the official shape and row-major. */
@@ -81,9 +81,12 @@ export class ParameterStore {
   #order: string[] = [];
   #bufferValues = new Map<string, Float32Array>();
 
-  /** An empty store; `name` is what debug output calls its arena. */
+  /**
+   * An empty store; `name` is what debug output calls its arena. Trainable parameters are stored as
+   * `withStorage` says.
+   */
   constructor(name = "parameters") {
-    this.arena = new Arena(name);
+    this.arena = new Arena(name, storageHere());
     this.frozen = new Arena(`${name}.frozen`);
   }
 

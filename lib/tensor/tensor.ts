@@ -188,6 +188,11 @@ export function withStorage<Result>(storage: Storage, build: () => Result): Resu
   }
 }
 
+/** What {@link withStorage} says here. */
+export function storageHere(): Storage {
+  return currentStorage;
+}
+
 /** One operation of the graph. Ids grow in order of creation, so they are a topological order. */
 export class Node {
   /** Larger than that of every node it depends on. */

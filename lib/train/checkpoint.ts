@@ -29,7 +29,14 @@ const progressSchema = z.strictObject({
     loss: z.number(),
     gradientNorm: z.number(),
     lossBins: z.array(z.number()).length(TIME_BINS).readonly().optional(),
+    skipped: z.int().min(0).optional(),
   }),
+  /** Of runs in float16. */
+  scaling: z.strictObject({
+    scale: z.number().min(0),
+    goodSteps: z.int().min(0),
+    skipped: z.int().min(0),
+  }).readonly().optional(),
   /** Groups whose losses the bins are sums of. */
   binCounts: z.array(z.int().min(0)).length(TIME_BINS).optional(),
   /** Images when the sums were last reset. */
@@ -52,7 +59,7 @@ export interface Checkpoint {
 export async function saveCheckpoint(
   path: string,
   config: TrainConfig,
-  progress: Omit<Progress, "step" | "sums">,
+  progress: Omit<Progress, "step" | "sums" | "scaling">,
   state: LearnerState,
 ): Promise<void> {
   const tensors = storedTensors(state.parts.ema);
@@ -66,7 +73,8 @@ export async function saveCheckpoint(
       tensors.set(name, tensor);
     }
   }
-  const complete: Progress = { ...progress, step: state.step, sums: state.sums };
+  const { step, sums, scaling } = state;
+  const complete: Progress = { ...progress, step, sums, ...(scaling ? { scaling } : {}) };
   await writeSafetensors(path, tensors, {
     ...describeModel({ network: config.network, imm: config.imm, notes: {} }),
     "training.progress": JSON.stringify(complete),
@@ -96,7 +104,9 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     const own = part ? name.slice(`${TRAINING_PREFIX}${part}.`.length) : name;
     parts[part ?? "ema"].set(own, { shape, data });
   }
-  return { path, progress, state: { step: progress.step, parts, averages, sums: progress.sums } };
+  const { step, sums, scaling } = progress;
+  const state = { step, parts, averages, sums, ...(scaling ? { scaling } : {}) };
+  return { path, progress, state };
 }
 
 function parseProgress(path: string, text: string | undefined): Progress {

@@ -18,6 +18,7 @@ import {
 import { LATENT_MOMENTS } from "../data/latents.ts";
 import { IMM_DEFAULTS, type ImmConfig, immConfig } from "../imm/mod.ts";
 import { type NetworkConfig, networkSettings, parseNetworkConfig } from "../models/config.ts";
+import { type Precision, PRECISIONS } from "../models/precision.ts";
 import { describeMistake, type Same, settingNames } from "../schema.ts";
 import { type AverageProfile, profileName, WIDEST_SIGMA } from "./ema.ts";
 import { checkOptimizer, type OptimizerConfig, OPTIMIZERS } from "./optimizer.ts";
@@ -81,6 +82,11 @@ export interface StepSettings {
    * the same step for about a quarter more arithmetic. Default false.
    */
   readonly recompute: boolean;
+  /**
+   * How the weights and activations of the student are stored: with `float16` in half of the memory,
+   * on WebGPU devices with shader-f16. Everything else stays float32. Default `float32`.
+   */
+  readonly precision: Precision;
   /** Images after which the run is complete. */
   readonly images: number;
   /** Determines initial weights, order of the data, times, noise and dropout. Default 0. */
@@ -160,7 +166,7 @@ export interface TrainConfigInput {
   /** Length and portions. */
   readonly train:
     & Pick<StepSettings, "batch" | "images">
-    & Partial<Pick<StepSettings, "microBatch" | "recompute" | "seed">>
+    & Partial<Pick<StepSettings, "microBatch" | "recompute" | "precision" | "seed">>
     & { readonly ema?: Partial<EmaSettings> };
   /** What is written. */
   readonly report:
@@ -216,6 +222,7 @@ const schema = z.strictObject({
     batch: count,
     microBatch: count.nullable().default(null),
     recompute: z.boolean().default(false),
+    precision: z.enum(PRECISIONS).default("float32"),
     images: count,
     seed: z.int().min(0).default(0),
     ema: z.strictObject({

@@ -45,6 +45,8 @@ export class EventFile {
       values[`update/${group}`] = update;
       values[`weight/${group}`] = weight;
     }
+    if (line.lossScale !== undefined) values["scaling/loss_scale"] = line.lossScale;
+    if (line.skippedSteps !== undefined) values["scaling/skipped_steps"] = line.skippedSteps;
     for (const [part, seconds] of Object.entries(line.time)) values[`time/${part}`] = seconds;
     await this.add(line.images, values);
   }

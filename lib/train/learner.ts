@@ -8,22 +8,26 @@
 import { compile } from "../compile/compile.ts";
 import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
 import type { Device, Executable } from "../device/device.ts";
+import { requireFloat16 } from "../device/float16.ts";
 import { FormatError } from "../errors.ts";
 import { type GroupTimes, type ImmConfig, noiseLabels, packCoefficients } from "../imm/mod.ts";
 import type { Network } from "../models/network.ts";
+import type { Precision } from "../models/precision.ts";
 import type { HostTensor, StateDict } from "../nn/parameters.ts";
 import { type Key, sizeOf } from "../tensor/mod.ts";
 import { type LayerNorms, NORMS, normsByGroup, normsProgram } from "./norms.ts";
 import { type OptimizerConfig, updateNumbers } from "./optimizer.ts";
 import {
   gradientProgram,
+  passNetworks,
+  roundingProgram,
   STEP_SUMS,
-  targetNetwork,
   TIME_BINS,
   type TrainingArenas,
   trainingArenas,
   updateProgram,
 } from "./programs.ts";
+import { INITIAL_SCALING, numbersByStep, SCALING_STATE, type ScalingState } from "./scaling.ts";
 
 /** How a learner is set up. */
 export interface LearnerConfig {
@@ -43,6 +47,12 @@ export interface LearnerConfig {
   readonly averages?: number;
   /** Whether the network's blocks are computed again in the backward pass, to save memory. */
   readonly recompute?: boolean;
+  /**
+   * How the student's weights and activations are stored. Default `float32`; with `float16` the loss
+   * is scaled, and everything else stays float32: the weights that are trained, their moments and
+   * averages, the target pass and the loss.
+   */
+  readonly precision?: Precision;
   /** Whether the outputs of both passes can be read back, for tests. */
   readonly inspect?: boolean;
 }
@@ -88,13 +98,15 @@ export interface StepSums {
   readonly gradientNorm: number;
   /** Of the losses of groups by their t, {@link TIME_BINS} numbers; all 0 where left out. */
   readonly lossBins?: readonly number[];
+  /** With float16: steps that were skipped. They are in `loss`, but not in `gradientNorm`. */
+  readonly skipped?: number;
 }
 
 /** Parts of {@link LearnerState}: weights, their average, and the optimiser's moments. */
 export type StatePart = "parameters" | "ema" | "m" | "v";
 
 /** Arenas that there are one of each. */
-type ArenaName = Exclude<keyof TrainingArenas, "averages">;
+type ArenaName = Exclude<keyof TrainingArenas, "averages" | "half" | "scaling">;
 
 /** Arenas that hold one value per parameter and belong to the state of a run. */
 const STATE: readonly StatePart[] = ["parameters", "ema", "m", "v"];
@@ -109,6 +121,16 @@ export interface LearnerState {
   readonly averages: readonly StateDict[];
   /** Sums since the last reset. */
   readonly sums: StepSums;
+  /** With float16: the scale of the loss. */
+  readonly scaling?: ScalingState;
+}
+
+/** What a student in float16 needs besides. */
+interface HalfParts {
+  readonly half: ArenaBuffer;
+  readonly scaling: ArenaBuffer;
+  /** Fills `half` from the weights. */
+  readonly rounding: Executable;
 }
 
 /**
@@ -158,6 +180,8 @@ export class Learner {
   readonly #buffers: Readonly<Record<ArenaName, ArenaBuffer>>;
   readonly #averages: readonly ArenaBuffer[];
   #numbers: Float32Array<ArrayBuffer> | null = null;
+  /** With float16: steps skipped as of the last look at the device. */
+  #skipped = 0;
 
   private constructor(
     private readonly device: Device,
@@ -168,36 +192,67 @@ export class Learner {
     private readonly gradients: Executable,
     private readonly update: Executable,
     private readonly norms: Executable,
+    private readonly float16: HalfParts | null,
   ) {
     this.#buffers = buffers;
     this.#averages = averages;
   }
 
-  /** Plans both programs and allocates everything; parameters are zero until loaded. */
+  /**
+   * Plans both programs and allocates everything; parameters are zero until loaded.
+   *
+   * @throws {DeviceError} when the device cannot hold it, or does not know the precision
+   */
   static async create(device: Device, network: Network, config: LearnerConfig): Promise<Learner> {
-    const { imm, optimizer, clip } = config;
-    const arenas = trainingArenas(network, config.averages);
-    const target = targetNetwork(network, imm);
-    const gradientPlan = compile(
-      gradientProgram({ student: network, target }, imm, arenas, config),
-    );
+    const { imm, optimizer, clip, precision } = config;
+    if (precision === "float16") requireFloat16(device);
+    const networks = passNetworks(network, imm, precision);
+    const { student, target } = networks;
+    const arenas = trainingArenas(network, { averages: config.averages, student });
+    const gradientPlan = compile(gradientProgram(networks, imm, arenas, config));
     const updatePlan = compile(updateProgram(arenas, optimizer, clip));
-    const { averages: more, ...named } = arenas;
+    const { averages: more, half, scaling, ...named } = arenas;
     const buffers = Object.fromEntries(
       Object.entries(named).map(([name, arena]) => [name, new ArenaBuffer(device, arena)]),
     ) as Record<ArenaName, ArenaBuffer>;
     const averages = more.map((arena) => new ArenaBuffer(device, arena));
-    const memory = arenaMap(...Object.values(buffers), ...averages);
+    const extra = half && scaling
+      ? { half: new ArenaBuffer(device, half), scaling: new ArenaBuffer(device, scaling) }
+      : null;
+    const memory = arenaMap(
+      ...Object.values(buffers),
+      ...averages,
+      ...(extra ? [extra.half, extra.scaling] : []),
+    );
     // The target network's own arenas are the average's memory.
     memory.set(target.parameters.arena, buffers[target === network ? "parameters" : "ema"].buffer);
-    memory.set(target.parameters.frozen, buffers.frozen.buffer);
+    for (const each of [student, target]) {
+      memory.set(each.parameters.frozen, buffers.frozen.buffer);
+    }
     const normsPlan = compile(normsProgram(arenas));
     const [gradients, update, norms] = [
       await device.prepare(gradientPlan, memory),
       await device.prepare(updatePlan, memory),
       await device.prepare(normsPlan, memory),
     ];
-    return new Learner(device, network, config, buffers, averages, gradients, update, norms);
+    const float16 = extra && {
+      ...extra,
+      rounding: await device.prepare(
+        compile(roundingProgram(arenas as Required<TrainingArenas>)),
+        memory,
+      ),
+    };
+    return new Learner(
+      device,
+      network,
+      config,
+      buffers,
+      averages,
+      gradients,
+      update,
+      norms,
+      float16,
+    );
   }
 
   /** The averaged weights' memory, for sampling while training. */
@@ -216,6 +271,7 @@ export class Learner {
     this.#buffers.v.writeAll(zeros);
     this.step = 0;
     this.resetSums();
+    this.#beginHalf(INITIAL_SCALING);
   }
 
   /** Enqueues one step. */
@@ -225,9 +281,13 @@ export class Learner {
       this.gradients.run(this.#microBatch(batch, first));
     }
     this.step++;
-    this.#numbers = updateNumbers(this.config.optimizer, this.step, rates.lr, rates.emaDecay);
+    const { optimizer } = this.config;
+    const { lr, emaDecay } = rates;
+    if (!this.float16) this.#numbers = updateNumbers(optimizer, this.step, lr, emaDecay);
     this.update.run({
-      numbers: this.#numbers,
+      ...(this.#numbers
+        ? { numbers: this.#numbers }
+        : numbersByStep(optimizer, this.step, this.#skipped, lr, emaDecay)),
       ...(this.#averages.length > 0
         ? { averageWeights: Float32Array.from(rates.averageWeights!) }
         : {}),
@@ -237,7 +297,7 @@ export class Learner {
 
   /** Norms by group of layers, of the newest step. At least one step must have been taken. */
   async layerNorms(): Promise<Record<string, LayerNorms>> {
-    this.norms.run({ numbers: this.#numbers! });
+    this.norms.run(this.#numbers ? { numbers: this.#numbers } : {});
     return normsByGroup(this.network.parameters.arena, await this.norms.read(NORMS));
   }
 
@@ -246,7 +306,7 @@ export class Learner {
     return await this.gradients.read(names) as Record<string, Float32Array>;
   }
 
-  /** Norm of the last gradient, before clipping. */
+  /** Norm of the last gradient, before clipping; with float16 not finite where it overflowed. */
   async gradientNorm(): Promise<number> {
     return (await this.update.read(["gradientNorm"])).gradientNorm[0];
   }
@@ -257,7 +317,24 @@ export class Learner {
     const values = await this.#buffers.sums.readAll();
     const at = (name: keyof StepSums) => arena.entries.get(name)!.offset;
     const lossBins = [...values.subarray(at("lossBins"), at("lossBins") + TIME_BINS)];
-    return { loss: values[at("loss")], gradientNorm: values[at("gradientNorm")], lossBins };
+    return {
+      loss: values[at("loss")],
+      gradientNorm: values[at("gradientNorm")],
+      lossBins,
+      ...(this.float16 ? { skipped: values[at("skipped")] } : {}),
+    };
+  }
+
+  /** With float16, the state of loss scaling; else null. */
+  async scaling(): Promise<ScalingState | null> {
+    if (!this.float16) return null;
+    const { scaling } = this.float16;
+    const values = await scaling.readAll();
+    const state = Object.fromEntries(
+      SCALING_STATE.map((name) => [name, values[scaling.arena.entries.get(name)!.offset]]),
+    ) as Record<keyof ScalingState, number>;
+    this.#skipped = state.skipped;
+    return state;
   }
 
   /** Starts the sums again, from zero or from those of a saved state. */
@@ -265,11 +342,26 @@ export class Learner {
     for (const name of STEP_SUMS) this.#buffers.sums.write(name, Float32Array.of(sums[name]));
     const { lossBins = new Array(TIME_BINS).fill(0) } = sums;
     this.#buffers.sums.write("lossBins", Float32Array.from(lossBins));
+    if (this.float16) this.#buffers.sums.write("skipped", Float32Array.of(sums.skipped ?? 0));
+  }
+
+  /** Rounds the weights that the student reads, and sets the scale of the loss. */
+  #beginHalf(state: ScalingState): void {
+    if (!this.float16) return;
+    const { rounding, scaling } = this.float16;
+    for (const name of SCALING_STATE) scaling.write(name, Float32Array.of(state[name]));
+    this.#skipped = state.skipped;
+    rounding.run({});
   }
 
   /** Gradients of the last batch by official name and layout. */
   async readGradients(): Promise<StateDict> {
-    return this.#stateDict(await this.#buffers.gradients.readAll(), new Float32Array());
+    const gradients = await this.#buffers.gradients.readAll();
+    if (this.float16) {
+      const [inverse] = await this.float16.scaling.read("inverse");
+      gradients.forEach((value, i) => gradients[i] = value * inverse);
+    }
+    return this.#stateDict(gradients, new Float32Array());
   }
 
   /** The averaged weights as a state dict. */
@@ -295,7 +387,9 @@ export class Learner {
     for (const buffer of this.#averages) {
       averages.push(this.#stateDict(await buffer.readAll(), frozen));
     }
-    return { step: this.step, parts, averages, sums: await this.sums() };
+    const scaling = await this.scaling();
+    const sums = await this.sums();
+    return { step: this.step, parts, averages, sums, ...(scaling ? { scaling } : {}) };
   }
 
   /** Continues from a saved state. @throws {FormatError} when it is of another network */
@@ -323,6 +417,7 @@ export class Learner {
     }
     this.step = state.step;
     this.resetSums(state.sums);
+    this.#beginHalf(state.scaling ?? INITIAL_SCALING);
   }
 
   /** Waits for the device. @throws {DeviceError} when something went wrong on it */
@@ -336,6 +431,11 @@ export class Learner {
     this.update.destroy();
     this.norms.destroy();
     for (const buffer of [...Object.values(this.#buffers), ...this.#averages]) buffer.free();
+    if (!this.float16) return;
+    const { half, scaling, rounding } = this.float16;
+    rounding.destroy();
+    half.free();
+    scaling.free();
   }
 
   /** Trainable entries alone unless frozen ones are given. */

@@ -40,6 +40,7 @@ export async function measureSpeed(
     microBatch,
     clip: optimizer.clip !== null,
     recompute: train.recompute,
+    precision: train.precision,
   });
   try {
     learner.initialize(network.parameters.initial(0));

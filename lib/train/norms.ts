@@ -18,6 +18,7 @@ import {
   sub,
   sum,
   type Tensor,
+  where,
 } from "../tensor/mod.ts";
 import { optimizerNumber, optimizerStride, UPDATE_NUMBERS } from "./optimizer.ts";
 import type { TrainingArenas } from "./programs.ts";
@@ -64,9 +65,14 @@ function ranges(arena: Arena): Range[] {
   return found;
 }
 
-/** Sums of squares after a step, from the numbers that its update was given (`numbers`). */
+/**
+ * Sums of squares after a step, from the numbers that its update was given (`numbers`; with loss
+ * scaling they are on the device). Of a step that was skipped, gradient and update are 0.
+ */
 export function normsProgram(arenas: TrainingArenas): Program {
-  const numbers = input("numbers", [UPDATE_NUMBERS]);
+  const { scaling } = arenas;
+  const numbers = scaling ? scaling.tensor("numbers") : input("numbers", [UPDATE_NUMBERS]);
+  const ofStep = (value: Tensor) => scaling ? where(scaling.tensor("applied"), value, 0) : value;
   const decay = optimizerNumber(numbers, "decay");
   const squares = (value: (part: (arena: Arena) => Tensor) => Tensor) =>
     concat(
@@ -78,15 +84,18 @@ export function normsProgram(arenas: TrainingArenas): Program {
     );
   return {
     label: "norms",
-    inputs: [numbers],
+    inputs: scaling ? [] : [numbers],
     outputs: {
-      gradient: squares((part) => part(arenas.gradients)),
+      gradient: squares((part) => {
+        const gradient = part(arenas.gradients);
+        return ofStep(scaling ? mul(gradient, scaling.tensor("inverse")) : gradient);
+      }),
       // new = decay old - step, so new - old = new (1 - 1/decay) - step/decay.
       update: squares((part) =>
-        sub(
+        ofStep(sub(
           mul(part(arenas.parameters), sub(1, div(1, decay))),
           div(optimizerStride(part(arenas.m), part(arenas.v), numbers), decay),
-        )
+        ))
       ),
       weight: squares((part) => part(arenas.parameters)),
     },

@@ -12,7 +12,18 @@
  */
 
 import { UsageError } from "../errors.ts";
-import { add, div, mul, narrow, reshape, sqrt, square, sub, type Tensor } from "../tensor/mod.ts";
+import {
+  add,
+  div,
+  mul,
+  narrow,
+  reshape,
+  sqrt,
+  square,
+  sub,
+  type Tensor,
+  where,
+} from "../tensor/mod.ts";
 
 /** Names of the optimisers. */
 export const OPTIMIZERS = ["adam", "adamw", "radam"] as const;
@@ -64,21 +75,24 @@ export interface OptimizerState {
  *
  * @param gradient Of the arena's shape.
  * @param numbers [UPDATE_NUMBERS], from {@link updateNumbers}.
+ * @param applied 0 leaves weights and moments as they are, whatever the gradient; the average goes on.
  */
 export function optimizerStep(
   config: OptimizerConfig,
   { parameters, m, v, ema }: OptimizerState,
   gradient: Tensor,
   numbers: Tensor,
+  applied?: Tensor,
 ): OptimizerState {
   const [beta1, beta2] = config.betas;
   const number = (name: typeof NUMBERS[number]) => optimizerNumber(numbers, name);
   const coupled = config.name !== "adamw" && config.weightDecay > 0;
   const g = coupled ? add(gradient, mul(parameters, config.weightDecay)) : gradient;
-  const newM = add(m, mul(sub(g, m), 1 - beta1));
-  const newV = add(mul(v, beta2), mul(square(g), 1 - beta2));
+  const unlessSkipped = (next: Tensor, old: Tensor) => applied ? where(applied, next, old) : next;
+  const newM = unlessSkipped(add(m, mul(sub(g, m), 1 - beta1)), m);
+  const newV = unlessSkipped(add(mul(v, beta2), mul(square(g), 1 - beta2)), v);
   const step = optimizerStride(newM, newV, numbers);
-  const newParameters = sub(mul(parameters, number("decay")), step);
+  const newParameters = unlessSkipped(sub(mul(parameters, number("decay")), step), parameters);
   return {
     parameters: newParameters,
     m: newM,

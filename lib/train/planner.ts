@@ -17,7 +17,7 @@ import type { TrainConfig } from "./config.ts";
 import {
   allArenas,
   gradientProgram,
-  targetNetwork,
+  passNetworks,
   trainingArenas,
   updateProgram,
 } from "./programs.ts";
@@ -83,8 +83,9 @@ function planStep(
   options: CompileOptions = { fuse: true },
 ) {
   const { train, imm, optimizer } = config;
-  const arenas = trainingArenas(built, train.ema.profiles.length);
-  const networks = { student: built, target: targetNetwork(built, imm) };
+  const networks = passNetworks(built, imm, train.precision);
+  const { student } = networks;
+  const arenas = trainingArenas(built, { averages: train.ema.profiles.length, student });
   const plans = [
     compile(
       gradientProgram(networks, imm, arenas, {

@@ -9,10 +9,12 @@ import type { Program } from "../compile/program.ts";
 import { type ImmConfig, type Objective, objective, type Pass } from "../imm/mod.ts";
 import { COEFFICIENTS } from "../imm/times.ts";
 import type { Conditioning, Network } from "../models/network.ts";
+import { atPrecision, type Precision } from "../models/precision.ts";
 import { createNetwork } from "../models/registry.ts";
 import {
   add,
   Arena,
+  concat,
   div,
   grad,
   input,
@@ -27,6 +29,8 @@ import {
   sum,
   type Tensor,
   type Update,
+  where,
+  withStorage,
 } from "../tensor/mod.ts";
 import {
   type OptimizerConfig,
@@ -34,6 +38,7 @@ import {
   optimizerStep,
   UPDATE_NUMBERS,
 } from "./optimizer.ts";
+import { inverseScale, scaledStep, scalingArena } from "./scaling.ts";
 
 /** Random stream of the noise. Layers use streams for dropout, under a key of their own. */
 const NOISE_STREAM = 0;
@@ -51,6 +56,10 @@ export interface TrainingArenas {
   readonly frozen: Arena;
   /** Sums over the steps since the last report. */
   readonly sums: Arena;
+  /** With float16: the weights as the student reads them, rounded. */
+  readonly half?: Arena;
+  /** With float16: see scaling.ts. */
+  readonly scaling?: Arena;
 }
 
 /** What is summed up on the device between reports, one number each. */
@@ -59,12 +68,21 @@ export const STEP_SUMS = ["loss", "gradientNorm"] as const;
 /** Parts of [eps, T], of equal length, for which the loss is summed up on its own. */
 export const TIME_BINS = 10;
 
-/** The arenas for a network, with room for `averages` more averages of the weights. */
-export function trainingArenas(network: Network, averages = 0): TrainingArenas {
+/**
+ * The arenas for a network, with room for `averages` more averages of the weights; `half` is that of
+ * a student in float16, see {@link passNetworks}.
+ */
+export function trainingArenas(
+  network: Network,
+  { averages = 0, student = network }: { averages?: number; student?: Network } = {},
+): TrainingArenas {
   const { arena: parameters, frozen } = network.parameters;
+  const half = student.parameters.arena;
+  const scaled = half.storage === "f16";
   const sums = new Arena("sums");
   for (const name of STEP_SUMS) sums.add(name, []);
   sums.add("lossBins", [TIME_BINS]);
+  if (scaled) sums.add("skipped", []);
   return {
     parameters,
     gradients: parameters.like("gradients"),
@@ -74,6 +92,7 @@ export function trainingArenas(network: Network, averages = 0): TrainingArenas {
     averages: Array.from({ length: averages }, (_, i) => parameters.like(`average ${i}`)),
     frozen,
     sums,
+    ...(scaled ? { half, scaling: scalingArena() } : {}),
   };
 }
 
@@ -91,15 +110,26 @@ export interface GradientOptions {
   readonly inspect?: boolean;
 }
 
-/** The network of each pass: the same, unless the target is an average of the weights. */
+/** The network of each pass. */
 export type PassNetworks = Readonly<Record<Pass, Network>>;
 
 /**
- * The network of the target pass: the student itself or, for `target: "ema"`, another of the same
- * configuration, whose parameters are to be given the average's memory.
+ * The networks of the two passes for one whose weights are trained. They are that network itself, but
+ * for the student in float16, whose parameters are rounded copies of the weights, and the target of
+ * `target: "ema"`, whose parameters are to be given the average's memory. The target pass is float32
+ * at any precision, as in the official code.
  */
-export function targetNetwork(student: Network, { target }: ImmConfig): Network {
-  return target === "ema" ? createNetwork(student.config) : student;
+export function passNetworks(
+  network: Network,
+  { target }: ImmConfig,
+  precision: Precision = "float32",
+): PassNetworks {
+  return {
+    student: precision === "float32"
+      ? network
+      : atPrecision(precision, () => createNetwork(network.config)),
+    target: target === "ema" ? createNetwork(network.config) : network,
+  };
 }
 
 /**
@@ -109,7 +139,7 @@ export function targetNetwork(student: Network, { target }: ImmConfig): Network 
  * with the prefixes `student.` and `target.`; `noiseKey` i32[3] or `noise`; `dropoutKey` i32[3];
  * `timeBins` [TIME_BINS, G], 1 where the group's t lies in the part of [eps, T], else 0;
  * with accumulation `keep` [], 0 for the first micro-batch of a batch and 1 for the others.
- * Output: `lossGroup` [G].
+ * Output: `lossGroup` [G]. With loss scaling the gradients are those of the scaled loss.
  */
 export function gradientProgram(
   networks: PassNetworks,
@@ -137,21 +167,28 @@ export function gradientProgram(
     coefficients,
     network: (xIn, pass) => {
       // One key for both passes: student and target share the dropout mask.
-      const F = networks[pass].forward(xIn, conditioning[pass], {
-        dropoutKey,
-        recompute: recompute && pass === "student",
-      });
+      const { parameters: { arena: { storage } } } = networks[pass];
+      const F = withStorage(storage, () =>
+        networks[pass].forward(xIn, conditioning[pass], {
+          dropoutKey,
+          recompute: recompute && pass === "student",
+        }));
       outputs[pass] = F;
       return F;
     },
     batchGroups: batch / config.M,
   });
   const names = [...arenas.parameters.entries.keys()];
-  const gradients = grad(built.loss, names.map((name) => arenas.parameters.tensor(name)));
+  const weights = networks.student.parameters.arena;
+  const gradients = grad(
+    built.loss,
+    names.map((name) => weights.tensor(name)),
+    { seed: arenas.scaling?.tensor("scale") },
+  );
   const accumulate = microBatch < batch;
   const updates: Update[] = names.map((name, i) => {
     const target = arenas.gradients.tensor(name);
-    return { target, value: accumulate ? add(mul(target, keep), gradients[i]) : gradients[i] };
+    return { target, value: accumulate ? add(where(keep, target, 0), gradients[i]) : gradients[i] };
   });
   const bins = input("timeBins", [TIME_BINS, microBatch / config.M]);
   const binSums = arenas.sums.tensor("lossBins");
@@ -186,46 +223,79 @@ function inspected(built: Objective, F: Partial<Record<Pass, Tensor>>): Record<s
 
 /** All arenas of a run. */
 export function allArenas({ averages, ...named }: TrainingArenas): Arena[] {
-  return [...Object.values(named), ...averages];
+  return [...Object.values(named).filter((arena) => arena !== undefined), ...averages];
+}
+
+/**
+ * Rounds the weights for a student in float16, at the start of a run; later the update does.
+ *
+ * @param arenas Those of a run in float16.
+ */
+export function roundingProgram({ parameters, half }: Required<TrainingArenas>): Program {
+  return {
+    label: "rounding",
+    inputs: [],
+    outputs: {},
+    updates: [{ target: half.whole(), value: parameters.whole() }],
+  };
 }
 
 /**
  * One optimiser step.
  *
- * Inputs: `numbers` from `updateNumbers`; with more averages `averageWeights`, the weight of the new
- * weights in each; with clipping `maxNorm` []. Output: `gradientNorm` [], of
- * the gradient before clipping.
+ * Inputs: `numbers` from `updateNumbers`, or with loss scaling what `numbersByStep` gives; with more
+ * averages `averageWeights`, the weight of the new weights in each; with clipping `maxNorm` [].
+ * Output: `gradientNorm` [], of the gradient before clipping; not finite where the step was skipped.
  */
 export function updateProgram(
   arenas: TrainingArenas,
   optimizer: OptimizerConfig,
   clip: boolean,
 ): Program {
-  const numbers = input("numbers", [UPDATE_NUMBERS]);
   const maxNorm = input("maxNorm", []);
-  const gradient = arenas.gradients.whole();
-  const norm = sqrt(sum(square(gradient)));
+  const raw = arenas.gradients.whole();
+  const { scaling, half, sums, averages } = arenas;
+  const norm = sqrt(sum(square(scaling ? mul(raw, inverseScale(scaling)) : raw)));
+  const scaled = scaling && scaledStep(scaling, norm);
+  const plain = input("numbers", [UPDATE_NUMBERS]);
   // As torch.nn.utils.clip_grad_norm_.
-  const factor = minimum(div(maxNorm, add(norm, 1e-6)), 1);
+  const clipping = clip ? minimum(div(maxNorm, add(norm, 1e-6)), 1) : null;
   const old: OptimizerState = {
     parameters: arenas.parameters.whole(),
     m: arenas.m.whole(),
     v: arenas.v.whole(),
     ema: arenas.ema.whole(),
   };
-  const next = optimizerStep(optimizer, old, clip ? mul(gradient, factor) : gradient, numbers);
-  const normSum = arenas.sums.tensor("gradientNorm");
-  const { averages } = arenas;
+  let next: OptimizerState;
+  if (scaled) {
+    // In one buffer, since a kernel over all arenas can read few others.
+    const { numbers, inverse, applied } = scaled;
+    const factor = clipping ? mul(inverse, clipping) : inverse;
+    const packed = concat([numbers, reshape(factor, [1]), reshape(applied, [1])], 0);
+    const at = (start: number) => reshape(narrow(packed, 0, start, 1), []);
+    next = optimizerStep(
+      optimizer,
+      old,
+      mul(raw, at(UPDATE_NUMBERS)),
+      narrow(packed, 0, 0, UPDATE_NUMBERS),
+      at(UPDATE_NUMBERS + 1),
+    );
+  } else next = optimizerStep(optimizer, old, clipping ? mul(raw, clipping) : raw, plain);
+
   const weights = input("averageWeights", [averages.length]);
   const averageUpdates = averages.map((arena, i): Update => {
     const target = arena.whole();
     const weight = reshape(narrow(weights, 0, i, 1), []);
     return { target, value: add(target, mul(sub(next.parameters, target), weight)) };
   });
+  const addTo = (name: string, value: Tensor): Update => {
+    const target = sums.tensor(name);
+    return { target, value: add(target, value) };
+  };
   return {
     label: "update",
     inputs: [
-      numbers,
+      ...(scaled ? scaled.inputs : [plain]),
       ...(clip ? [maxNorm] : []),
       ...(averages.length > 0 ? [weights] : []),
     ],
@@ -235,8 +305,10 @@ export function updateProgram(
         target: old[name],
         value: next[name],
       })),
+      ...(half ? [{ target: half.whole(), value: next.parameters }] : []),
       ...averageUpdates,
-      { target: normSum, value: add(normSum, norm) },
+      addTo("gradientNorm", scaled ? where(scaled.applied, norm, 0) : norm),
+      ...(scaled ? [addTo("skipped", sub(1, scaled.applied)), ...scaled.updates] : []),
     ],
   };
 }

@@ -50,6 +50,10 @@ export interface StatsLine {
   readonly lossByTime: readonly (number | null)[];
   /** Norms by group of layers, of the newest step. */
   readonly layers: Readonly<Record<string, LayerNorms>>;
+  /** With float16: scale of the loss, for the next step. */
+  readonly lossScale?: number;
+  /** With float16: steps since the line before whose gradient overflowed, and that were skipped. */
+  readonly skippedSteps?: number;
   /** Seconds since the line before: getting data, waiting for the device, and all else. */
   readonly time: { readonly data: number; readonly device: number; readonly host: number };
   /** Speed since the line before. */

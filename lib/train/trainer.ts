@@ -21,6 +21,9 @@ import type { RunFolder, ScoreLine, StatsLine } from "./run_folder.ts";
 /** Class number that stands for no label while labels are an array of integers. */
 const NO_LABEL = -1;
 
+/** A scale of the loss below which an overflow is not the scale's doing. */
+const LEAST_SCALE = 2 ** -16;
+
 /** The host waits for the device at least this often, so that it can be interrupted. */
 const SYNC_MILLISECONDS = 250;
 
@@ -136,7 +139,7 @@ class Run {
 
   static async start(options: TrainOptions): Promise<Run> {
     const { device, config, folder, resume, observer } = options;
-    const { batch, microBatch, recompute, seed } = config.train;
+    const { batch, microBatch, recompute, precision, seed } = config.train;
     const network = createNetwork(config.network);
     const learner = await Learner.create(device, network, {
       imm: config.imm,
@@ -144,6 +147,7 @@ class Run {
       batch,
       microBatch: microBatch ?? batch,
       recompute,
+      precision,
       averages: config.train.ema.profiles.length,
       clip: config.optimizer.clip !== null,
     });
@@ -266,6 +270,8 @@ class Run {
     const { config, folder, observer } = this.options;
     const steps = (this.#images - this.#sumsSince) / config.train.batch;
     const sums = await this.#waiting(this.#finiteSums());
+    const scaling = await this.learner.scaling();
+    const { skipped = 0 } = sums;
     const layers = await this.#waiting(this.learner.layerNorms());
     const seconds = this.#seconds();
     const elapsed = seconds - this.#lastReport.seconds;
@@ -274,12 +280,13 @@ class Run {
       images: this.#images,
       step: this.learner.step,
       loss: sums.loss / steps,
-      gradientNorm: sums.gradientNorm / steps,
+      gradientNorm: sums.gradientNorm / Math.max(1, steps - skipped),
       lr: this.#learningRate(this.#images),
       lossByTime: this.#binCounts.map((count, bin) =>
         count > 0 ? sums.lossBins![bin] / count : null
       ),
       layers,
+      ...(scaling ? { lossScale: scaling.scale, skippedSteps: skipped } : {}),
       time: { data, device, host: elapsed - data - device },
       imagesPerSecond: (this.#images - this.#lastReport.images) / elapsed,
       seconds,
@@ -299,6 +306,11 @@ class Run {
     const sums = await this.learner.sums();
     if (!Number.isFinite(sums.loss)) throw this.#brokeDown("the loss");
     if (!Number.isFinite(sums.gradientNorm)) throw this.#brokeDown("a gradient");
+    const steps = (this.#images - this.#sumsSince) / this.options.config.train.batch;
+    const scaling = await this.learner.scaling();
+    if (scaling && scaling.scale < LEAST_SCALE && sums.skipped === steps) {
+      throw this.#brokeDown("every gradient");
+    }
     return sums;
   }
 
@@ -308,7 +320,8 @@ class Run {
       : `the checkpoint of image ${this.#savedAt} is good`;
     return new ImmError(
       `${what} stopped being finite between image ${this.#sumsSince} and ${this.#images}; ${good}. ` +
-        `Try a lower optimizer.lr, a longer optimizer.warmup, or optimizer.clip=1`,
+        "Try a lower optimizer.lr, a longer optimizer.warmup, or optimizer.clip=1" +
+        (this.options.config.train.precision === "float16" ? ", or train.precision=float32" : ""),
     );
   }
 

@@ -13,6 +13,11 @@ export async function withTempFolder(body: (folder: string) => unknown): Promise
   }
 }
 
+/** Whether there is a file or a folder. */
+export async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
 /** Asserts that `action` fails with a FormatError whose sentence matches every pattern. */
 export async function assertFormatError(
   action: () => unknown,

@@ -9,12 +9,8 @@ import { loadCheckpoint } from "../../lib/train/checkpoint.ts";
 import { Learner } from "../../lib/train/learner.ts";
 import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices.ts";
-import { withTempFolder } from "../support/files.ts";
+import { exists, withTempFolder } from "../support/files.ts";
 import { BATCH, checkpointsIn, imm, startArguments } from "../support/runs.ts";
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
-}
 
 Deno.test("an absurd learning rate stops with advice, and without a folder nobody needs", async () => {
   await withTempFolder(async (folder) => {
