@@ -122,6 +122,7 @@ export {
   resolveConfig,
   type ResolvedConfig,
   type RunDescription,
+  type ScalingState,
   type ScoreLine,
   type ScoreSettings,
   type StatePart,
@@ -259,6 +260,7 @@ export {
   type NetworkConfig,
   type NetworkConfigInput,
   parseNetworkConfig,
+  type Precision,
   type SongUNetConfig,
   type TimeInputs,
   type UNetConfig,
@@ -445,9 +447,11 @@ export {
   type Shape,
   sizeOf,
   stopGradient,
+  type Storage,
   Tensor,
   type Update,
   type Vjp,
+  withStorage,
   zeros,
 } from "./lib/tensor/mod.ts";
 

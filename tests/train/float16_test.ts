@@ -112,15 +112,17 @@ for (const [name, network] of Object.entries(NETWORKS)) {
         optimizer: { name: "adam", lr: 2e-3, betas: [0.9, 0.999], eps: 1e-6, weightDecay: 0 },
       });
       const [losses, norms]: number[][] = [[], []];
+      let first: StateDict | null = null;
       for (let n = 0; n < steps; n++) {
         learner.resetSums();
         step(n);
         losses.push((await learner.sums()).loss);
         norms.push(await learner.gradientNorm());
+        first ??= await learner.readGradients();
       }
       const { parts, scaling } = await learner.save();
       learner.free();
-      return { losses, norms, parts, scaling, initial: parameters.initial(7) };
+      return { losses, norms, first: first!, parts, scaling, initial: parameters.initial(7) };
     };
     const half = await follow(device, "float16");
     // The other device is float32 for certain, and compiles no shaders.
@@ -129,16 +131,21 @@ for (const [name, network] of Object.entries(NETWORKS)) {
     wasm.close();
     assert.deepEqual(half.scaling, { scale: 65536, goodSteps: steps, skipped: 0 });
     assert.equal(single.scaling, undefined);
-    // A value is rounded by 2^-11 = 5e-4 of itself at most, its like are rounded independently, and
-    // the loss and its gradient are sums of many: what is left of it is some 1e-4, with room.
+    // A value is rounded by 2^-11 = 5e-4 of itself at most, and independently of others: what is left
+    // in a gradient, a sum of many, is of that size. Later the weights differ too, and where a
+    // gradient is near zero, Adam's first steps go by its sign: ten times as much, or more.
+    const zero = new Map(
+      [...single.first].map(([name, each]) => [name, { ...each, data: each.data.map(() => 0) }]),
+    );
+    const error = distance(half.first, single.first) / distance(single.first, zero);
+    assert(error < 5e-4, `the first gradient is ${error} off`);
     half.losses.forEach((loss, n) => {
-      assert(Math.abs(loss / single.losses[n] - 1) < 2e-3, `loss ${n}: ${loss}`);
-      assert(Math.abs(half.norms[n] / single.norms[n] - 1) < 5e-3, `norm ${n}: ${half.norms[n]}`);
+      assert(Math.abs(loss / single.losses[n] - 1) < 1e-3, `loss ${n}: ${loss}`);
+      assert(Math.abs(half.norms[n] / single.norms[n] - 1) < 3e-2, `norm ${n}: ${half.norms[n]}`);
     });
-    // Of the way that the weights have gone, a small part; Adam's steps depend on signs early on.
     const way = distance(single.parts.parameters, single.initial);
     const apart = distance(half.parts.parameters, single.parts.parameters);
-    assert(apart < 0.03 * way, `${apart} of ${way}`);
+    assert(apart < 0.05 * way, `${apart} of ${way}`);
     assert(apart > 1e-5 * way, `${apart} of ${way}: this was not float16`);
   });
 }
