@@ -9,6 +9,7 @@ export * from "./config.ts";
 export * from "./presets.ts";
 export * from "./settings.ts";
 export * from "./optimizer.ts";
+export * from "./scaling.ts";
 export * from "./ema.ts";
 export * from "./programs.ts";
 export * from "./norms.ts";
