@@ -261,6 +261,7 @@ export {
   type NetworkConfigInput,
   parseNetworkConfig,
   type Precision,
+  PRECISIONS,
   type SongUNetConfig,
   type TimeInputs,
   type UNetConfig,
