@@ -95,6 +95,11 @@ const CASES: readonly Case[] = [
     build: (q, k, v) => t.attention(q, k, v),
   },
   {
+    name: "attention of sequences that are long enough for products",
+    shapes: [[2, 64, 2, 12], [2, 66, 2, 12], [2, 66, 2, 12]],
+    build: (q, k, v) => t.attention(q, k, v),
+  },
+  {
     name: "attention from one projection",
     shapes: [[2, 12, 24], [72, 24]],
     build: (x, w) => {
