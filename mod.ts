@@ -284,7 +284,9 @@ export * from "./lib/imm/mod.ts";
 export {
   type Baseline,
   type BaselineOutcome,
+  CACHE_LIMIT,
   type CachedFeatures,
+  type CacheUsage,
   checkBaseline,
   checkedPipeline,
   checkReference,
@@ -351,6 +353,7 @@ export {
   makeGallery,
   type ManifoldMetrics,
   manifoldMetrics,
+  manifoldMetricsOf,
   markdownReport,
   memoryImages,
   mergePartials,

@@ -91,6 +91,7 @@ export const verb = defineVerb({
             ...(skipCorrupt ? { onCorrupt: ({ message }) => terminal.warn(message) } : {}),
           }),
         "Stopped as asked; nothing was written.",
+        "done",
       );
       const { count, width, height, channels, classes, skipped } = made;
       terminal.result(

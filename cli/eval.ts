@@ -110,7 +110,8 @@ export const verb = defineVerb({
   usage: "imm eval SAMPLES --reference DATA [options]\n" +
     "       imm eval --checkpoint RUN|FILE --reference DATA [options]\n" +
     "       imm eval stats DATA --out FILE.npz    (see imm eval stats --help)\n" +
-    "       imm eval merge PART... --out FILE.npz (see imm eval merge --help)",
+    "       imm eval merge PART... --out FILE.npz (see imm eval merge --help)\n" +
+    "       imm eval cache [--clear]              (see imm eval cache --help)",
   examples: [
     {
       command: "imm eval --checkpoint runs/digits --steps 1 --reference digits",
@@ -161,20 +162,25 @@ async function run(args: Args, terminal: Terminal): Promise<void> {
   if (saveStats !== undefined) referenceFormat(saveStats);
   await checkFolders({ saveStats, saveSamples, junit, markdown, html });
 
-  await interruptible(terminal, async (signal) => {
-    await using reference = args.reference === undefined
-      ? null
-      : await openSide(args.reference, { skipCorrupt: args.skipCorrupt, padTo: args.padTo });
-    if (saveStats !== undefined && isStatistics(reference)) {
-      throw new UsageError(
-        "--save-stats needs the images of the reference, but --reference holds statistics.",
-      );
-    }
-    await using fake = samples !== undefined
-      ? await openSide(samples, args)
-      : await openModel(args, signal);
-    await compare(args, { fake, reference, metrics, requirements }, terminal, signal);
-  }, "Stopped; features that were extracted are kept in the cache.");
+  await interruptible(
+    terminal,
+    async (signal) => {
+      await using reference = args.reference === undefined
+        ? null
+        : await openSide(args.reference, { skipCorrupt: args.skipCorrupt, padTo: args.padTo });
+      if (saveStats !== undefined && isStatistics(reference)) {
+        throw new UsageError(
+          "--save-stats needs the images of the reference, but --reference holds statistics.",
+        );
+      }
+      await using fake = samples !== undefined
+        ? await openSide(samples, args)
+        : await openModel(args, signal);
+      await compare(args, { fake, reference, metrics, requirements }, terminal, signal);
+    },
+    "Stopped; features that were extracted are kept in the cache.",
+    "done",
+  );
 }
 
 /** The model, whose images are kept where that was asked for. */
@@ -237,7 +243,7 @@ async function compare(
       manifoldImages: args.manifoldImages,
       threads: args.threads,
       force: args.force,
-      cache: openCache(args.cache, extractor),
+      cache: openCache(args, extractor),
       onReference: args.saveStats === undefined ? undefined : (statistics) => made = statistics,
       onCollected: args.html === undefined ? undefined : (...both) => sets = both,
       progress,

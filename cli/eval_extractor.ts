@@ -188,14 +188,17 @@ export function isQuick({ id }: Pick<FeatureExtractor, "id">): boolean {
 /**
  * Where features are kept: in the folder that was asked for, or with the user's other caches.
  *
- * @param cache `--cache`: a folder, or `none`
+ * @param args `--cache`, a folder or `none`, and `--cache-limit`
  */
 export function openCache(
-  cache: string | undefined,
+  { cache, cacheLimit }: { readonly cache?: string; readonly cacheLimit: number },
   extractor: FeatureExtractor,
 ): FeatureCache | undefined {
-  if (cache === "none") return undefined;
-  if (cache !== undefined) return new FeatureCache(cache);
-  if (isQuick(extractor)) return undefined;
-  return new FeatureCache(join(userCacheFolder(), "features"));
+  if (cache === "none" || (cache === undefined && isQuick(extractor))) return undefined;
+  return new FeatureCache(cache ?? userFeatureFolder(), cacheLimit);
+}
+
+/** Where features are kept unless `--cache` says something else. */
+export function userFeatureFolder(): string {
+  return join(userCacheFolder(), "features");
 }

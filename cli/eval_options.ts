@@ -7,9 +7,10 @@
 
 import { UsageError } from "../lib/errors.ts";
 import type { EvaluationProgress } from "../lib/eval/collect.ts";
+import { CACHE_LIMIT } from "../lib/eval/feature_cache.ts";
 import { deviceOptions } from "./device_options.ts";
 import { extractorOptions } from "./eval_extractor.ts";
-import { flag, flagName, integer, type Parsed, text } from "./options.ts";
+import { flag, flagName, integer, type Parsed, size, text } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { samplingOptions } from "./sampling.ts";
 import type { Terminal } from "./terminal.ts";
@@ -41,6 +42,10 @@ export const inputOptions = {
     help: "folder where features are kept for another time, or none (default: the user's, for " +
       "networks)",
     value: "DIR|none",
+  }),
+  cacheLimit: size({
+    help: "bytes that the folder may take; what was not used for the longest time is removed",
+    default: CACHE_LIMIT,
   }),
 };
 

@@ -74,35 +74,40 @@ export const verb = defineVerb({
       );
     }
     await checkFolders({ out: args.out });
-    await interruptible(terminal, async (signal) => {
-      await using side = data !== undefined
-        ? await openImages(data, { ...args, shard })
-        : await openGenerated(args.checkpoint!, { ...args, shard, seeds: seedsOf(args), signal });
-      await using extractor = await openExtractor(args, [side], terminal, signal);
-      const made = await withProgress(
-        terminal,
-        (progress) =>
-          computeReference(side.images, extractor, {
-            taps: Object.keys(extractor.taps ?? {}).filter((tap) => tap === "spatial"),
-            cache: openCache(args.cache, extractor),
-            threads: args.threads,
-            progress,
-            signal,
-          }),
-      );
-      const { sha256 } = side.origin();
-      const provenance: Provenance = {
-        ...made.provenance,
-        ...(typeof sha256 === "string" ? { sha256 } : {}),
-        ...(shard ? { shard } : {}),
-      };
-      await writeReference(args.out, made, provenance, format);
-      terminal.result(
-        { path: args.out, ...provenance, inputs: { reference: side.origin() } },
-        () =>
-          `statistics of ${provenance.count} images in the ${made.dimension} features of ` +
-          `${extractor.id}: ${args.out}`,
-      );
-    }, "Stopped; features that were extracted are kept in the cache.");
+    await interruptible(
+      terminal,
+      async (signal) => {
+        await using side = data !== undefined
+          ? await openImages(data, { ...args, shard })
+          : await openGenerated(args.checkpoint!, { ...args, shard, seeds: seedsOf(args), signal });
+        await using extractor = await openExtractor(args, [side], terminal, signal);
+        const made = await withProgress(
+          terminal,
+          (progress) =>
+            computeReference(side.images, extractor, {
+              taps: Object.keys(extractor.taps ?? {}).filter((tap) => tap === "spatial"),
+              cache: openCache(args, extractor),
+              threads: args.threads,
+              progress,
+              signal,
+            }),
+        );
+        const { sha256 } = side.origin();
+        const provenance: Provenance = {
+          ...made.provenance,
+          ...(typeof sha256 === "string" ? { sha256 } : {}),
+          ...(shard ? { shard } : {}),
+        };
+        await writeReference(args.out, made, provenance, format);
+        terminal.result(
+          { path: args.out, ...provenance, inputs: { reference: side.origin() } },
+          () =>
+            `statistics of ${provenance.count} images in the ${made.dimension} features of ` +
+            `${extractor.id}: ${args.out}`,
+        );
+      },
+      "Stopped; features that were extracted are kept in the cache.",
+      "done",
+    );
   },
 });

@@ -14,11 +14,15 @@ const KILLED = 130;
  * Runs `work` with a signal that aborts at the first Ctrl-C (or SIGTERM). The work then finishes
  * its step, saves and returns or throws; either way this throws `InterruptedError`, so that the
  * program ends with exit code 130. `saved` says what the person has now, in a sentence.
+ *
+ * @param returned what it means when the work returns after Ctrl-C: that it was `"stopped"`, or that
+ * it is `"done"` because nothing was left to be stopped; then its value is returned
  */
 export async function interruptible<Value>(
   terminal: Terminal,
   work: (signal: AbortSignal) => Promise<Value>,
   saved: string | (() => string) = "Stopped as asked.",
+  returned: "stopped" | "done" = "stopped",
 ): Promise<Value> {
   const controller = new AbortController();
   const stop = () => {
@@ -31,7 +35,7 @@ export async function interruptible<Value>(
   for (const signal of signals) Deno.addSignalListener(signal, stop);
   try {
     const value = await work(controller.signal);
-    if (controller.signal.aborted) {
+    if (controller.signal.aborted && returned === "stopped") {
       throw new InterruptedError(typeof saved === "string" ? saved : saved());
     }
     return value;

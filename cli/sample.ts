@@ -101,6 +101,7 @@ export const verb = defineVerb({
         terminal,
         (signal) => generateAndWrite(job, device, terminal, signal),
         "Stopped; the same command continues behind the images that are complete.",
+        "done",
       );
       terminal.result(
         summary,

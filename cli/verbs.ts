@@ -53,6 +53,11 @@ export const verbs: readonly VerbEntry[] = [
     load: async () => (await import("./eval_merge.ts")).verb,
   },
   {
+    name: "eval cache",
+    summary: "show or clear the folder where features are kept",
+    load: async () => (await import("./eval_cache.ts")).verb,
+  },
+  {
     name: "convert",
     summary: "bring models from PyTorch and take them back",
     load: async () => (await import("./convert.ts")).verb,

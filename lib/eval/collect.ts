@@ -155,7 +155,9 @@ async function* extractRuns(
   const flush = async (): Promise<Run[]> => {
     signal?.throwIfAborted();
     if (missing.length === 0) return [];
-    const runs = await extractMissing(source, missing, { extractor, taps, cache, signal }, onBatch);
+    const extracted = cache ? [...new Set([...taps, ...extractor.keptTaps ?? []])] : taps;
+    const how = { extractor, taps: extracted, cache, signal };
+    const runs = await extractMissing(source, missing, how, onBatch);
     missing = [];
     return runs;
   };

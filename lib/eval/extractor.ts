@@ -29,6 +29,11 @@ export interface FeatureExtractor extends AsyncDisposable {
   readonly classes?: number;
   /** Lengths of the other vectors that it can give, by name. */
   readonly taps?: Readonly<Record<string, number>>;
+  /**
+   * Those of them that cost nothing beside the features: a cache keeps them, too, so that whoever
+   * asks for them later finds them.
+   */
+  readonly keptTaps?: readonly string[];
   /** What else whoever quotes a score should know: pipeline, hash of the weights, runtime. */
   readonly details?: Readonly<Record<string, string | number>>;
   /** How many images it likes to be given at once. */

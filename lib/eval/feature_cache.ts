@@ -5,7 +5,8 @@
  * Features are kept in runs of {@link CHUNK} images. The name of a file is the hash of all that
  * determines its numbers: the extractor, and the pixels of its images (or what they are made of).
  * So nothing can be out of date, files may be deleted at any time, and several programs may share
- * a folder.
+ * a folder: a file is there whole or not at all, and one that another program has removed is made
+ * again. When the files become too many, those go that were not looked at for the longest time.
  *
  * @module
  */
@@ -28,6 +29,15 @@ export interface CachedFeatures extends Extracted {
   readonly count: number;
 }
 
+/** Bytes that a cache may take unless something else is said. */
+export const CACHE_LIMIT = 20 * 2 ** 30;
+
+/** What a cache takes. */
+export interface CacheUsage {
+  readonly files: number;
+  readonly bytes: number;
+}
+
 /** Version of the keys: another number makes everything before it unknown. */
 const VERSION = 1;
 
@@ -36,13 +46,16 @@ export class FeatureCache {
   #hits = 0;
   #misses = 0;
   #problem: string | null = null;
+  /** Bytes written since the folder was last looked through; at first nobody knows. */
+  #unchecked = Infinity;
 
   /**
    * A cache in a folder.
    *
    * @param folder is created when something is written
+   * @param limit bytes that its files may take, about; checked now and then while writing
    */
-  constructor(readonly folder: string) {}
+  constructor(readonly folder: string, readonly limit: number = CACHE_LIMIT) {}
 
   /** Images whose features were found here. */
   get hits(): number {
@@ -90,9 +103,13 @@ export class FeatureCache {
       found.features.length === images * wanted.dimension &&
       (wanted.classes === undefined || found.logits?.length === images * wanted.classes) &&
       wanted.taps.every((tap) => found.taps?.[tap] !== undefined);
-    if (complete) this.#hits += images;
-    else this.#misses += images;
-    return complete ? found : null;
+    if (!complete) {
+      this.#misses += images;
+      return null;
+    }
+    this.#hits += images;
+    await this.#touch(key);
+    return found;
   }
 
   /**
@@ -103,6 +120,7 @@ export class FeatureCache {
     if (this.#problem !== null) return;
     try {
       await this.#write(key, features);
+      if (this.#unchecked > this.limit / 16) await this.prune();
     } catch (error) {
       if (!(error instanceof FormatError || isFileError(error))) throw error;
       this.#problem = (error as Error).message.replace(/\.$/, "");
@@ -123,6 +141,7 @@ export class FeatureCache {
     const path = this.#path(key);
     await Deno.mkdir(dirname(path), { recursive: true });
     const chunks = serializeSafetensors(tensors);
+    this.#unchecked += chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
     await writeFileAtomic(path, async (write) => {
       for (const chunk of chunks) await write(chunk);
     });
@@ -150,8 +169,91 @@ export class FeatureCache {
     }
   }
 
+  /** What the files take. */
+  async usage(): Promise<CacheUsage> {
+    const files = await this.#list();
+    return { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) };
+  }
+
+  /**
+   * Removes files when they take more than `limit` bytes, those first that were not looked at for
+   * the longest time, until a tenth of the limit is free. Only what a cache has written is removed.
+   *
+   * @returns what was removed
+   */
+  async prune(limit: number = this.limit): Promise<CacheUsage> {
+    const all = await this.#list();
+    let bytes = all.reduce((sum, { size }) => sum + size, 0);
+    this.#unchecked = 0;
+    const removed = { files: 0, bytes: 0 };
+    if (bytes <= limit) return removed;
+    for (const { path, size } of all.toSorted((a, b) => a.used - b.used)) {
+      if (bytes <= 0.9 * limit) break;
+      try {
+        await Deno.remove(path);
+        removed.files++;
+        removed.bytes += size;
+      } catch (error) {
+        // Another program was faster.
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+      bytes -= size;
+    }
+    return removed;
+  }
+
+  /** Removes everything that a cache has written to the folder, and subfolders that are empty then. */
+  async clear(): Promise<CacheUsage> {
+    const removed = await this.prune(0);
+    for (const name of await subfolders(this.folder)) {
+      await Deno.remove(join(this.folder, name)).catch(() => {}); // something else is in it
+    }
+    return removed;
+  }
+
+  /** The files, and what a killed program has left of one more than a day ago. */
+  async #list(): Promise<{ path: string; size: number; used: number }[]> {
+    const files: { path: string; size: number; used: number }[] = [];
+    const yesterday = Date.now() - 24 * 60 * 60 * 1000;
+    for (const folder of await subfolders(this.folder)) {
+      for await (const { name, isFile } of Deno.readDir(join(this.folder, folder))) {
+        const leftover = LEFTOVER.test(name);
+        if (!isFile || !(leftover || FILE.test(name))) continue;
+        const path = join(this.folder, folder, name);
+        const found = await Deno.stat(path).catch(() => null); // it may be gone by now
+        const used = found?.mtime?.getTime() ?? 0;
+        if (found && !(leftover && used > yesterday)) files.push({ path, size: found.size, used });
+      }
+    }
+    return files;
+  }
+
+  /** Notes that a file was looked at, in its time of modification: it never changes otherwise. */
+  async #touch(key: string): Promise<void> {
+    const now = new Date();
+    // Where that may not be written, nothing is removed either.
+    await Deno.utime(this.#path(key), now, now).catch(() => {});
+  }
+
   #path(key: string): string {
     return join(this.folder, key.slice(0, 2), `${key.slice(2)}.safetensors`);
+  }
+}
+
+/** Names that {@link FeatureCache} gives: of its subfolders, its files, and files being written. */
+const SUBFOLDER = /^[0-9a-f]{2}$/;
+const FILE = /^[0-9a-f]{62}\.safetensors$/;
+const LEFTOVER = /^\.[0-9a-f]{62}\.safetensors\.[0-9a-f]{8}\.tmp$/;
+
+/** Names of a cache's subfolders; none where there is no folder. */
+async function subfolders(folder: string): Promise<string[]> {
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(folder));
+    return entries.filter(({ name, isDirectory }) => isDirectory && SUBFOLDER.test(name))
+      .map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
   }
 }
 

@@ -34,6 +34,8 @@ export interface OnnxExtractorOptions {
   readonly hash?: string;
   /** See {@link FeatureExtractor.details}. */
   readonly details?: Readonly<Record<string, string | number>>;
+  /** See {@link FeatureExtractor.keptTaps}. */
+  readonly keptTaps?: readonly string[];
 }
 
 /** An extractor in an ONNX file. */
@@ -49,6 +51,7 @@ export class OnnxExtractor implements FeatureExtractor {
     readonly description: ExtractorDescription,
     readonly hash: string,
     readonly details: Readonly<Record<string, string | number>> | undefined,
+    readonly keptTaps: readonly string[] | undefined,
     private readonly session: InferenceSession,
     private readonly tensorType: typeof Tensor,
   ) {
@@ -105,7 +108,8 @@ export class OnnxExtractor implements FeatureExtractor {
           `and its outputs ${session.outputNames.join(", ")}. Correct the description.`,
       );
     }
-    return new OnnxExtractor(description, hash, options.details, session, Tensor);
+    const { details, keptTaps } = options;
+    return new OnnxExtractor(description, hash, details, keptTaps, session, Tensor);
   }
 
   /** Runs the network on the images, {@link batch} at a time. */

@@ -108,9 +108,13 @@ export async function openInception(
   return await OnnxExtractor.load(graph.toBytes(), {
     hash,
     details: { ...details, runtime: "onnxruntime-web" },
+    keptTaps: KEPT_TAPS,
     threads: options.threads,
   });
 }
+
+/** Statistics files have those of the features and of this tap (ADM's `mu_s`). */
+const KEPT_TAPS = ["spatial"] as const;
 
 /** What {@link EngineInception} is made of. */
 interface EngineParts {
@@ -131,6 +135,7 @@ class EngineInception implements FeatureExtractor {
   readonly dimension = INCEPTION_FEATURES;
   readonly classes = INCEPTION_CLASSES;
   readonly taps = INCEPTION_TAPS;
+  readonly keptTaps = KEPT_TAPS;
   readonly batch: number;
   readonly #parts: EngineParts;
   /** Images as the network takes them; a short batch is filled up with what was there before. */

@@ -289,14 +289,14 @@ export class FeatureStatistics {
   /** The sums with the pending rows added, as new arrays. */
   #total(): Sums {
     const products = this.#products();
-    for (const task of this.#tasks()) addLower(products, answer(task), task);
+    for (const task of this.#tasks(this.dimension)) addLower(products, answer(task), task);
     return { vector: this.#vector(), products };
   }
 
   /** The same, computed by threads. */
   async #totalWith(pool: StatisticsPool): Promise<Sums> {
     const products = this.#products();
-    const tasks = this.#tasks(shared);
+    const tasks = this.#tasks(PRODUCT_ROWS, shared);
     await pool.run(
       tasks.length,
       (index) => tasks[index],
@@ -319,12 +319,15 @@ export class FeatureStatistics {
     return Float64Array.from(this.#sums?.products ?? new Float64Array(this.dimension ** 2));
   }
 
-  /** The outer products of the pending rows, in parts; the largest first. */
-  #tasks(copy = (data: Float32Array) => data): ProductsTask[] {
+  /**
+   * The outer products of the pending rows, so many rows of their sum at a time; the largest first.
+   * The rows of a product are the same bits however they are divided.
+   */
+  #tasks(size: number, copy = (data: Float32Array) => data): ProductsTask[] {
     const { dimension } = this;
     const a = { start: 0, rows: this.#pendingRows, data: copy(this.#pendingView()) };
-    return Array.from({ length: Math.ceil(dimension / PRODUCT_ROWS) }, (_, i): ProductsTask => {
-      const [first, end] = [i * PRODUCT_ROWS, Math.min((i + 1) * PRODUCT_ROWS, dimension)];
+    return Array.from({ length: Math.ceil(dimension / size) }, (_, i): ProductsTask => {
+      const [first, end] = [i * size, Math.min((i + 1) * size, dimension)];
       return { kind: "products", dimension, a, b: null, first, end };
     }).reverse();
   }

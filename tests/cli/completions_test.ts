@@ -57,7 +57,7 @@ Deno.test("bash completes verbs, options and values", { ignore: !has("bash") }, 
     expected.set("imm ", [...firstWords(all).keys(), "help", "--help", "--version"]);
     expected.set("imm tra", ["train"]);
     expected.set("imm help tra", ["train"]);
-    expected.set("imm eval ", ["stats", "merge"]);
+    expected.set("imm eval ", ["stats", "merge", "cache"]);
     expected.set("imm eval m", ["merge"]);
     expected.set("imm completions f", ["fish"]);
     expected.set("imm train --device=", ["auto", "webgpu", "wasm"]);

@@ -293,6 +293,18 @@ Deno.test("imm eval --cache: a second run computes nothing again", async () => {
     strictEqual(second.cached, 200 + 1797);
     deepStrictEqual(second.values, first.values);
     deepStrictEqual(second.inputs, first.inputs);
+
+    const of = async (...args: string[]) => {
+      const { code, stdout, stderr } = await runEval("cache", "--cache", cache, ...args);
+      strictEqual(code, 0, stderr);
+      return stdout;
+    };
+    const { folder: named, files, bytes, removed } = JSON.parse(await of("--json"));
+    deepStrictEqual([named, removed.files], [cache, 0]);
+    strictEqual(files, Math.ceil(200 / 64) + Math.ceil(1797 / 64));
+    match(await of("--limit", String(bytes - 1)), /^removed \d files?, /);
+    match(await of("--clear"), /^removed \d+ files, .*\n.*: 0 files, 0 B\n$/);
+    deepStrictEqual(await Array.fromAsync(Deno.readDir(cache)), []);
   });
 });
 

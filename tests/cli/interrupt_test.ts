@@ -56,6 +56,13 @@ Deno.test("work that throws its signal's reason is interrupted, not broken", pos
   assert.match(stderr, /^error: Stopped; the work is saved\.$/m);
 });
 
+Deno.test("work that was done already when it was interrupted is done", posix, async () => {
+  const { code, stdout, stderr } = await interrupt("late", "SIGTERM");
+  assert.equal(code, 0);
+  assert.equal(stdout, "ready\nsaved\n");
+  assert.doesNotMatch(stderr, /error/);
+});
+
 Deno.test("the second Ctrl-C ends work that does not listen", posix, async () => {
   const { code, stdout } = await interrupt("deafly", "SIGINT", /press Ctrl-C again/);
   assert.equal(code, 130);

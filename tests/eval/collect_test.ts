@@ -93,6 +93,74 @@ Deno.test("collect goes on where it was interrupted", async () => {
   });
 });
 
+Deno.test("a cache keeps vectors that cost nothing for whoever asks for them later", async () => {
+  await withTempFolder(async (folder) => {
+    const run = async (taps: string[], keptTaps?: string[]) => {
+      const extractor = { ...powers(), keptTaps };
+      const cache = new FeatureCache(folder);
+      const { taps: found } = await collect("samples", counting(), { extractor, taps, cache });
+      return { computed: sum(extractor.seen), found: found.spatial?.mean() };
+    };
+    strictEqual((await run([], ["spatial"])).computed, COUNT);
+    const { computed, found } = await run(["spatial"]);
+    strictEqual(computed, 0);
+    const { taps } = await collect("samples", counting(), {
+      extractor: powers(),
+      taps: ["spatial"],
+    });
+    deepStrictEqual(found, taps.spatial.mean());
+  });
+});
+
+Deno.test("a cache that is full forgets what was not looked at for the longest time", async () => {
+  await withTempFolder(async (folder) => {
+    const key = (i: number) => FeatureCache.key("some", String(i));
+    const features = { count: 1, features: new Float32Array(1000) };
+    const wanted = { dimension: 1000, taps: [] };
+    const big = new FeatureCache(folder);
+    for (let i = 0; i < 10; i++) {
+      await big.put(key(i), features);
+      const [name, long] = [key(i), new Date(Date.now() - (100 - i) * 1000)];
+      await Deno.utime(join(folder, name.slice(0, 2), `${name.slice(2)}.safetensors`), long, long);
+    }
+    await Deno.writeTextFile(join(folder, key(0).slice(0, 2), "mine.txt"), "not the cache's");
+    const { files, bytes } = await big.usage();
+    strictEqual(files, 10);
+    ok(bytes > 40_000);
+    ok(await big.get(key(0), 1, wanted), "now the one that was looked at last");
+    const small = new FeatureCache(folder, 0.6 * bytes);
+    await small.put(key(10), features);
+    const left = await small.usage();
+    ok(left.bytes <= 0.6 * bytes && left.bytes > 0.4 * bytes);
+    const found = [];
+    for (let i = 0; i <= 10; i++) found.push((await small.get(key(i), 1, wanted)) !== null);
+    deepStrictEqual(found, [true, ...Array(6).fill(false), ...Array(3).fill(true), true]);
+    deepStrictEqual(await small.clear(), { files: left.files, bytes: left.bytes });
+    deepStrictEqual(await small.usage(), { files: 0, bytes: 0 });
+    strictEqual(
+      await Deno.readTextFile(join(folder, key(0).slice(0, 2), "mine.txt")),
+      "not the cache's",
+    );
+  });
+});
+
+Deno.test("a cache can be pruned while others read and write", async () => {
+  await withTempFolder(async (folder) => {
+    const computed = async () => {
+      const extractor = powers();
+      const cache = new FeatureCache(folder, 2000);
+      const { statistics } = await collect("samples", counting(), { extractor, cache });
+      strictEqual(cache.problem, null);
+      return statistics.moments();
+    };
+    const expected = (await collect("samples", counting(), { extractor: powers() })).statistics
+      .moments();
+    const all = await Promise.all(Array.from({ length: 6 }, computed));
+    for (const moments of all) deepStrictEqual(moments, expected);
+    ok((await new FeatureCache(folder).usage()).bytes <= 2 * 2000);
+  });
+});
+
 Deno.test("the cache tells images, extractors and wanted outputs apart, and survives damage", async () => {
   await withTempFolder(async (folder) => {
     const computed = async (

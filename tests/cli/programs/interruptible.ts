@@ -9,22 +9,28 @@ const verb = defineVerb({
   summary: "work until interrupted",
   usage: "work",
   options: {},
-  positionals: { value: "HOW", help: "politely, rudely or deafly" },
+  positionals: { value: "HOW", help: "politely, rudely, deafly or late" },
   examples: [],
   async run(args, terminal) {
-    await interruptible(terminal, async (signal) => {
-      terminal.result(null, "ready");
-      await new Promise<void>((resolve) => {
-        const timer = setInterval(() => {}, 1000);
-        if (args._[0] === "deafly") return;
-        signal.addEventListener("abort", () => {
-          clearInterval(timer);
-          resolve();
+    const returned = args._[0] === "late" ? "done" : "stopped";
+    await interruptible(
+      terminal,
+      async (signal) => {
+        terminal.result(null, "ready");
+        await new Promise<void>((resolve) => {
+          const timer = setInterval(() => {}, 1000);
+          if (args._[0] === "deafly") return;
+          signal.addEventListener("abort", () => {
+            clearInterval(timer);
+            resolve();
+          });
         });
-      });
-      terminal.result(null, "saved");
-      if (args._[0] === "rudely") signal.throwIfAborted();
-    }, "Stopped; the work is saved.");
+        terminal.result(null, "saved");
+        if (args._[0] === "rudely") signal.throwIfAborted();
+      },
+      "Stopped; the work is saved.",
+      returned,
+    );
   },
 });
 
