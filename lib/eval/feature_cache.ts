@@ -34,7 +34,9 @@ export const CACHE_LIMIT = 20 * 2 ** 30;
 
 /** What a cache takes. */
 export interface CacheUsage {
+  /** Number of files. */
   readonly files: number;
+  /** Their bytes together. */
   readonly bytes: number;
 }
 
