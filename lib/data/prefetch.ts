@@ -6,6 +6,7 @@
  * @module
  */
 
+import { FormatError } from "../errors.ts";
 import { WorkerPool } from "../workers.ts";
 import type { Batch } from "./loader.ts";
 import type { ItemTask, MadeItems } from "./make_items.ts";
@@ -40,6 +41,16 @@ export function defaultWorkers(
   processors: number = navigator.hardwareConcurrency,
 ): number {
   return stream.isSlow ? Math.max(1, Math.min(MOST_WORKERS, processors - 1)) : 0;
+}
+
+/** The task, or null where a file is damaged: who needs its item finds that out when its turn comes. */
+function taskOf(stream: ItemStream, positions: readonly number[]): ItemTask | null {
+  try {
+    return stream.task(positions);
+  } catch (error) {
+    if (error instanceof FormatError) return null;
+    throw error;
+  }
 }
 
 /** Items that a thread was asked for. */
@@ -113,7 +124,8 @@ export class PrefetchingStream implements Disposable {
   #send(positions: readonly number[]): void {
     const { stream } = this;
     const asked = this.#asked;
-    const task = stream.task(positions);
+    const task = taskOf(stream, positions);
+    if (task === null) return;
     const transfer = task.kind === "latents" ? [task.stored.buffer] : [];
     const done = this.#pool.request(task, transfer).then(({ data, made }) => {
       if (asked !== this.#asked) return;

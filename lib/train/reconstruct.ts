@@ -79,7 +79,8 @@ export async function reconstructAverage(
     last = await loadModel(path);
     sum.add(last.weights, weights[i], path);
   }
-  const notes = { images: String(newest.images), sigmaRel: String(sigmaRel) };
+  const { step: _step, ...notes } = last!.notes;
+  Object.assign(notes, { images: String(newest.images), sigmaRel: String(sigmaRel) });
   const model = { ...last!, notes, weights: sum.result() };
   return { model, snapshots: usable.length, images: newest.images };
 }

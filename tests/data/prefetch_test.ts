@@ -99,6 +99,31 @@ Deno.test("a damaged picture fails in the batch that has it, with the same sente
   });
 });
 
+Deno.test("a damaged latent fails in the batch that has it, and not before", async () => {
+  await withTempFolder(async (folder) => {
+    const files = await edm2Files();
+    await writeFolder(folder, files);
+    using dataset = await openImagesOrLatents(folder);
+    assert(isLatents(dataset));
+    await Deno.truncate(join(folder, "00000/img-mean-std-00000003.npy"), 100);
+    const rule = latentRule(dataset, { moments: null, normalize: "imm", finalStd: 0.5 });
+    const failing = async (stream: { batch(at: number, count: number): unknown }) => {
+      for (let n = 0;; n++) {
+        try {
+          await stream.batch(n, 1);
+        } catch (error) {
+          return { n, message: (error as Error).message };
+        }
+      }
+    };
+    const expected = await failing(new LatentLoader(dataset, rule, { seed: 1 }));
+    assert.match(expected.message, /00000003\.npy is truncated/);
+    assert(expected.n > 1, "the test has to look ahead");
+    using stream = new PrefetchingStream(new LatentLoader(dataset, rule, { seed: 1 }), 1);
+    assert.deepEqual(await failing(stream), expected);
+  });
+});
+
 Deno.test("latents are drawn by threads as they are without", async () => {
   await withTempFolder(async (folder) => {
     const path = join(folder, "latents.zip");
