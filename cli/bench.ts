@@ -16,6 +16,7 @@ import {
   samplingJob,
   trainingJob,
 } from "../lib/measure/training.ts";
+import { type Precision, PRECISIONS } from "../lib/models/precision.ts";
 import { PRESET_NAMES } from "../lib/train/presets.ts";
 import { describeRun } from "../lib/train/planner.ts";
 import { formatBytes, formatDuration } from "../lib/units.ts";
@@ -52,6 +53,7 @@ export interface KernelBench {
 /** One preset: two rates, or why there are none. */
 export interface PresetBench {
   readonly preset: string;
+  readonly precision: Precision;
   readonly training: JobBench;
   readonly sampling: JobBench;
 }
@@ -103,6 +105,10 @@ export const verb = defineVerb({
     { command: "imm bench --device wasm --threads 1", does: "one thread of the processor" },
     { command: "imm bench --preset fashion-mnist --json", does: "one preset, for a script" },
     {
+      command: "imm bench --device webgpu --preset cifar10 --precision float16",
+      does: "activations and weights in half of the memory",
+    },
+    {
       command: "imm bench --device webgpu --preset digits --tune",
       does: "measure again which kernels suit this adapter, and keep them",
     },
@@ -119,6 +125,10 @@ export const verb = defineVerb({
       help: "about how long to measure a training step; the rest follows",
       default: SECONDS,
       min: 0.001,
+    }),
+    precision: choice(PRECISIONS, {
+      help: "how networks are stored (default: as the preset says)",
+      value: "NAME",
     }),
     tune: flag({
       help: "first measure which WebGPU kernels suit the adapter, and remember it for all runs",
@@ -138,7 +148,7 @@ export const verb = defineVerb({
           ...(args.tune ? { tuning: "again", onTuning: tellTuning(terminal) } : {}),
         });
         try {
-          devices.push(await measureDevice(device, presets, args.seconds, terminal));
+          devices.push(await measureDevice(device, presets, args, terminal));
         } finally {
           device.close();
         }
@@ -171,7 +181,7 @@ function tellTuning(terminal: Terminal): (progress: TuningProgress) => void {
 async function measureDevice(
   device: Device,
   presets: readonly string[],
-  seconds: number,
+  { seconds, precision }: { readonly seconds: number; readonly precision?: Precision },
   terminal: Terminal,
 ): Promise<DeviceBench> {
   const total = KERNELS.length + 2 * presets.length;
@@ -188,10 +198,15 @@ async function measureDevice(
     const measured: PresetBench[] = [];
     for (const preset of presets) {
       next(`${preset}, training`);
-      const training = await measureJob(trainingWork(device, preset), expected, seconds);
+      const training = await measureJob(trainingWork(device, preset, precision), expected, seconds);
       next(`${preset}, sampling`);
-      const sampling = await measureJob(samplingWork(device, preset), expected, seconds);
-      measured.push({ preset, training, sampling });
+      const sampling = await measureJob(samplingWork(device, preset, precision), expected, seconds);
+      measured.push({
+        preset,
+        precision: precision ?? presetConfig(preset).train.precision,
+        training,
+        sampling,
+      });
     }
     progress.update(total, "");
     return { device: device.kind, description: device.description, kernels, presets: measured };
@@ -226,11 +241,12 @@ interface Work {
   readonly batches: readonly [smallest: number, largest: number];
 }
 
-function trainingWork(device: Device, preset: string): Work {
+function trainingWork(device: Device, preset: string, precision?: Precision): Work {
   const { imm, train } = presetConfig(preset);
+  const config = (batch: number) => presetConfig(preset, batch, precision);
   return {
     describe(batch) {
-      const { plans, stateBytes } = describeRun(presetConfig(preset, batch));
+      const { plans, stateBytes } = describeRun(config(batch));
       const sum = (value: (plan: typeof plans[number]) => number) =>
         plans.reduce((total, plan) => total + value(plan), 0);
       return {
@@ -238,13 +254,13 @@ function trainingWork(device: Device, preset: string): Work {
         memoryBytes: stateBytes + sum(({ slotBytes }) => slotBytes),
       };
     },
-    open: (batch) => trainingJob(device, presetConfig(preset, batch)),
+    open: (batch) => trainingJob(device, config(batch)),
     batches: [imm.M, Math.min(train.batch, LARGEST_BATCH)],
   };
 }
 
-function samplingWork(device: Device, preset: string): Work {
-  const config = presetConfig(preset);
+function samplingWork(device: Device, preset: string, precision?: Precision): Work {
+  const config = presetConfig(preset, undefined, precision);
   return {
     describe(batch) {
       const { flops, slotBytes, arenaBytes } = describeSampling(config, batch);
@@ -302,9 +318,10 @@ function format({ processor, devices }: BenchReport): string {
       lines.push(row(name, (seconds * 1000).toFixed(1), (flops / 1e9).toFixed(1)));
     }
     lines.push("", row("preset", "batch", "GFLOP/s", "images/s", "memory"));
-    for (const { preset, training, sampling } of presets) {
-      lines.push(jobRow(`${preset}, training`, training));
-      lines.push(jobRow(`${preset}, sampling in 1 step`, sampling));
+    for (const { preset, precision, training, sampling } of presets) {
+      const name = precision === "float32" ? preset : `${preset} (${precision})`;
+      lines.push(jobRow(`${name}, training`, training));
+      lines.push(jobRow(`${name}, sampling in 1 step`, sampling));
     }
   }
   return lines.join("\n");

@@ -1,6 +1,7 @@
 /** `imm sample`. @module */
 
 import { openDevice } from "../lib/device/open.ts";
+import { PRECISIONS } from "../lib/models/precision.ts";
 import { OUTPUT_FORMATS } from "../lib/sample/output.ts";
 import { SHARD_FORMS } from "../lib/shard.ts";
 import { formatDuration } from "../lib/units.ts";
@@ -55,6 +56,11 @@ export const options = {
   }),
   overwrite: flag({ help: "make images again that are there, whatever made them" }),
   batch: integer({ help: "images at a time; does not change them", default: 64, min: 1 }),
+  precision: choice(PRECISIONS, {
+    help: "how the network is stored: float16 halves its memory (WebGPU with shader-f16)",
+    default: "float32",
+    value: "NAME",
+  }),
   columns: integer({ help: "images in a row of a grid (default: about square)", min: 1 }),
   ...deviceOptions,
   dryRun: flag({ help: "print the steps and the memory that they take, and stop" }),

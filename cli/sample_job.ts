@@ -109,6 +109,7 @@ export async function prepareJob(args: SampleArgs, terminal: Terminal): Promise<
     classes: plan.classes,
     latents: latents ? numbersHash(latents.values) : null,
     variation,
+    precision: args.precision === "float32" ? undefined : args.precision,
   };
   const only = (numbers: readonly number[]) => {
     generate = optionsOf({ ...generate, steps: plan.steps }, shape, numbers);

@@ -16,7 +16,7 @@ export async function dryRun(args: SampleArgs, terminal: Terminal): Promise<void
   const classes = createNetwork(model.network).conditioning.labels?.classes ?? 0;
   const plan = planSampling(args, model.imm, seeds, classes);
   const batch = Math.min(args.batch, seeds.length);
-  const description = describeSampling(model.network, batch);
+  const description = describeSampling(model.network, batch, args.precision);
   const guided = [plan.guidance].flat().filter((w) => w !== 0 && w !== 1).length;
   const perStep = plan.steps.length / [plan.guidance].flat().length;
   const calls = plan.steps.length + guided * perStep;
@@ -26,6 +26,7 @@ export async function dryRun(args: SampleArgs, terminal: Terminal): Promise<void
       checkpoint: source,
       network: model.network,
       batch,
+      precision: args.precision,
       images: seeds.length,
       schedule: plan.schedule,
       times: plan.times,

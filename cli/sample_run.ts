@@ -73,6 +73,7 @@ export async function generateAndWrite(
     seeds: formatRanges(generate.seeds),
     classes: job.classRule,
     batch: job.batch,
+    precision: job.settings.precision ?? "float32",
     seconds: (performance.now() - started) / 1000,
     compileSeconds: (ready - started) / 1000,
   };
@@ -81,7 +82,8 @@ export async function generateAndWrite(
 /** Brings the model to the device; its file is closed again. */
 async function open(job: Job, device: Device): Promise<Generator> {
   using model = await openModel(job.source);
-  return await Generator.create(device, model, { batch: job.batch, source: job.source });
+  const { batch, source, settings: { precision } } = job;
+  return await Generator.create(device, model, { batch, source, precision });
 }
 
 /**

@@ -4,18 +4,22 @@
  * @module
  */
 
+import { elementBytes } from "../compile/plan.ts";
 import { ImmError, InternalError } from "../errors.ts";
 import type { Arena, ArenaEntry } from "../tensor/state.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { Device, DeviceBuffer } from "./device.ts";
 
-/** Bytes per element of what the host has. */
-const ELEMENT = 4;
+/** Bytes per word; a read-back has a whole number of them. */
+const WORD = 4;
 
 /** Uploads go in pieces of this many elements, so that staging memory stays small. */
 const UPLOAD_CHUNK = 4 << 20;
 
-/** The memory of an arena; starts as zeros. Free it with {@link ArenaBuffer.free}. */
+/**
+ * The memory of an arena; starts as zeros. Free it with {@link ArenaBuffer.free}. The host's values
+ * are float32, which those of an f16 arena are rounded from.
+ */
 export class ArenaBuffer {
   /** The memory, for {@link Device.prepare}; see {@link arenaMap}. */
   readonly buffer: DeviceBuffer;
@@ -26,10 +30,10 @@ export class ArenaBuffer {
    * @throws {DeviceError} when the device cannot hold it
    */
   constructor(private readonly device: Device, readonly arena: Arena) {
-    this.buffer = device.allocate(Math.max(arena.bytes, ELEMENT), arena.name);
+    this.buffer = device.allocate(Math.max(arena.bytes, WORD), arena.name);
   }
 
-  /** Replaces an entry; `data` is in the device's layout. Only for arenas of f32, as all below. */
+  /** Replaces an entry; `data` is in the device's layout. */
   write(name: string, data: Float32Array): void {
     const entry = this.#entry(name);
     const size = sizeOf(entry.shape);
@@ -43,10 +47,8 @@ export class ArenaBuffer {
 
   /** Reads an entry, in the device's layout. */
   async read(name: string): Promise<Float32Array<ArrayBuffer>> {
-    this.#requireF32();
     const { offset, shape } = this.#entry(name);
-    const bytes = await this.device.read(this.buffer, offset * ELEMENT, sizeOf(shape) * ELEMENT);
-    return new Float32Array(bytes);
+    return await this.#download(offset, sizeOf(shape));
   }
 
   /** Replaces everything, gaps included. */
@@ -61,9 +63,7 @@ export class ArenaBuffer {
 
   /** Reads everything, gaps included. */
   async readAll(): Promise<Float32Array<ArrayBuffer>> {
-    this.#requireF32();
-    const bytes = await this.device.read(this.buffer, 0, this.arena.bytes);
-    return new Float32Array(bytes);
+    return await this.#download(0, this.arena.length);
   }
 
   /** Gives the memory back. */
@@ -72,18 +72,30 @@ export class ArenaBuffer {
   }
 
   #upload(data: Float32Array, offset: number): void {
-    this.#requireF32();
     for (let start = 0; start < data.length; start += UPLOAD_CHUNK) {
       const piece = data.subarray(start, start + UPLOAD_CHUNK);
-      this.device.write(this.buffer, piece, (offset + start) * ELEMENT);
+      this.device.write(this.buffer, this.#stored(piece), (offset + start) * this.#elementBytes);
     }
   }
 
-  #requireF32(): void {
-    if (this.arena.storage === "f32") return;
-    throw new InternalError(
-      `${this.arena.name} is float16, which is neither uploaded nor read back`,
-    );
+  async #download(offset: number, count: number): Promise<Float32Array<ArrayBuffer>> {
+    const size = this.#elementBytes;
+    const bytes = Math.ceil(count * size / WORD) * WORD;
+    const data = await this.device.read(this.buffer, offset * size, bytes);
+    if (this.arena.storage === "f32") return new Float32Array(data);
+    return Float32Array.from(new Float16Array(data, 0, count));
+  }
+
+  /** Values as they lie in memory; what fills the last word of an entry belongs to no other. */
+  #stored(values: Float32Array): Float32Array {
+    if (this.arena.storage === "f32") return values;
+    const halves = new Float16Array(2 * Math.ceil(values.length / 2));
+    halves.set(values);
+    return new Float32Array(halves.buffer);
+  }
+
+  get #elementBytes(): number {
+    return elementBytes(this.arena.storage);
   }
 
   #entry(name: string): ArenaEntry {

@@ -9,6 +9,7 @@ import { type PlanSummary, summarize } from "../compile/print.ts";
 import type { Device } from "../device/device.ts";
 import { pushforwardSteps, sampleTimes, scheduleTimes, trainingKey } from "../imm/mod.ts";
 import type { NetworkConfig } from "../models/config.ts";
+import { atPrecision, type Precision } from "../models/precision.ts";
 import { createNetwork } from "../models/registry.ts";
 import { Generator, samplingProgram } from "../sample/generator.ts";
 import { hostUniform } from "../tensor/mod.ts";
@@ -25,10 +26,14 @@ export interface Job extends Timed {
   free(): void;
 }
 
-/** The configuration of a preset for its own kind of data, with another batch. */
-export function presetConfig(name: string, batch?: number): TrainConfig {
+/** The configuration of a preset for its own kind of data, with another batch or precision. */
+export function presetConfig(name: string, batch?: number, precision?: Precision): TrainConfig {
   const config = preset(name);
-  const train = batch === undefined ? config.train : { ...config.train, batch, microBatch: null };
+  const train = {
+    ...config.train,
+    ...(batch === undefined ? {} : { batch, microBatch: null }),
+    ...(precision === undefined ? {} : { precision }),
+  };
   return parseTrainConfig({ ...config, train }, presetShape(name));
 }
 
@@ -75,7 +80,8 @@ export async function trainingJob(device: Device, config: TrainConfig): Promise<
 }
 
 /**
- * Sampling in one step: seeds to latents, one pass of the network, pixels.
+ * Sampling in one step, in the precision of the configuration: seeds to latents, one pass of the
+ * network, pixels.
  *
  * @throws {DeviceError} when the device cannot hold it
  */
@@ -84,10 +90,10 @@ export async function samplingJob(
   config: TrainConfig,
   batch: number,
 ): Promise<Job> {
-  const { imm } = config;
+  const { imm, train: { precision } } = config;
   const weights = createNetwork(config.network).parameters.initial(0);
   const model = { network: config.network, imm, weights };
-  const generator = await Generator.create(device, model, { batch });
+  const generator = await Generator.create(device, model, { batch, precision });
   const steps = pushforwardSteps(imm, scheduleTimes(imm, { kind: "uniform", steps: 1 }));
   const seeds = Array.from({ length: batch }, (_, i) => i);
   const labels = classesInTurn(config.network, batch) ?? undefined;
@@ -100,8 +106,9 @@ export async function samplingJob(
 }
 
 /** What sampling a batch takes, known without a device. */
-export function describeSampling({ network }: TrainConfig, batch: number): PlanSummary {
-  return summarize(compile(samplingProgram(createNetwork(network), batch)));
+export function describeSampling({ network, train }: TrainConfig, batch: number): PlanSummary {
+  const built = atPrecision(train.precision, () => createNetwork(network));
+  return summarize(compile(samplingProgram(built, batch)));
 }
 
 /** A class for each image, or null where the network has none. */

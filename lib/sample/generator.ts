@@ -9,6 +9,7 @@ import { compile } from "../compile/compile.ts";
 import type { Program } from "../compile/program.ts";
 import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
 import type { Device, Executable } from "../device/device.ts";
+import { requireFloat16 } from "../device/float16.ts";
 import { ImmError } from "../errors.ts";
 import {
   type Denoise,
@@ -21,8 +22,9 @@ import {
 } from "../imm/mod.ts";
 import type { Model, ModelFile } from "../models/model_file.ts";
 import type { Network } from "../models/network.ts";
+import { atPrecision, type Precision } from "../models/precision.ts";
 import { createNetwork } from "../models/registry.ts";
-import { input, sizeOf, type Tensor } from "../tensor/mod.ts";
+import { input, sizeOf, type Tensor, withStorage } from "../tensor/mod.ts";
 
 /** A network whose weights are on the device already: their memory is shared, never freed here. */
 export interface SharedModel {
@@ -118,15 +120,20 @@ export class Generator {
   /**
    * Compiles the network for batches of `batch` and uploads the weights of a model, one after the
    * other: those of an open file are never in memory together. Those of a shared model may change
-   * between calls of {@link generate}.
+   * between calls of {@link generate}; they are stored as their network says, those of a model in
+   * `precision` (default float32).
    *
    * @throws {FormatError} when the weights are not those of the model's network
-   * @throws {DeviceError} when the device cannot hold it
+   * @throws {DeviceError} when the device cannot hold it, or does not know the precision
    */
   static async create(
     device: Device,
     model: Pick<Model | ModelFile, "network" | "imm" | "weights"> | SharedModel,
-    { batch, source }: { batch: number; source?: string },
+    { batch, source, precision = "float32" }: {
+      batch: number;
+      source?: string;
+      precision?: Precision;
+    },
   ): Promise<Generator> {
     if (!Number.isSafeInteger(batch) || batch < 1) {
       throw new ImmError(`a batch must be a whole number of images, at least 1, but is ${batch}`);
@@ -135,7 +142,8 @@ export class Generator {
       const executable = await prepare(device, model, batch);
       return new Generator(model.network, model.imm, batch, executable, []);
     }
-    const network = createNetwork(model.network);
+    if (precision === "float16") requireFloat16(device);
+    const network = atPrecision(precision, () => createNetwork(model.network));
     const owned: ArenaBuffer[] = [];
     try {
       owned.push(new ArenaBuffer(device, network.parameters.arena));
@@ -259,15 +267,16 @@ export class Generator {
 
 /**
  * The network alone: from `x` [batch, ...sample] and the inputs that condition it to the raw output
- * `F` of the same shape.
+ * `F` of the same shape. Activations are stored as the network's parameters are.
  */
 export function samplingProgram(network: Network, batch: number): Program {
   const x = input("x", [batch, ...network.sampleShape]);
   const conditioning = network.conditioningInputs(batch);
+  const { storage } = network.parameters.arena;
   return {
     label: "sampling",
     inputs: [x, ...Object.values(conditioning).filter((t): t is Tensor => t !== null)],
-    outputs: { F: network.forward(x, conditioning) },
+    outputs: { F: withStorage(storage, () => network.forward(x, conditioning)) },
     updates: [],
     batchInvariant: true,
   };

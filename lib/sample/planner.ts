@@ -7,6 +7,7 @@
 import { compile } from "../compile/compile.ts";
 import { planFlops } from "../compile/flops.ts";
 import type { NetworkConfig } from "../models/config.ts";
+import { atPrecision, type Precision } from "../models/precision.ts";
 import { createNetwork } from "../models/registry.ts";
 import { samplingProgram } from "./generator.ts";
 
@@ -33,8 +34,12 @@ export interface SamplingDescription {
 }
 
 /** Plans the network for batches of `batch` images. */
-export function describeSampling(config: NetworkConfig, batch: number): SamplingDescription {
-  const network = createNetwork(config);
+export function describeSampling(
+  config: NetworkConfig,
+  batch: number,
+  precision: Precision = "float32",
+): SamplingDescription {
+  const network = atPrecision(precision, () => createNetwork(config));
   const plan = compile(samplingProgram(network, batch));
   const bytes = plan.buffers.map(({ length, role }) => ({ bytes: length * 4, role }));
   const sum = (own: typeof bytes) => own.reduce((total, buffer) => total + buffer.bytes, 0);

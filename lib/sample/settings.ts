@@ -10,6 +10,7 @@ import { join } from "jsr:@std/path@^1";
 import { UsageError } from "../errors.ts";
 import { writeFileAtomic } from "../format/atomic.ts";
 import { bytesOf } from "../format/numeric.ts";
+import type { Precision } from "../models/precision.ts";
 import type { ClassChoice } from "./labels.ts";
 import { RECORD_NAME } from "./sample_set.ts";
 
@@ -26,6 +27,8 @@ export interface SampleSettings {
   readonly latents: string | null;
   /** What else changes the images: frames between seeds, steps on the way. */
   readonly variation: string | null;
+  /** Left out for float32. */
+  readonly precision?: Precision;
 }
 
 /** SHA-256 of numbers in memory. */

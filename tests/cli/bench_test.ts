@@ -30,6 +30,18 @@ Deno.test("imm bench --json has the rates of operations, training and sampling",
   }
 });
 
+Deno.test("imm bench measures float16 only where there is float16", async () => {
+  const options = ["--preset", "digits-small", "--precision", "float16", "--json"];
+  const { code, stdout, stderr } = await bench(...SHORT, ...options);
+  assert.equal(code, 0, stderr);
+  const [{ presets: [{ precision, training, sampling }] }] =
+    (JSON.parse(stdout) as BenchReport).devices;
+  assert.equal(precision, "float16");
+  for (const job of [training, sampling]) {
+    assert.match("skipped" in job ? job.skipped : "", /float16 needs a WebGPU device/);
+  }
+});
+
 Deno.test("imm bench refuses a number of threads that makes no sense", async () => {
   const { code, stderr } = await bench("--device", "wasm", "--threads", "1000");
   assert.equal(code, 2);
