@@ -26,6 +26,12 @@ export interface Job extends Timed {
   free(): void;
 }
 
+/** Steps of training to be timed. */
+export interface TrainingJob extends Job {
+  /** What takes them. */
+  readonly learner: Learner;
+}
+
 /** The configuration of a preset for its own kind of data, with another batch or precision. */
 export function presetConfig(name: string, batch?: number, precision?: Precision): TrainConfig {
   const config = preset(name);
@@ -42,7 +48,7 @@ export function presetConfig(name: string, batch?: number, precision?: Precision
  *
  * @throws {DeviceError} when the device cannot hold it
  */
-export async function trainingJob(device: Device, config: TrainConfig): Promise<Job> {
+export async function trainingJob(device: Device, config: TrainConfig): Promise<TrainingJob> {
   const { imm, optimizer, train: { batch, microBatch, precision } } = config;
   const network = createNetwork(config.network);
   const learner = await Learner.create(device, network, {
@@ -60,6 +66,7 @@ export async function trainingJob(device: Device, config: TrainConfig): Promise<
   const labels = classesInTurn(config.network, batch);
   return {
     images: batch,
+    learner,
     run() {
       const { step } = learner;
       learner.run({
