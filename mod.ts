@@ -152,6 +152,8 @@ export {
 // Data sets, and the stream of training images.
 export {
   ArrayDataset,
+  AugmentedStream,
+  type AugmentTask,
   BaseDataset,
   BaseLatents,
   type Batch,
@@ -170,6 +172,7 @@ export {
   isLatents,
   type ItemStream,
   type ItemTask,
+  type ItemWork,
   type LabelledSet,
   LATENT_MOMENTS,
   LATENT_STATISTICS,

@@ -14,8 +14,7 @@ import { FormatError, UsageError } from "../errors.ts";
 import { deriveKey, hostNormal } from "../tensor/threefry.ts";
 import type { LatentDataset, LatentMoments } from "./latents.ts";
 import type { Batch } from "./loader.ts";
-import type { LatentTask } from "./make_items.ts";
-import type { ItemStream } from "./prefetch.ts";
+import type { ItemStream, ItemWork } from "./prefetch.ts";
 import { type LoaderOptions, StreamOrder } from "./stream_order.ts";
 
 /** Mean and standard deviation of latents, per channel. */
@@ -247,15 +246,16 @@ export class LatentLoader implements ItemStream {
     return this.rule.moments !== null && !this.#drawn.has(position);
   }
 
-  /** What a thread needs to draw latents of the stream. */
-  task(positions: readonly number[]): LatentTask {
+  /** Drawing of latents of the stream. */
+  work(positions: readonly number[]): ItemWork[] {
     const size = this.dataset.storedShape.reduce((a, b) => a * b);
     const stored = new Float32Array(positions.length * size);
     for (const [i, position] of positions.entries()) {
       const { index, mirrored } = this.#order.item(position);
       stored.set(this.dataset.stored(index, mirrored), i * size);
     }
-    return { kind: "latents", rule: this.rule, seed: this.#seed, positions, stored };
+    const { rule } = this;
+    return [{ task: { kind: "latents", rule, seed: this.#seed, positions, stored }, positions }];
   }
 
   /** Takes latent `position`. */

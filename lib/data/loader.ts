@@ -7,8 +7,7 @@
  */
 
 import type { Dataset } from "./dataset.ts";
-import type { PictureTask } from "./make_items.ts";
-import type { ItemStream } from "./prefetch.ts";
+import type { ItemStream, ItemWork } from "./prefetch.ts";
 import { type LoaderOptions, type StreamItem, StreamOrder } from "./stream_order.ts";
 
 /** Images and labels as a training step takes them. */
@@ -17,6 +16,8 @@ export interface Batch {
   readonly images: Float32Array<ArrayBuffer>;
   /** [count]; all 0 when the data set has no labels. */
   readonly labels: Int32Array<ArrayBuffer>;
+  /** What the network is told of augmentation, where images are changed. */
+  readonly augment?: Float32Array<ArrayBuffer>;
 }
 
 /** Pictures with so many bytes in all are decoded sooner than threads are started. */
@@ -76,6 +77,11 @@ export class Loader implements ItemStream {
     return into;
   }
 
+  /** The class of image `position`; 0 when the data set has no labels. */
+  label(position: number): number {
+    return this.dataset.label(this.item(position).index) ?? 0;
+  }
+
   /** Whether pictures are decoded that do not fit in memory, or would take a while. */
   get isSlow(): boolean {
     const { decoding } = this.dataset;
@@ -93,11 +99,11 @@ export class Loader implements ItemStream {
     return this.dataset.decoding?.isMissing(this.item(position).index) ?? false;
   }
 
-  /** What a thread needs to decode images of the stream. */
-  task(positions: readonly number[]): PictureTask {
+  /** Decoding of images of the stream. */
+  work(positions: readonly number[]): ItemWork[] {
     const { format, place } = this.dataset.decoding!;
     const pictures = positions.map((position) => place(this.item(position).index));
-    return { kind: "pictures", format, pictures };
+    return [{ task: { kind: "pictures", format, pictures }, positions }];
   }
 
   /** Takes the pixels of image `position`. */

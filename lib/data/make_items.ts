@@ -1,10 +1,11 @@
 /**
- * Items of a stream that take time, made in whatever thread: pictures are read and decoded, latents
- * drawn. What an item becomes does not depend on the thread.
+ * Items of a stream that take time, made in whatever thread: pictures are read and decoded, images
+ * changed at random, latents drawn. What an item becomes does not depend on the thread.
  *
  * @module
  */
 
+import { augment, AUGMENT_LABELS, type AugmentConfig } from "../augment/mod.ts";
 import { FormatError } from "../errors.ts";
 import { isJpeg, loadJpegDecoder } from "../format/jpeg.ts";
 import { type ByteSource, openFileSource } from "../format/source.ts";
@@ -37,8 +38,24 @@ export interface LatentTask {
   readonly stored: Float32Array<ArrayBuffer>;
 }
 
+/** Images to change. */
+export interface AugmentTask {
+  /** Of the union {@link ItemTask}. */
+  readonly kind: "augment";
+  /** Which changes. */
+  readonly config: AugmentConfig;
+  /** Of the changes. */
+  readonly seed: number;
+  /** Of an image. */
+  readonly shape: readonly [height: number, width: number, channels: number];
+  /** Places of the images in the stream. */
+  readonly positions: readonly number[];
+  /** [positions, ...shape] */
+  readonly images: Float32Array<ArrayBuffer>;
+}
+
 /** Some items of one stream. */
-export type ItemTask = PictureTask | LatentTask;
+export type ItemTask = PictureTask | LatentTask | AugmentTask;
 
 /** What became of a task. */
 export interface MadeItems {
@@ -53,7 +70,28 @@ export interface MadeItems {
 
 /** Makes the items of a task. */
 export async function makeItems(task: ItemTask): Promise<MadeItems> {
-  return task.kind === "pictures" ? await decodeAll(task) : drawAll(task);
+  switch (task.kind) {
+    case "pictures":
+      return await decodeAll(task);
+    case "latents":
+      return drawAll(task);
+    case "augment":
+      return augmentAll(task);
+  }
+}
+
+/** Every image with its augmentation labels behind it. */
+function augmentAll({ config, seed, shape, positions, images }: AugmentTask): MadeItems {
+  const size = images.length / positions.length;
+  const itemSize = size + AUGMENT_LABELS;
+  const data = new Float32Array(positions.length * itemSize);
+  for (const [i, position] of positions.entries()) {
+    const image = images.subarray(i * size, (i + 1) * size);
+    const changed = augment(config, seed, image, shape, position);
+    data.set(changed.images, i * itemSize);
+    data.set(changed.labels, i * itemSize + size);
+  }
+  return { data, made: new Uint8Array(positions.length).fill(1) };
 }
 
 async function decodeAll({ format, pictures }: PictureTask): Promise<MadeItems> {

@@ -11,6 +11,14 @@ import { WorkerPool } from "../workers.ts";
 import type { Batch } from "./loader.ts";
 import type { ItemTask, MadeItems } from "./make_items.ts";
 
+/** A task, and the items that it is for. */
+export interface ItemWork {
+  /** What a thread is sent. */
+  readonly task: ItemTask;
+  /** Places in the stream of what it makes. */
+  readonly positions: readonly number[];
+}
+
 /** A stream whose items can be made in other threads. */
 export interface ItemStream {
   /** Items `position` to `position + count - 1`; makes itself what it was not supplied with. */
@@ -21,14 +29,14 @@ export interface ItemStream {
   readonly itemBytes: number;
   /** Whether item `position` would have to be made now. */
   isMissing(position: number): boolean;
-  /** What a thread has to do for some items; it takes over the memory of latents. */
-  task(positions: readonly number[]): ItemTask;
-  /** Takes an item for the next batch that has it. */
+  /** What threads have to do for some items next; they take over the memory that is sent. */
+  work(positions: readonly number[]): ItemWork[];
+  /** Takes an item for the next batch that has it, or what it is made of. */
   supply(position: number, item: Uint8Array | Float32Array): void;
 }
 
-/** Threads when none are asked for: with more, files are read no faster. */
-const MOST_WORKERS = 4;
+/** Threads when none are asked for, at most. */
+const MOST_WORKERS = 8;
 /** Batches that are made beforehand, where they fit in {@link AHEAD_BYTES}. */
 const BATCHES_AHEAD = 2;
 const AHEAD_BYTES = 2 ** 28;
@@ -43,14 +51,23 @@ export function defaultWorkers(
   return stream.isSlow ? Math.max(1, Math.min(MOST_WORKERS, processors - 1)) : 0;
 }
 
-/** The task, or null where a file is damaged: who needs its item finds that out when its turn comes. */
-function taskOf(stream: ItemStream, positions: readonly number[]): ItemTask | null {
+/** None where a file is damaged: who needs its item finds that out when its turn comes. */
+function workOf(stream: ItemStream, positions: readonly number[]): ItemWork[] {
   try {
-    return stream.task(positions);
+    return stream.work(positions);
   } catch (error) {
-    if (error instanceof FormatError) return null;
+    if (error instanceof FormatError) return [];
     throw error;
   }
+}
+
+/** Memory that goes with a task. */
+function memoryOf(task: ItemTask): ArrayBuffer[] {
+  return task.kind === "latents"
+    ? [task.stored.buffer]
+    : task.kind === "augment"
+    ? [task.images.buffer]
+    : [];
 }
 
 /** Items that a thread was asked for. */
@@ -122,19 +139,26 @@ export class PrefetchingStream implements Disposable {
   }
 
   #send(positions: readonly number[]): void {
-    const { stream } = this;
-    const asked = this.#asked;
-    const task = taskOf(stream, positions);
-    if (task === null) return;
-    const transfer = task.kind === "latents" ? [task.stored.buffer] : [];
-    const done = this.#pool.request(task, transfer).then(({ data, made }) => {
-      if (asked !== this.#asked) return;
-      const size = data.length / positions.length;
-      for (const [i, position] of positions.entries()) {
-        if (made[i] === 1) stream.supply(position, data.subarray(i * size, (i + 1) * size));
-      }
-    });
+    const done = this.#make(positions, this.#asked);
     done.catch(() => {}); // it is looked at when its turn comes
-    asked.push({ first: positions[0], done });
+    this.#asked.push({ first: positions[0], done });
+  }
+
+  /** Has items made, step by step; `asked` says for whom. */
+  async #make(items: readonly number[], asked: readonly Asked[]): Promise<void> {
+    const { stream } = this;
+    await Promise.all(
+      workOf(stream, items).map(async ({ task, positions }) => {
+        const { data, made } = await this.#pool.request(task, memoryOf(task));
+        if (asked !== this.#asked) return;
+        const size = data.length / positions.length;
+        const supplied = positions.filter((_, i) => made[i] === 1);
+        for (const [i, position] of positions.entries()) {
+          if (made[i] === 1) stream.supply(position, data.subarray(i * size, (i + 1) * size));
+        }
+        const unfinished = supplied.filter((position) => stream.isMissing(position));
+        if (unfinished.length > 0) await this.#make(unfinished, asked);
+      }),
+    );
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { augment, type AugmentConfig } from "../augment/mod.ts";
+import { AugmentedStream } from "../data/augmented_stream.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { checkNormalization } from "../data/describe_latents.ts";
 import { LatentLoader, latentRule } from "../data/latent_loader.ts";
@@ -15,7 +15,7 @@ import { defaultWorkers, type ItemStream, PrefetchingStream } from "../data/pref
 import { FormatError, UsageError } from "../errors.ts";
 import type { DataSettings, DataShape } from "./config.ts";
 import { EightGaussians } from "./points.ts";
-import type { BatchSource, TrainingBatch } from "./trainer.ts";
+import type { BatchSource } from "./trainer.ts";
 
 /** A stream that may have threads. */
 export interface ClosableSource extends BatchSource {
@@ -42,24 +42,6 @@ export interface TrainingData {
   stream(seed: number, workers?: number): ClosableSource;
   /** Releases files. */
   close(): void;
-}
-
-/** A stream whose images are changed at random; image n is the same however it is asked for. */
-export class AugmentedSource implements BatchSource {
-  /** Changes the images of another stream, all of one shape. */
-  constructor(
-    private readonly source: BatchSource,
-    private readonly config: AugmentConfig,
-    private readonly seed: number,
-    private readonly shape: readonly [height: number, width: number, channels: number],
-  ) {}
-
-  /** The same images and labels, changed, and what the network is told of it. */
-  async batch(position: number, count: number): Promise<TrainingBatch> {
-    const { images, labels } = await this.source.batch(position, count);
-    const changed = augment(this.config, this.seed, images, this.shape, position);
-    return { images: changed.images, labels, augment: changed.labels };
-  }
 }
 
 /** Name of the points that need no files. */
@@ -112,10 +94,8 @@ function pictureData(dataset: Dataset, settings: DataSettings): TrainingData {
     warnings: [],
     stream: (seed, workers) => {
       const loader = new Loader(dataset, { seed, mirror: settings.mirror });
-      const source = prefetched(loader, workers);
-      if (!settings.augment) return source;
-      const augmented = new AugmentedSource(source, settings.augment, seed, dataset.imageShape);
-      return closable(augmented, () => source.close());
+      const { augment } = settings;
+      return prefetched(augment ? new AugmentedStream(loader, augment, seed) : loader, workers);
     },
     close: () => dataset.close(),
   };

@@ -2,6 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { augment, EDM_AUGMENT } from "../../lib/augment/mod.ts";
+import { AugmentedStream } from "../../lib/data/augmented_stream.ts";
+import type { Dataset } from "../../lib/data/dataset.ts";
 import { LatentLoader, latentRule } from "../../lib/data/latent_loader.ts";
 import { isLatents } from "../../lib/data/latents.ts";
 import { type Batch, Loader } from "../../lib/data/loader.ts";
@@ -63,6 +66,38 @@ Deno.test("decoded by any number of threads, from folders and archives, batches 
         }
       }
     }
+  });
+});
+
+Deno.test("images are changed by threads as they are without, decoded before or not", async () => {
+  await withTempFolder(async (folder) => {
+    await writeFolder(folder, pictures());
+    const config = { ...EDM_AUGMENT, probability: 0.6 };
+    const make = (dataset: Dataset) =>
+      new AugmentedStream(new Loader(dataset, { seed: 5, mirror: true }), config, 7);
+    using alone = await openDataset(folder, { padTo: 24 });
+    const expected = await batches(make(alone));
+    // As they are changed batch by batch.
+    const plain = new Loader(alone, { seed: 5, mirror: true }).batch(8, 7);
+    const changed = augment(config, 7, plain.images, [24, 24, 3], 8);
+    assert.deepEqual(expected[2], {
+      images: changed.images,
+      labels: plain.labels,
+      augment: changed.labels,
+    });
+    for (const keepBytes of [0, 2 ** 30]) {
+      using dataset = await openDataset(folder, { padTo: 24, keepBytes });
+      for (const workers of [1, 3]) {
+        using stream = new PrefetchingStream(make(dataset), workers);
+        assert.deepEqual(await batches(stream), expected);
+      }
+    }
+    using kept = await openDataset("digits");
+    const images = make(kept);
+    assert.equal(images.isSlow, false);
+    const whole = images.batch(0, 20);
+    using stream = new PrefetchingStream(make(kept), 2);
+    assert.deepEqual(await stream.batch(0, 20), whole);
   });
 });
 
@@ -145,7 +180,7 @@ Deno.test("latents are drawn by threads as they are without", async () => {
 
 Deno.test("threads are started where there is enough for them to do", () => {
   const slow: Pick<ItemStream, "isSlow"> = { isSlow: true };
-  assert.deepEqual([1, 2, 4, 64].map((n) => defaultWorkers(slow, n)), [1, 1, 3, 4]);
+  assert.deepEqual([1, 2, 4, 64].map((n) => defaultWorkers(slow, n)), [1, 1, 3, 8]);
   assert.equal(defaultWorkers({ isSlow: false }, 64), 0);
 });
 
