@@ -335,7 +335,7 @@ function checkUsage(args: Args, samples: string | undefined): void {
 }
 
 function checkSizes(fake: Side, real: Side): void {
-  if (`${fake.shape}` === `${real.shape}`) return;
+  if (fake.images.mixed || real.images.mixed || `${fake.shape}` === `${real.shape}`) return;
   const size = ({ images, shape: [height, width, channels] }: Side) =>
     `${images.name} has images of ${height}x${width} with ${channels} channel${
       channels === 1 ? "" : "s"

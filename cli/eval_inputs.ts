@@ -73,6 +73,8 @@ export async function openImages(spec: string, args: ImagesArgs = {}): Promise<S
   const dataset = await openDataset(spec, {
     rgb: "auto",
     padTo: args.padTo,
+    // Each is resized for itself; an extractor that does not says what it needs.
+    mixedSizes: args.padTo === undefined,
     onCorrupt: (error) => corrupt.push(error),
   });
   try {
@@ -126,6 +128,10 @@ function hashedImages(
     async read(first, count) {
       const batch = await source.read(first, count);
       if (first !== next || sha256 !== null) return batch; // looked up, not walked through
+      if (source.mixed) {
+        const shape = JSON.stringify([batch.height, batch.width, batch.channels]);
+        hasher.addImages(new TextEncoder().encode(shape));
+      }
       hasher.addImages(batch.data as Uint8Array);
       if (batch.labels) labels.push(batch.labels);
       next += count;

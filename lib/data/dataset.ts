@@ -29,10 +29,15 @@ export interface LabelledSet extends Disposable {
   close(): void;
 }
 
-/** Images of one size with 8 bits per channel. */
+/** Images with 8 bits per channel, of one size unless the set was opened for mixed sizes. */
 export interface Dataset extends LabelledSet {
   /** Height, width and channels (1 grey, 2 grey+alpha, 3 RGB, 4 RGBA) of every image. */
   readonly imageShape: readonly [height: number, width: number, channels: number];
+  /**
+   * Height, width and channels of image `index`, where images differ in size: `imageShape` has the
+   * largest height and width then. Left out where they are alike.
+   */
+  readonly shapeOf?: (index: number) => readonly [height: number, width: number, channels: number];
   /** The pixels of image `index`, HWC. They may be shared: do not change them. */
   image(index: number): Uint8Array;
   /** How other threads can decode the images; null or left out where they are in memory. */

@@ -28,6 +28,8 @@ export interface FolderOptions {
    * one is an error.
    */
   readonly onCorrupt?: (error: FormatError) => void;
+  /** Pictures may differ in size: see `shapeOf` of a data set. Default false: it is an error. */
+  readonly mixedSizes?: boolean;
   /** Decoded pictures are kept in memory when all of them are at most so many bytes. Default 1 GiB. */
   readonly keepBytes?: number;
   /** Called now and then while the headers of all pictures are checked. */
@@ -55,9 +57,10 @@ export async function openFolderDataset(
   try {
     const all = picturesOf(tree);
     if (all.some((path) => !path.toLowerCase().endsWith(".png"))) await loadJpegDecoder();
-    const { paths, shape, rgb } = await checkShapes(tree, all, options);
+    const { paths, shapes, shape, rgb } = await checkShapes(tree, all, options);
     const labels = readLabels(tree, paths);
-    return new FolderDataset(tree, paths, labels, { shape, rgb }, options.keepBytes);
+    const format = { shape, rgb };
+    return new FolderDataset(tree, paths, labels, format, shapes, options.keepBytes);
   } catch (error) {
     tree.close();
     throw error;
@@ -70,7 +73,8 @@ class FolderDataset extends BaseDataset {
   readonly imageShape: readonly [height: number, width: number, channels: number];
   readonly labelCount: number;
   override readonly labelNames: readonly string[] | null;
-  readonly decoding: Decoding;
+  readonly decoding: Decoding | null;
+  readonly shapeOf?: (index: number) => readonly [height: number, width: number, channels: number];
   readonly #labels: Int32Array | null;
   readonly #cache: (Uint8Array | undefined)[] | null;
   /** Decoded by others, for the next time that they are asked for. */
@@ -81,6 +85,8 @@ class FolderDataset extends BaseDataset {
     private readonly paths: readonly string[],
     labels: FolderLabels | null,
     private readonly format: PictureFormat,
+    /** Of each picture, where they differ. */
+    private readonly shapes: readonly ImageShape[] | null,
     keepBytes = KEEP_BYTES,
   ) {
     super();
@@ -92,9 +98,17 @@ class FolderDataset extends BaseDataset {
     this.labelNames = labels?.names ?? null;
     this.labelCount = this.labelNames?.length ??
       (this.#labels === null ? 0 : countLabels(this.#labels, this.length, tree.name));
-    const totalBytes = paths.length * shape.height * shape.width * shape.channels;
+    const bytesOf = ({ height, width, channels }: ImageShape) => height * width * channels;
+    const totalBytes = shapes?.reduce((sum, shape) => sum + bytesOf(shape), 0) ??
+      paths.length * bytesOf(shape);
     this.#cache = totalBytes <= keepBytes ? [] : null;
-    this.decoding = {
+    if (shapes) {
+      this.shapeOf = (index) => {
+        const { height, width, channels } = shapes[index];
+        return [height, width, channels];
+      };
+    }
+    this.decoding = shapes ? null : {
       totalBytes,
       isKept: this.#cache !== null,
       format,
@@ -117,7 +131,8 @@ class FolderDataset extends BaseDataset {
       return ready;
     }
     const path = this.paths[index];
-    const pixels = decodePicture(this.tree.readSync(path), this.tree.describe(path), this.format);
+    const format = { ...this.format, ...(this.shapes ? { shape: this.shapes[index] } : {}) };
+    const pixels = decodePicture(this.tree.readSync(path), this.tree.describe(path), format);
     if (this.#cache !== null) this.#cache[index] = pixels;
     return pixels;
   }
@@ -131,12 +146,15 @@ class FolderDataset extends BaseDataset {
   }
 }
 
-/** The pictures that can be read, and the shape that they share once `rgb` has been applied. */
+/**
+ * The pictures that can be read, and the shape that they share once `rgb` has been applied: or the
+ * largest, and those of all pictures.
+ */
 async function checkShapes(
   tree: FileTree,
   all: readonly string[],
-  { rgb = false, onCorrupt, onProgress }: FolderOptions,
-): Promise<{ paths: string[]; shape: ImageShape; rgb: boolean }> {
+  { rgb = false, mixedSizes = false, onCorrupt, onProgress }: FolderOptions,
+): Promise<{ paths: string[]; shapes: ImageShape[] | null; shape: ImageShape; rgb: boolean }> {
   const paths: string[] = [];
   const shapes: ImageShape[] = [];
   for (const [i, path] of all.entries()) {
@@ -156,8 +174,11 @@ async function checkShapes(
   const toRgb = rgb === "auto" ? shapes.some(({ channels }) => channels > 1) : rgb;
   const seen = toRgb ? shapes.map((shape) => ({ ...shape, channels: 3 })) : shapes;
   const [first] = seen;
-  const odd = seen.findIndex(({ width, height, channels }) =>
-    width !== first.width || height !== first.height || channels !== first.channels
+  const sizesDiffer = ({ width, height }: ImageShape) =>
+    width !== first.width || height !== first.height;
+  const isMixed = mixedSizes && seen.some(sizesDiffer);
+  const odd = seen.findIndex((shape) =>
+    (!isMixed && sizesDiffer(shape)) || shape.channels !== first.channels
   );
   if (odd >= 0) {
     throw new FormatError(
@@ -167,7 +188,12 @@ async function checkShapes(
         }; all pictures of a data set must be alike (imm dataset prepare makes them so).`,
     );
   }
-  return { paths, shape: first, rgb: toRgb };
+  const largest = seen.reduce((most, { height, width }) => ({
+    ...most,
+    height: Math.max(most.height, height),
+    width: Math.max(most.width, width),
+  }));
+  return { paths, shapes: isMixed ? seen : null, shape: largest, rgb: toRgb };
 }
 
 /**

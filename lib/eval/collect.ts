@@ -135,7 +135,16 @@ interface Missing {
   readonly first: number;
   readonly count: number;
   readonly key: string | null;
-  readonly images: ImageBatch | null;
+  readonly images: Images | null;
+}
+
+/** Images as they were read. */
+interface Images {
+  readonly count: number;
+  /** One batch, or one for each image where they differ in size. */
+  readonly batches: readonly ImageBatch[];
+  readonly labels?: Int32Array;
+  readonly skipped: readonly number[];
 }
 
 /**
@@ -167,8 +176,10 @@ async function* extractRuns(
     const count = Math.min(step, source.count - first);
     const identity = cache ? source.identify?.(first, count) : undefined;
     const images = identity || !cache ? null : await readRun(source, first, count);
-    const key = cache ? FeatureCache.key(extractor.hash, identity?.fingerprint ?? images!) : null;
-    const found = cache && key && !images?.skipped?.length
+    const key = cache
+      ? FeatureCache.key(extractor.hash, identity?.fingerprint ?? images!.batches)
+      : null;
+    const found = cache && key && !images?.skipped.length
       ? await cache.get(key, count, wanted)
       : null;
     if (found) {
@@ -193,10 +204,10 @@ async function extractMissing(
   const unread = missing.every(({ images }) => images === null);
   const images = unread
     ? await readRun(source, missing[0].first, last.first + last.count - missing[0].first)
-    : joinBatches(missing.map(({ images }) => images!));
+    : joinImages(missing.flatMap(({ images }) => images!.batches), source.mixed);
   const all = await extractAll(images, { extractor, taps, signal }, onBatch);
-  if (!cache || images.skipped?.length) {
-    return [{ extracted: all, labels: images.labels, skipped: images.skipped ?? [] }];
+  if (!cache || images.skipped.length > 0) {
+    return [{ extracted: all, labels: images.labels, skipped: images.skipped }];
   }
   const runs: Run[] = [];
   for (const { first, count, key } of missing) {
@@ -214,14 +225,16 @@ async function extractMissing(
 
 /** Extracts in batches that the extractor likes, and tells after each but the last how many. */
 async function extractAll(
-  images: ImageBatch,
-  { extractor, taps, signal }: CollectOptions,
+  { count: total, batches }: Images,
+  { extractor, taps = [], signal }: CollectOptions,
   onBatch: (done: number) => void,
 ): Promise<Extracted> {
+  if (total === 0) return { features: new Float32Array(0) };
   const parts: Extracted[] = [];
-  const source = memoryImages("", images);
+  const isMixed = batches.length > 1;
+  const source = isMixed ? null : memoryImages("", batches[0]);
   let rested = performance.now();
-  for (let first = 0; first < images.count; first += extractor.batch) {
+  for (let first = 0; first < total; first += extractor.batch) {
     // An extractor may compute without a pause; Ctrl-C is heard in one.
     if (performance.now() - rested > 200) {
       await new Promise((resolve) => setTimeout(resolve));
@@ -229,10 +242,29 @@ async function extractAll(
     }
     if (first > 0) onBatch(first);
     signal?.throwIfAborted();
-    const count = Math.min(extractor.batch, images.count - first);
-    parts.push(await extractor.extract(await source.read(first, count), taps));
+    const count = Math.min(extractor.batch, total - first);
+    parts.push(
+      source
+        ? await extractor.extract(await source.read(first, count), taps)
+        : await extractMixed(extractor, batches.slice(first, first + count), taps),
+    );
   }
-  if (parts.length === 0) return { features: new Float32Array(0) };
+  return joinExtracted(parts);
+}
+
+/** Features of images of different sizes. */
+async function extractMixed(
+  extractor: FeatureExtractor,
+  images: readonly ImageBatch[],
+  taps: readonly string[],
+): Promise<Extracted> {
+  if (extractor.extractMixed) return await extractor.extractMixed(images, taps);
+  const parts: Extracted[] = [];
+  for (const image of images) parts.push(await extractor.extract(image, taps));
+  return joinExtracted(parts);
+}
+
+function joinExtracted(parts: readonly Extracted[]): Extracted {
   const [{ logits, taps: others }] = parts;
   const names = Object.keys(others ?? {});
   return {
@@ -248,15 +280,32 @@ async function extractAll(
   };
 }
 
-async function readRun(source: ImageSource, first: number, count: number): Promise<ImageBatch> {
-  const images = await source.read(first, count);
-  if (images.count + (images.skipped?.length ?? 0) !== count) {
+async function readRun(source: ImageSource, first: number, count: number): Promise<Images> {
+  const read: ImageBatch[] = [];
+  const step = source.mixed ? 1 : count;
+  for (let i = first; i < first + count; i += step) read.push(await source.read(i, step));
+  const images = joinImages(read, source.mixed);
+  if (images.count + images.skipped.length !== count) {
     throw new ImmError(
       `${source.name} ended after ${first + images.count} of ${source.count} images; check where ` +
         `they come from.`,
     );
   }
   return images;
+}
+
+/** Batches behind each other: as one, unless their images differ in size. */
+function joinImages(read: readonly ImageBatch[], mixed = false): Images {
+  const batches = mixed ? read.filter(({ count }) => count > 0) : [joinBatches(read)];
+  const labels = batches.every((batch) => batch.labels !== undefined)
+    ? Int32Array.from(batches.flatMap((batch) => [...batch.labels!]))
+    : undefined;
+  return {
+    count: batches.reduce((sum, { count }) => sum + count, 0),
+    batches,
+    ...(labels ? { labels } : {}),
+    skipped: read.flatMap(({ skipped }) => skipped ?? []),
+  };
 }
 
 /** Some rows of everything that was extracted of `total` images. */

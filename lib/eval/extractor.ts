@@ -45,6 +45,11 @@ export interface FeatureExtractor extends AsyncDisposable {
    * @throws {UsageError} when it cannot take images of this size
    */
   extract(images: ImageBatch, taps?: readonly string[]): Promise<Extracted>;
+  /**
+   * The same of images that differ in size, each a batch of its own. Without it they are given to
+   * `extract` by their sizes.
+   */
+  extractMixed?(images: readonly ImageBatch[], taps?: readonly string[]): Promise<Extracted>;
 }
 
 /** @throws {UsageError} when an extractor is asked for vectors that it cannot give */

@@ -74,13 +74,17 @@ export class FeatureCache {
     return this.#problem;
   }
 
-  /** The key of images, by their pixels or by a text that determines them. */
-  static key(extractorHash: string, images: ImageBatch | string): string {
+  /**
+   * The key of images, by their pixels (one batch, or several of different sizes) or by a text that
+   * determines them.
+   */
+  static key(extractorHash: string, images: ImageBatch | readonly ImageBatch[] | string): string {
     const hash = createHash("sha256");
     if (typeof images === "string") {
       hash.update(JSON.stringify(["imm features", VERSION, extractorHash, images]));
-    } else {
-      const { count, height, width, channels, data } = images;
+      return hash.digest("hex");
+    }
+    for (const { count, height, width, channels, data } of [images].flat()) {
       const type = data instanceof Uint8Array ? "u8" : "f32";
       const shape = [count, height, width, channels];
       hash.update(JSON.stringify(["imm features", VERSION, extractorHash, type, ...shape]));

@@ -85,7 +85,8 @@ async function lookUp(
   // A model makes its images in batches, so neighbours in a row are read together.
   for (let i = 0; i < positions.length;) {
     let end = i + 1;
-    while (end < positions.length && positions[end] === positions[end - 1] + 1) end++;
+    const isNext = () => positions[end] === positions[end - 1] + 1;
+    while (!source.mixed && end < positions.length && isNext()) end++;
     const batch = await source.read(positions[i], end - i);
     const { height, width, channels, labels } = batch;
     splitImages(toBytes(batch.data), [height, width, channels]).forEach((image, j) =>

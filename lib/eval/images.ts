@@ -5,7 +5,7 @@
  */
 
 import type { Dataset } from "../data/dataset.ts";
-import { FormatError, UsageError } from "../errors.ts";
+import { FormatError, InternalError, UsageError } from "../errors.ts";
 import { RandomState } from "./random_state.ts";
 
 /** Images of one size, `[count, height, width, channels]`. */
@@ -44,6 +44,8 @@ export interface ImageSource {
   readonly missing?: number;
   /** A number of images that is made as quickly as one. Default 1. */
   readonly batch?: number;
+  /** Images differ in size: they must be read one by one. Default false. */
+  readonly mixed?: boolean;
   /** Images number `first` to `first + count - 1`. They are read in order, unless looked up. */
   read(first: number, count: number): Promise<ImageBatch>;
   /** What determines the same images, where that is cheaper to know than the images. */
@@ -79,16 +81,21 @@ export interface DatasetImagesOptions {
  */
 export function datasetImages(dataset: Dataset, options: DatasetImagesOptions = {}): ImageSource {
   const { limit = Infinity, indices, onCorrupt } = options;
-  const [height, width, channels] = dataset.imageShape;
+  const { channels } = shapeOf(dataset.imageShape);
   if (channels !== 1 && channels !== 3) {
     throw new UsageError(
       `${dataset.name} has images of ${channels} channels; only grey (1) and RGB (3) images can ` +
         `be evaluated, so remove the alpha channel.`,
     );
   }
-  const size = height * width * channels;
   const total = Math.min(limit, indices?.length ?? dataset.length);
-  return generatedImages(dataset.name, total, (first, asked) => {
+  const source = generatedImages(dataset.name, total, (first, asked) => {
+    if (dataset.shapeOf && asked !== 1) {
+      throw new InternalError(`${asked} images of different sizes were asked for at once`);
+    }
+    const { height, width, size } = shapeOf(
+      dataset.shapeOf?.(indices?.[first] ?? first) ?? dataset.imageShape,
+    );
     const data = new Uint8Array(asked * size);
     const labels = new Int32Array(asked);
     let count = 0;
@@ -115,6 +122,11 @@ export function datasetImages(dataset: Dataset, options: DatasetImagesOptions = 
       ...(skipped.length > 0 ? { skipped } : {}),
     });
   });
+  return dataset.shapeOf ? { ...source, mixed: true } : source;
+}
+
+function shapeOf([height, width, channels]: Dataset["imageShape"]) {
+  return { height, width, channels, size: height * width * channels };
 }
 
 /**
@@ -135,6 +147,7 @@ export function imageRange(source: ImageSource, begin: number, end: number): Ima
     count: end - begin,
     missing: begin === 0 ? source.missing : 0,
     batch: source.batch,
+    mixed: source.mixed,
     async read(first, count) {
       const { skipped, ...batch } = await source.read(begin + first, count);
       return skipped ? { ...batch, skipped: skipped.map((i) => i - begin) } : batch;

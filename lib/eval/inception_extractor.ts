@@ -147,8 +147,30 @@ class EngineInception implements FeatureExtractor {
     this.#input = new Float32Array(this.batch * INCEPTION_SIZE ** 2 * 3);
   }
 
-  async extract(images: ImageBatch, taps: readonly string[] = []): Promise<Extracted> {
-    const { executable, resampler } = this.#parts;
+  extract(images: ImageBatch, taps: readonly string[] = []): Promise<Extracted> {
+    const { resampler } = this.#parts;
+    return this.#extract(images.count, taps, (first, count) => {
+      resampler.resample(images, first, count, this.#input);
+    });
+  }
+
+  extractMixed(images: readonly ImageBatch[], taps: readonly string[] = []): Promise<Extracted> {
+    const { resampler } = this.#parts;
+    return this.#extract(images.length, taps, (first, count) => {
+      for (let i = 0; i < count; i++) {
+        const place = this.#input.subarray(i * resampler.size, (i + 1) * resampler.size);
+        resampler.resample(images[first + i], 0, 1, place);
+      }
+    });
+  }
+
+  /** @param prepare puts some images into the input */
+  async #extract(
+    total: number,
+    taps: readonly string[],
+    prepare: (first: number, count: number) => void,
+  ): Promise<Extracted> {
+    const { executable } = this.#parts;
     checkTaps(this, taps);
     const names = ["features", "logits", ...taps];
     const sizes: Record<string, number> = {
@@ -157,11 +179,11 @@ class EngineInception implements FeatureExtractor {
       logits: this.classes,
     };
     const found = Object.fromEntries(
-      names.map((name) => [name, new Float32Array(images.count * sizes[name])]),
+      names.map((name) => [name, new Float32Array(total * sizes[name])]),
     );
-    for (let first = 0; first < images.count; first += this.batch) {
-      const count = Math.min(this.batch, images.count - first);
-      resampler.resample(images, first, count, this.#input);
+    for (let first = 0; first < total; first += this.batch) {
+      const count = Math.min(this.batch, total - first);
+      prepare(first, count);
       executable.run({ images: this.#input });
       const outputs = await executable.read(names);
       for (const name of names) {

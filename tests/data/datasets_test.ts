@@ -146,6 +146,24 @@ Deno.test("JPEG files are decoded, and grey ones become RGB when asked", async (
   });
 });
 
+Deno.test("pictures of mixed sizes keep their sizes where that is asked for", async () => {
+  await withTempFolder(async (folder) => {
+    const pixels = (length: number) => Uint8Array.from({ length }, (_, i) => i);
+    const tall = { width: 1, height: 4, channels: 3, data: pixels(12) };
+    const wide = { width: 5, height: 2, channels: 1, data: pixels(10) };
+    write(folder, { "0.png": encodePng(tall), "1.png": encodePng(wide) });
+    using dataset = await openDataset(folder, { rgb: "auto", mixedSizes: true });
+    assert.deepEqual(dataset.imageShape, [4, 5, 3]);
+    assert.deepEqual([0, 1].map((i) => dataset.shapeOf!(i)), [[4, 1, 3], [2, 5, 3]]);
+    assert.deepEqual(dataset.image(0), tall.data);
+    const grey = [...wide.data].flatMap((byte) => [byte, byte, byte]);
+    assert.deepEqual([...dataset.image(1)], grey);
+    write(folder, { "1.png": encodePng(tall) });
+    using alike = await openDataset(folder, { rgb: "auto", mixedSizes: true });
+    assert.equal(alike.shapeOf, undefined);
+  });
+});
+
 Deno.test("a folder with something wrong in it is refused with the name of the file", async () => {
   const refuses = (files: Record<string, Uint8Array | string>, ...patterns: RegExp[]) =>
     withTempFolder(async (folder) => {

@@ -93,6 +93,72 @@ Deno.test("collect goes on where it was interrupted", async () => {
   });
 });
 
+Deno.test("images of different sizes are extracted one by one, with and without a cache", async () => {
+  const COUNT = CHUNK + 6;
+  const size = (i: number) => 1 + i % 3;
+  const source: ImageSource = {
+    name: "mixed",
+    count: COUNT,
+    mixed: true,
+    read(first, count) {
+      strictEqual(count, 1);
+      const [height, width] = [size(first), 2];
+      const data = new Uint8Array(height * width).fill(first);
+      const labels = Int32Array.of(first);
+      if (first === 5) data[0]++; // the same size and other pixels
+      return Promise.resolve({ count, height, width, channels: 1, data, labels });
+    },
+  };
+  const extractor = (together: boolean): FeatureExtractor & { calls: number[] } => {
+    const calls: number[] = [];
+    const of = (image: { data: Uint8Array | Float32Array; height: number }) => [
+      image.data[0],
+      image.height,
+    ];
+    return {
+      id: "sizes",
+      hash: "sizes",
+      dimension: 2,
+      batch: 4,
+      calls,
+      extract(image) {
+        calls.push(image.count);
+        return Promise.resolve({ features: Float32Array.from(of(image)) });
+      },
+      ...(together
+        ? {
+          extractMixed(images) {
+            calls.push(images.length);
+            return Promise.resolve({ features: Float32Array.from(images.flatMap(of)) });
+          },
+        }
+        : {}),
+      async [Symbol.asyncDispose]() {},
+    };
+  };
+  const expected = Float32Array.from(
+    Array.from({ length: COUNT }, (_, i) => [i === 5 ? 6 : i, size(i)]).flat(),
+  );
+  await withTempFolder(async (folder) => {
+    const found: [number, number][] = [];
+    for (const cache of [undefined, new FeatureCache(folder), new FeatureCache(folder)]) {
+      for (const together of [false, true]) {
+        const { calls, ...one } = extractor(together);
+        const { features, labels } = await collect("samples", source, {
+          extractor: one,
+          keep: true,
+          cache,
+        });
+        deepStrictEqual(Float32Array.from(features!.data), expected);
+        deepStrictEqual([...labels!], Array.from({ length: COUNT }, (_, i) => i));
+        if (!cache) strictEqual(calls.length, together ? Math.ceil(COUNT / 4) : COUNT);
+      }
+      if (cache) found.push([cache.hits, cache.misses]);
+    }
+    deepStrictEqual(found, [[COUNT, COUNT], [2 * COUNT, 0]]);
+  });
+});
+
 Deno.test("a cache keeps vectors that cost nothing for whoever asks for them later", async () => {
   await withTempFolder(async (folder) => {
     const run = async (taps: string[], keptTaps?: string[]) => {

@@ -93,6 +93,15 @@ Deno.test("features do not depend on batches, their order or threads: bit for bi
       deepStrictEqual((await one.extract(part(i, 1))).features, own, `${backend}, image ${i}`);
     }
     strictEqual(one.hash, two.hash);
+    if (!two.extractMixed) continue;
+    const sizes = [[20, 16], [7, 33], [20, 16]].map(([height, width], i) =>
+      hashedImages(`mixed ${i}`, 1, height, width)
+    );
+    const mixed = await two.extractMixed(sizes);
+    for (const [i, image] of sizes.entries()) {
+      const own = mixed.features.slice(i * 2048, (i + 1) * 2048);
+      deepStrictEqual((await one.extract(image)).features, own, `size ${i}`);
+    }
   }
 });
 
