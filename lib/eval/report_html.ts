@@ -4,7 +4,7 @@
  * @module
  */
 
-import { enlargement, imageGrid } from "../format/grid.ts";
+import { enlargement, imageGrid, ofOneSize } from "../format/grid.ts";
 import type { Image } from "../format/pixels.ts";
 import { encodePng } from "../format/png.ts";
 import type { Evaluation } from "./evaluate.ts";
@@ -93,7 +93,7 @@ function outcome({ passed, thresholds, baseline }: GateOutcome): string {
 function pictures({ samples, neighbours }: Gallery): string {
   const parts: string[] = [];
   if (samples.length > 0) {
-    const images = samples.map(({ image }) => image);
+    const images = ofOneSize(samples.map(({ image }) => image), 128);
     const scale = enlargement(images[0].width, 48);
     const grid = imageGrid(images, { padding: 1, background: 128, scale });
     parts.push(

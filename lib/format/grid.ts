@@ -57,6 +57,28 @@ export function imageGrid(images: readonly Image[], options: GridOptions = {}): 
   return enlarge({ ...grid, data }, scale);
 }
 
+/** Pictures in the middle of the largest height and width among them; what is new is `background`. */
+export function ofOneSize(images: readonly Image[], background = 0): Image[] {
+  const [width, height] = [
+    Math.max(...images.map(({ width }) => width)),
+    Math.max(...images.map(({ height }) => height)),
+  ];
+  return images.map((image) => {
+    if (image.width === width && image.height === height) return image;
+    const { channels } = image;
+    const data = new Uint8Array(width * height * channels).fill(background);
+    const [left, top] = [width - image.width, height - image.height].map((x) => x >> 1);
+    for (let y = 0; y < image.height; y++) {
+      const line = image.data.subarray(
+        y * image.width * channels,
+        (y + 1) * image.width * channels,
+      );
+      data.set(line, ((top + y) * width + left) * channels);
+    }
+    return { width, height, channels, data };
+  });
+}
+
 /** Repeats every pixel `scale` times in both directions. */
 export function enlarge(image: Image, scale: number): Image {
   if (scale === 1) return image;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { enlarge, enlargement, imageGrid, splitImages } from "../../lib/format/grid.ts";
+import { enlarge, enlargement, imageGrid, ofOneSize, splitImages } from "../../lib/format/grid.ts";
 import { assertFormatError } from "../support/files.ts";
 
 const one = (...values: number[]) => ({
@@ -59,4 +59,19 @@ Deno.test("no pictures, or pictures that are not alike, make no grid", async () 
   await assertFormatError(() => imageGrid([]), /at least one picture/);
   const other = { width: 1, height: 2, channels: 1, data: new Uint8Array(2) };
   await assertFormatError(() => imageGrid([one(1, 2), other]), /picture 1 is 1 x 2 x 1/);
+});
+
+Deno.test("pictures of different sizes are put in the middle of the largest", () => {
+  const wide = { width: 3, height: 1, channels: 1, data: Uint8Array.of(1, 2, 3) };
+  const tall = { width: 1, height: 2, channels: 1, data: Uint8Array.of(4, 5) };
+  const same = (data: number[]) => ({
+    width: 3,
+    height: 2,
+    channels: 1,
+    data: Uint8Array.from(data),
+  });
+  assert.deepEqual(ofOneSize([wide, tall], 9), [
+    same([1, 2, 3, 9, 9, 9]),
+    same([9, 4, 9, 9, 5, 9]),
+  ]);
 });
