@@ -12,7 +12,6 @@
 
 import { choice, integer, number, parseOptions } from "../cli/options.ts";
 import { openDevice } from "../lib/device/open.ts";
-import { requireFloat16 } from "../lib/device/float16.ts";
 import { median, timeRuns } from "../lib/measure/clock.ts";
 import { presetConfig, trainingJob } from "../lib/measure/training.ts";
 import { PRECISIONS } from "../lib/models/precision.ts";
@@ -36,9 +35,8 @@ const { preset, batch, seconds, rounds } = parseOptions(
   options,
   Deno.args,
 );
-const device = await openDevice({ device: "webgpu" });
+const device = await openDevice({ device: "webgpu", float16: true });
 try {
-  requireFloat16(device);
   console.log(`${preset}, ${batch} images per step, ${device.description}\n`);
   const candidates = [];
   for (const precision of PRECISIONS) {

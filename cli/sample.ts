@@ -100,7 +100,7 @@ export const verb = defineVerb({
     if (job.kept > 0) {
       terminal.say(`${job.kept} of ${job.kept + job.set.seeds.length} images are there already`);
     }
-    const device = await openDevice(args);
+    const device = await openDevice({ ...args, float16: args.precision === "float16" });
     try {
       terminal.detail(`device: ${device.description}`);
       const summary = await interruptible(

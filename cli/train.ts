@@ -1,6 +1,5 @@
 /** `imm train`. @module */
 
-import { requireFloat16 } from "../lib/device/float16.ts";
 import { openDevice } from "../lib/device/open.ts";
 import { UsageError } from "../lib/errors.ts";
 import { PRECISIONS } from "../lib/models/precision.ts";
@@ -123,12 +122,12 @@ export const verb = defineVerb({
     }
     // What is wrong with the configuration is said before a device is looked for.
     let resolved = await resolve();
-    const device = await openDevice(args).catch((error) => {
+    const float16 = resolved.config.train.precision === "float16";
+    const device = await openDevice({ ...args, float16 }).catch((error) => {
       resolved.data.close();
       throw error;
     });
     try {
-      if (resolved.config.train.precision === "float16") requireFloat16(device);
       if (microBatch === "auto") resolved = fitted(resolved, memoryBudget(device, args.memory));
       terminal.detail(`device: ${device.description}`);
       await using run = args.resume !== undefined

@@ -5,6 +5,7 @@
  */
 
 import type { Device } from "./device.ts";
+import { requireFloat16 } from "./float16.ts";
 import { WasmDevice } from "./wasm/device.ts";
 import { findAdapter, isSoftware } from "./webgpu/adapter.ts";
 import { WebGpuDevice } from "./webgpu/device.ts";
@@ -19,6 +20,8 @@ export interface OpenDeviceOptions {
   readonly device?: DeviceName;
   /** For wasm. Default: as many as there are cores. No result depends on it. */
   readonly threads?: number;
+  /** Whether it must be able to store values as float16. Default false. */
+  readonly float16?: boolean;
   /** For webgpu: when to measure which of its kernels suit the adapter. No result depends on it. */
   readonly tuning?: Tuning;
   /** For webgpu: called for every kind of kernel that was measured. */
@@ -28,11 +31,24 @@ export interface OpenDeviceOptions {
 /**
  * Opens a device.
  *
- * @throws {DeviceError} when it is not there
+ * @throws {DeviceError} when it is not there, or lacks what is asked of it
  * @throws {UsageError} when `threads` is not a sensible number
  */
 export async function openDevice(
-  { device = "auto", threads, tuning, onTuning }: OpenDeviceOptions = {},
+  { float16 = false, ...options }: OpenDeviceOptions = {},
+): Promise<Device> {
+  const device = await openNamed(options);
+  try {
+    if (float16) requireFloat16(device);
+    return device;
+  } catch (error) {
+    device.close();
+    throw error;
+  }
+}
+
+async function openNamed(
+  { device = "auto", threads, tuning, onTuning }: Omit<OpenDeviceOptions, "float16">,
 ): Promise<Device> {
   switch (device) {
     case "wasm":
@@ -43,7 +59,7 @@ export async function openDevice(
       const adapter = await findAdapter();
       // A software adapter computes on the processor too, but several times slower than wasm.
       const name = adapter && !isSoftware(adapter) ? "webgpu" : "wasm";
-      return await openDevice({ device: name, threads, tuning, onTuning });
+      return await openNamed({ device: name, threads, tuning, onTuning });
     }
   }
 }
