@@ -54,6 +54,25 @@ export class WorkerPool<Request, Response> implements Disposable {
   async request(request: Request, transfer: Transferable[] = []): Promise<Response> {
     const lane = this.#free() ??
       await new Promise<Lane<Response>>((resolve) => this.#waiting.push(resolve));
+    return await this.#ask(lane, request, transfer);
+  }
+
+  /**
+   * Has a request answered by every Worker, behind what it was sent before.
+   *
+   * @throws what {@link request} throws, when all have answered
+   */
+  async all(request: Request): Promise<Response[]> {
+    const answers = this.#lanes.map((lane) => this.#ask(lane, request, []));
+    await Promise.allSettled(answers);
+    return await Promise.all(answers);
+  }
+
+  async #ask(
+    lane: Lane<Response>,
+    request: Request,
+    transfer: Transferable[],
+  ): Promise<Response> {
     const { worker, sent, broken } = lane;
     if (broken) throw broken;
     const reply = await new Promise<Reply<Response>>((resolve, reject) => {

@@ -1,14 +1,14 @@
 /**
- * Feature extraction with any network in an ONNX file, run by onnxruntime-web on the CPU.
+ * Feature extraction with any network in an ONNX file, run by onnxruntime-web on the CPU, in a pool of
+ * Workers where there are several threads (onnx_sessions.ts).
  *
  * @module
  */
 
-import type { InferenceSession, Tensor } from "npm:onnxruntime-web@1.30.0";
 import { FormatError, UsageError } from "../errors.ts";
 import { readOnnxMetadata } from "../format/onnx.ts";
 import { readFileBytes } from "../format/source.ts";
-import { loadOnnx } from "../onnx_runtime.ts";
+import { inOrder } from "../workers.ts";
 import { checkTaps, type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
 import { type ImageBatch, toBytes } from "./images.ts";
 import {
@@ -19,6 +19,12 @@ import {
   METADATA_KEY,
   parseDescription,
 } from "./onnx_description.ts";
+import {
+  type OnnxInput,
+  type OnnxOutput,
+  type OnnxSessions,
+  openSessions,
+} from "./onnx_sessions.ts";
 import { Resampler } from "./resample.ts";
 
 /** Options of {@link OnnxExtractor.load}. */
@@ -52,8 +58,7 @@ export class OnnxExtractor implements FeatureExtractor {
     readonly hash: string,
     readonly details: Readonly<Record<string, string | number>> | undefined,
     readonly keptTaps: readonly string[] | undefined,
-    private readonly session: InferenceSession,
-    private readonly tensorType: typeof Tensor,
+    private readonly sessions: OnnxSessions,
   ) {
     this.id = description.id;
     this.dimension = description.features.size;
@@ -61,7 +66,9 @@ export class OnnxExtractor implements FeatureExtractor {
     this.taps = Object.fromEntries(
       Object.entries(description.taps ?? {}).map(([tap, { size }]) => [tap, size]),
     );
-    this.batch = description.batch;
+    // Enough for every session while the next images are prepared.
+    const ahead = sessions.parallel > 1 ? 2 * sessions.parallel : 1;
+    this.batch = description.batch * ahead;
     const { resize, height, width, channels } = description.input;
     this.#resampler = resize === undefined ? null : new Resampler({
       resampling: resize,
@@ -94,25 +101,26 @@ export class OnnxExtractor implements FeatureExtractor {
     const description = parseDescription(given ?? embedded, name);
     const hash = options.hash ?? await hashOf(bytes, given === undefined ? undefined : description);
 
-    const { session, Tensor } = await loadOnnx(bytes, name, options.threads);
+    const sessions = await openSessions(bytes, name, options.threads);
+    const { inputs, outputs } = sessions.names;
     const { input, features, logits, taps = {} } = description;
     const missing = [
-      ...[input.name].filter((item) => !session.inputNames.includes(item)),
+      ...[input.name].filter((item) => !inputs.includes(item)),
       ...[features, logits, ...Object.values(taps)].flatMap((item) => item ? [item.name] : [])
-        .filter((item) => !session.outputNames.includes(item)),
+        .filter((item) => !outputs.includes(item)),
     ];
     if (missing.length > 0) {
-      await session.release();
+      await sessions[Symbol.asyncDispose]();
       throw new FormatError(
-        `${name} has no ${missing.join(", ")}; its inputs are ${session.inputNames.join(", ")} ` +
-          `and its outputs ${session.outputNames.join(", ")}. Correct the description.`,
+        `${name} has no ${missing.join(", ")}; its inputs are ${inputs.join(", ")} ` +
+          `and its outputs ${outputs.join(", ")}. Correct the description.`,
       );
     }
     const { details, keptTaps } = options;
-    return new OnnxExtractor(description, hash, details, keptTaps, session, Tensor);
+    return new OnnxExtractor(description, hash, details, keptTaps, sessions);
   }
 
-  /** Runs the network on the images, {@link batch} at a time. */
+  /** Runs the network on the images, as many at a time as the description says. */
   async extract(images: ImageBatch, taps: readonly string[] = []): Promise<Extracted> {
     const { input } = this.description;
     images = this.#resized(images);
@@ -127,13 +135,18 @@ export class OnnxExtractor implements FeatureExtractor {
     }
     const wanted = this.#outputs(taps);
     const found = wanted.map(({ size }) => new Float32Array(images.count * size));
-    for (let first = 0; first < images.count; first += this.batch) {
-      const count = Math.min(this.batch, images.count - first);
-      const feeds = { [input.name]: this.#input(images, first) };
-      const outputs = await this.session.run(feeds, wanted.map(({ name }) => name));
-      wanted.forEach((item, i) =>
-        found[i].set(this.#output(outputs[item.name], item, count), first * item.size)
-      );
+    const { batch } = this.description;
+    const names = wanted.map(({ name }) => name);
+    const runs = inOrder(Math.ceil(images.count / batch), this.sessions.parallel + 1, (index) => {
+      return this.sessions.run({ [input.name]: this.#input(images, index * batch) }, names);
+    });
+    let first = 0;
+    for await (const outputs of runs) {
+      const count = Math.min(batch, images.count - first);
+      for (const [i, item] of wanted.entries()) {
+        found[i].set(this.#output(outputs[i], item, count), first * item.size);
+      }
+      first += count;
     }
     const [features, ...others] = found;
     const logits = this.description.logits ? others.shift() : undefined;
@@ -148,7 +161,7 @@ export class OnnxExtractor implements FeatureExtractor {
 
   /** Frees the memory of the network. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.session.release();
+    await this.sessions[Symbol.asyncDispose]();
   }
 
   /** Images of the size that the description asks for, where it says how to make them. */
@@ -169,17 +182,18 @@ export class OnnxExtractor implements FeatureExtractor {
   }
 
   /** `batch` images from `first`; where the set ends its last image is repeated. */
-  #input(images: ImageBatch, first: number): Tensor {
+  #input(images: ImageBatch, first: number): OnnxInput {
+    const { batch } = this.description;
     const { channels, layout, type, scale, offset } = this.description.input;
     const { height, width } = images;
     const pixels = height * width;
-    const size = this.batch * channels * pixels;
+    const size = batch * channels * pixels;
     const data = type === "uint8" ? new Uint8Array(size) : new Float32Array(size);
     // A float32 input takes floats as they are: a generator's images need no rounding to bytes.
     const source = type === "uint8" ? toBytes(images.data) : images.data;
     const isByte = source instanceof Uint8Array;
     const [pixelStep, channelStep] = layout === "NHWC" ? [channels, 1] : [1, pixels];
-    for (let i = 0; i < this.batch; i++) {
+    for (let i = 0; i < batch; i++) {
       const image = Math.min(first + i, images.count - 1);
       for (let c = 0; c < channels; c++) {
         const factor = type === "uint8" ? 1 : channelValue(scale, c);
@@ -195,19 +209,24 @@ export class OnnxExtractor implements FeatureExtractor {
       }
     }
     const shape = layout === "NHWC"
-      ? [this.batch, height, width, channels]
-      : [this.batch, channels, height, width];
-    return new this.tensorType(type, data, shape);
+      ? [batch, height, width, channels]
+      : [batch, channels, height, width];
+    return { type, data, shape };
   }
 
-  #output(tensor: Tensor, { name, size }: ExtractorOutput, count: number): Float32Array {
-    if (tensor.type !== "float32" || tensor.size !== this.batch * size) {
+  #output(
+    { type, shape, data }: OnnxOutput,
+    { name, size }: ExtractorOutput,
+    count: number,
+  ): Float32Array {
+    const { batch } = this.description;
+    if (data?.length !== batch * size) {
       throw new FormatError(
         `The output ${name} of the extractor ${this.id} must be float32 with ${size} numbers ` +
-          `per image, found ${tensor.type} [${tensor.dims.join(", ")}] for ${this.batch} images.`,
+          `per image, found ${type} [${shape.join(", ")}] for ${batch} images.`,
       );
     }
-    return (tensor.data as Float32Array).subarray(0, count * size);
+    return data.subarray(0, count * size);
   }
 }
 

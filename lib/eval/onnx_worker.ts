@@ -1,0 +1,22 @@
+/** A thread of onnx_sessions.ts. @module */
+
+import { InternalError } from "../errors.ts";
+import { serveRequests } from "../workers.ts";
+import { OneSession, type SessionAnswer, type SessionRequest } from "./onnx_sessions.ts";
+
+let session: OneSession | null = null;
+
+serveRequests<SessionRequest, SessionAnswer>(
+  async (request) => {
+    if (request.kind === "load") {
+      session = await OneSession.open(request.bytes, request.name, 1);
+      return session.names;
+    }
+    if (!session) throw new InternalError("a network was asked for that was not loaded");
+    if (request.kind === "run") return await session.run(request.inputs, request.wanted);
+    await session[Symbol.asyncDispose]();
+    session = null;
+    return null;
+  },
+  (answer) => Array.isArray(answer) ? answer.flatMap(({ data }) => data ? [data.buffer] : []) : [],
+);
