@@ -107,6 +107,8 @@ export interface ScoreSettings {
   readonly metrics: readonly ("fd" | "kd")[];
   /** `pixels`, `digits`, `inception` or an .onnx file. Default pixels. */
   readonly extractor: string;
+  /** File of Inception's weights. Default null: those that `imm eval` has downloaded, or now. */
+  readonly weights: string | null;
 }
 
 /** What a run writes, and when. */
@@ -250,6 +252,7 @@ const schema = z.strictObject({
       steps: count.default(2),
       metrics: z.array(z.enum(["fd", "kd"])).min(1).default(["fd"]),
       extractor: z.string().min(1).default("pixels"),
+      weights: z.string().min(1).nullable().default(null),
     }).prefault({}),
   }),
 });

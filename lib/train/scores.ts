@@ -43,7 +43,7 @@ export class Scorer {
     const { scores, grid } = this.config.report;
     const images = datasetImages(this.dataset);
     const extractor = this.#extractor ??= await openScoreExtractor(
-      scores.extractor,
+      scores,
       this.dataset.imageShape,
     );
     const onlyFd = scores.metrics.every((metric) => metric === "fd");
@@ -94,13 +94,13 @@ export class Scorer {
 
 /** The extractor that `report.scores.extractor` names. @throws {UsageError} when there is none */
 async function openScoreExtractor(
-  name: string,
+  { extractor: name, weights: file }: ScoreSettings,
   [height, width, channels]: Dataset["imageShape"],
 ): Promise<FeatureExtractor> {
   if (name === "pixels") return await PixelExtractor.create({ height, width, channels });
   if (name === "digits") return await openDigitClassifier();
   if (name === "inception") {
-    const weights = await readInceptionWeights(await findInceptionWeights({}));
+    const weights = await readInceptionWeights(file ?? await findInceptionWeights());
     return await openInception(weights, { pipeline: "fid" });
   }
   if (name.toLowerCase().endsWith(".onnx")) return await OnnxExtractor.load(name);

@@ -65,15 +65,48 @@ async function run(...args: string[]) {
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 
+async function writeWeights(path: string): Promise<void> {
+  const tensors = [...hashedInception()].map(([name, { shape, data }]) =>
+    [name, { dtype: "F32", shape, data }] as const
+  );
+  await writeSafetensors(path, tensors);
+}
+
+Deno.test("a run is scored in Inception's features while it trains", async () => {
+  await withTempFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    const scores = { samples: 8, every: 16, steps: 1, extractor: "inception" };
+    await writeWeights(at("weights.safetensors"));
+    await writeImages(at("real.npz"), "real", (byte) => byte);
+    const [stdout, stderr] = [memorySink(), memorySink()];
+    const code = await main([
+      "train",
+      ...["--preset", "digits-small", "--data", at("real.npz"), "--out", at("run")],
+      ...["--device", "wasm", "--threads", "1", "--data-workers", "0"],
+      ...[
+        "train.batch=16",
+        "train.images=32",
+        "network.modelChannels=8",
+        "network.attnResolutions=[]",
+        `report.scores.weights=${at("weights.safetensors")}`,
+        ...Object.entries(scores).map(([key, value]) => `report.scores.${key}=${value}`),
+      ].flatMap((setting) => ["--set", setting]),
+    ], { stdout, stderr });
+    strictEqual(code, 0, stderr.text);
+    const lines = (await Deno.readTextFile(at("run/scores.jsonl"))).trim().split("\n")
+      .map((line) => JSON.parse(line));
+    deepStrictEqual(lines.map(({ images }) => images), [16, 32]);
+    for (const { values } of lines) ok(values.fd > 0);
+    await Deno.stat(at("run/best.safetensors"));
+  });
+});
+
 Deno.test("imm eval reproduces torch-fidelity, pytorch-fid and clean-fid", async () => {
   await withTempFolder(async (folder) => {
     const at = (name: string) => join(folder, name);
     await writeImages(at("real.npz"), "real", (byte) => byte);
     await writeImages(at("fake.npz"), "fake", (byte) => (byte >> 1) + 64);
-    const tensors = [...hashedInception()].map(([name, { shape, data }]) =>
-      [name, { dtype: "F32", shape, data }] as const
-    );
-    await writeSafetensors(at("weights.safetensors"), tensors);
+    await writeWeights(at("weights.safetensors"));
     const common = ["--weights", at("weights.safetensors"), "--cache", at("cache"), "--json"];
     common.push("--device", "wasm", "--threads", "1");
     const report = async (...args: string[]): Promise<Evaluation> => {
