@@ -2,12 +2,13 @@
 
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { join } from "node:path";
+import { mapBlocks } from "../../../lib/compile/blocks.ts";
 import type { ConvKernel, Kernel } from "../../../lib/compile/plan.ts";
 import { ChoicesFile } from "../../../lib/device/webgpu/choices_file.ts";
 import { WebGpuDevice, type WebGpuOptions } from "../../../lib/device/webgpu/device.ts";
 import { generate } from "../../../lib/device/webgpu/generate.ts";
 import { tryVariants } from "../../../lib/device/webgpu/trial.ts";
-import { variantsOf } from "../../../lib/device/webgpu/variants.ts";
+import { classOf, variantsOf } from "../../../lib/device/webgpu/variants.ts";
 import { hasAdapter, WEBGPU_TARGETS } from "../../support/devices.ts";
 import { expression, PlanBuilder, storeResults } from "../../support/plan_builder.ts";
 
@@ -135,6 +136,29 @@ for (const [name, target] of Object.entries(WEBGPU_TARGETS)) {
     }
   }, { target });
 }
+
+gpuTest(
+  "kernels that read float16 are tried, too, and have choices of their own",
+  async (device) => {
+    if (!device.float16) return;
+    const { "thin matmul": product, "sum of rows": sum, moments } = kernels();
+    for (const kernel of [product, sum, moments]) {
+      const half = mapBlocks(
+        kernel,
+        (block, mode) => mode === "read" ? { ...block, dtype: "f16" } : block,
+      );
+      equal(classOf(half, device.target), `${classOf(kernel, device.target)} of f16`);
+      const variants = variantsOf(half, device.target);
+      const results = await tryVariants(
+        device.gpu,
+        device.pipelines,
+        variants.map((variant) => generate(half, { ...device.target, variant })),
+        "none",
+      );
+      deepEqual(results.map(({ index }) => index), variants.map((_, i) => i), kernel.label);
+    }
+  },
+);
 
 gpuTest("a variant with other bits is not taken", async (device) => {
   const p = new PlanBuilder();
