@@ -26,6 +26,32 @@ interface Command {
   readonly workgroups: readonly [number, number, number];
 }
 
+/** Milliseconds after which people are told what they wait for. */
+const PATIENCE = 3000;
+
+/** Tells people at a terminal, once per plan, that compiling takes long. */
+class SlowStart {
+  readonly #started = performance.now();
+  #told = false;
+
+  constructor(
+    private readonly device: WebGpuDevice,
+    private readonly plan: string,
+    private readonly dispatches: number,
+  ) {}
+
+  /** So many dispatches have their shaders. */
+  reached(done: number): void {
+    if (this.#told || performance.now() - this.#started < PATIENCE) return;
+    this.#told = true;
+    if (!Deno.stderr.isTerminal()) return;
+    console.error(
+      `${this.device.description} compiles the shaders of ${this.plan}: ${done} of ` +
+        `${this.dispatches} kernels are ready; most drivers remember them for the next start ...`,
+    );
+  }
+}
+
 /** A plan on the WebGPU device. */
 export class WebGpuExecutable implements Executable {
   readonly #device: WebGpuDevice;
@@ -78,7 +104,9 @@ export class WebGpuExecutable implements Executable {
       const uniform = uniformBuffer(device.gpu, dispatches);
       params = uniform.buffer;
       const commands: Command[] = [];
+      const notice = new SlowStart(device, plan.label, dispatches.length);
       for (const [i, dispatch] of dispatches.entries()) {
+        notice.reached(i);
         if (device.debug >= 2) {
           console.error(`// ${dispatch.label}: ${dispatch.workgroups}\n${dispatch.wgsl}`);
         }
