@@ -161,6 +161,12 @@ async function kernelSums({ sizes, open, kernel, pool, prepare = (panel) => pane
     ];
   });
   let current: { set: number; a: Panel[]; b: Panel[]; dimension: number } | null = null;
+  // The first panel stays while the second changes.
+  let last: { readonly of: Panel; readonly prepared: Panel } | null = null;
+  const prepareFirst = (panel: Panel, dimension: number): Panel => {
+    if (last?.of !== panel) last = { of: panel, prepared: prepare(panel, dimension) };
+    return last.prepared;
+  };
   await pool.run(
     tasks.length,
     (index): KernelTask => {
@@ -175,7 +181,7 @@ async function kernelSums({ sizes, open, kernel, pool, prepare = (panel) => pane
         kind: "kernel",
         kernel,
         dimension,
-        a: prepare(first[i], dimension),
+        a: prepareFirst(first[i], dimension),
         b: j === null ? null : prepare(second[j], dimension),
       };
     },
@@ -233,10 +239,12 @@ export function gaussianDiscrepancy(
 
 /** The rows over their lengths; rows of zeros stay. */
 function unitRows(panel: Panel, dimension: number): Panel {
-  const data = Float32Array.from(panel.data);
+  const data = new Float32Array(panel.data);
   for (let row = 0; row < panel.rows; row++) {
     const own = data.subarray(row * dimension, (row + 1) * dimension);
-    const length = Math.sqrt(own.reduce((sum, value) => sum + value * value, 0));
+    let sum = 0;
+    for (let i = 0; i < dimension; i++) sum += own[i] * own[i];
+    const length = Math.sqrt(sum);
     if (length > 0) { for (let i = 0; i < dimension; i++) own[i] /= length; }
   }
   return { ...panel, data };

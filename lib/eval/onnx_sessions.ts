@@ -144,7 +144,7 @@ export class OneSession implements OnnxSessions {
       return {
         type,
         shape: dims,
-        data: type === "float32" ? Float32Array.from(data as Float32Array) : null,
+        data: type === "float32" ? new Float32Array(data as Float32Array) : null,
       };
     });
   }

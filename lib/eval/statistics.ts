@@ -316,7 +316,7 @@ export class FeatureStatistics {
 
   /** A copy. */
   #products(): Float64Array<ArrayBuffer> {
-    return Float64Array.from(this.#sums?.products ?? new Float64Array(this.dimension ** 2));
+    return this.#sums?.products.slice() ?? new Float64Array(this.dimension ** 2);
   }
 
   /**
