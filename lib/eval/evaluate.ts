@@ -156,11 +156,12 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const start = performance.now();
   const found = cache?.hits ?? 0;
   const keep = metrics.some((metric) => needs(metric, "images")) || !!options.onCollected;
+  const keepSamples = keep || metrics.some((metric) => needs(metric, "samples"));
   const taps = tapsOf(metrics);
   const collectSide = (part: "samples" | "reference", source: ImageSource, keep: boolean) =>
     collect(part, source, { ...options, taps, keep, pool });
   const collected = {
-    samples: isReference(samples) ? null : await collectSide("samples", samples, keep),
+    samples: isReference(samples) ? null : await collectSide("samples", samples, keepSamples),
     reference: reference && !isReference(reference)
       ? await collectSide("reference", reference, keep || options.halves === true)
       : null,
@@ -192,7 +193,10 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   warnings.push(...[collected.samples, collected.reference].flatMap((set) => skipWarning(set)));
 
   // Of the other vectors only sums are kept, which cannot be halved.
-  const halved = halves ? metrics.filter((metric) => tapsOf([metric]).length === 0) : [];
+  // They have too few images to be extrapolated from.
+  const halved = halves
+    ? metrics.filter((metric) => tapsOf([metric]).length === 0 && !needs(metric, "samples"))
+    : [];
   const inputs = { fake, real, seed, manifoldImages, pool };
   const halfInputs = halves && { ...inputs, fake: halves[0], real: halves[1] };
   const total = metrics.length + halved.length;
@@ -353,7 +357,8 @@ function checkNeeds(metrics: Metric[], options: EvaluateOptions): void {
       present(extractor.taps?.[tap], metric, "taps");
       if (isReference(reference)) present(reference.taps?.[tap], metric, "taps");
     }
-    const needsSamples = needs(metric, "images") || needs(metric, "logits") ||
+    const needsSamples = needs(metric, "images") || needs(metric, "samples") ||
+      needs(metric, "logits") ||
       (isReference(samples) && tap !== undefined && !samples.taps?.[tap]);
     if (isReference(samples) && needsSamples) {
       throw new UsageError(

@@ -8,6 +8,7 @@ import { UsageError } from "../errors.ts";
 import { didYouMean } from "../suggest.ts";
 import type { FeatureExtractor } from "./extractor.ts";
 import { frechetDistance } from "./frechet.ts";
+import { frechetDistanceAtInfinity } from "./frechet_infinity.ts";
 import { INCEPTION_FEATURES } from "./inception.ts";
 import { inceptionScore } from "./inception_score.ts";
 import { gaussianDiscrepancy, kernelDistance, kernelDistancePairs } from "./kernel_distance.ts";
@@ -23,9 +24,12 @@ export interface MetricDefinition {
   readonly values: Readonly<Record<string, "lower" | "higher" | null>>;
   /**
    * `statistics`: any reference; `images`: the reference's images, not only their statistics;
+   * `samples`: all vectors of the samples;
    * `inception`: the features that the metric has its name from.
    */
-  readonly needs: readonly ("statistics" | "images" | "logits" | "labels" | "inception")[];
+  readonly needs: readonly (
+    "statistics" | "images" | "samples" | "logits" | "labels" | "inception"
+  )[];
   /** The other vectors of the extractor that it is computed of. */
   readonly tap?: string;
 }
@@ -34,6 +38,16 @@ export interface MetricDefinition {
 export const METRICS = {
   fid: { title: "FID", values: { fid: "lower" }, needs: ["statistics", "inception"] },
   fd: { title: "Fréchet distance", values: { fd: "lower" }, needs: ["statistics"] },
+  fid_inf: {
+    title: "FID extrapolated to infinitely many samples",
+    values: { fid_inf: "lower" },
+    needs: ["statistics", "samples", "inception"],
+  },
+  fd_inf: {
+    title: "Fréchet distance extrapolated to infinitely many samples",
+    values: { fd_inf: "lower" },
+    needs: ["statistics", "samples"],
+  },
   sfid: {
     title: "Fréchet distance of spatial features, as of ADM",
     values: { sfid: "lower" },
@@ -198,6 +212,12 @@ async function computeMetric(
       const statistics = present(real?.statistics, metric, "statistics");
       return { [metric]: frechetDistance(fake.statistics, statistics) };
     }
+    case "fid_inf":
+    case "fd_inf": {
+      const statistics = present(real?.statistics, metric, "statistics");
+      const samples = present(fake.features, metric, "samples");
+      return { [metric]: await frechetDistanceAtInfinity(samples, statistics, { seed, pool }) };
+    }
     case "fid64":
     case "fid192":
     case "fid768":
@@ -276,6 +296,7 @@ export function needs(metric: Metric, need: MetricDefinition["needs"][number]): 
 
 const MISSING = {
   statistics: "a reference; give reference statistics or images",
+  samples: "the images of the samples; statistics alone are not enough",
   images: "reference images; statistics alone are not enough",
   logits: "an extractor that classifies; use one with logits",
   taps: "features of another layer on both sides; use an extractor and statistics that have them",

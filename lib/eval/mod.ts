@@ -13,6 +13,7 @@ export * from "./feature_cache.ts";
 export * from "./features.ts";
 export * from "./format_value.ts";
 export * from "./frechet.ts";
+export * from "./frechet_infinity.ts";
 export * from "./gallery.ts";
 export * from "./gate.ts";
 export * from "./images.ts";

@@ -224,7 +224,7 @@ Deno.test("evaluate fails before it extracts when something is missing", async (
   await rejects(run(["fd"], false), /The metric fd needs a reference/);
   await rejects(run(["kd"]), /kd needs reference images; statistics alone are not enough/);
   await rejects(run(["is"]), /is needs an extractor that classifies/);
-  await rejects(run([]), /Metrics are fid, fd, sfid, .* found none/);
+  await rejects(run([]), /Metrics are fid, fd, fid_inf, .* found none/);
   await rejects(run(["fid"]), /fid needs Inception.s features/);
   await rejects(run(["fod" as Metric]), /found fod/);
 });
