@@ -43,6 +43,7 @@ FIXED = {
         "labelDropoutPasses": "student",
     },
     "optimizer": {"warmup": 0, "clip": None},
+    "train": {"precision": "float32"},
     "data": {"mirror": False, "augment": None},
     "network": {
         "type": "song_unet",
