@@ -1,7 +1,13 @@
 import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
+import type { DeviceName } from "../../lib/device/open.ts";
+import { findAdapter, isSoftware } from "../../lib/device/webgpu/adapter.ts";
 import { FormatError, UsageError } from "../../lib/errors.ts";
 import { INCEPTION_TAPS, inceptionManifest } from "../../lib/eval/inception.ts";
-import { INCEPTION_BACKENDS, openInception } from "../../lib/eval/inception_extractor.ts";
+import {
+  INCEPTION_BACKENDS,
+  type InceptionBackend,
+  openInception,
+} from "../../lib/eval/inception_extractor.ts";
 import { inceptionOnnx } from "../../lib/eval/inception_onnx.ts";
 import { PIPELINES } from "../../lib/eval/pipelines.ts";
 import { Resampler } from "../../lib/eval/resample.ts";
@@ -39,32 +45,51 @@ Deno.test("images reach the network as pytorch-fid's do", () => {
   }
 });
 
-for (const backend of INCEPTION_BACKENDS) {
-  Deno.test(`all outputs of the network agree with pytorch-fid (${backend})`, async () => {
-    await using extractor = await openInception(loaded, {
-      pipeline: "pytorch-fid",
-      backend,
-      device: "wasm",
-      batch: 1,
-    });
-    const names = Object.keys(INCEPTION_TAPS);
-    for (let i = 0; i < 4; i++) {
-      const { features, logits, taps } = await extractor.extract(goldenImage(i), names);
-      const pairs = [
-        ["features.block0", taps!["64"]],
-        ["features.block1", taps!["192"]],
-        ["features.block2", taps!["768"]],
-        ["features.block3", features],
-        ["logits_unbiased", logits!],
-      ] as const;
-      for (const [name, found] of pairs) {
-        const { shape: [, size], data } = goldenInception(name);
-        const expected = data.subarray(i * size, (i + 1) * size);
-        assertClose(found, expected, { rel: 5e-5 }, `${name} of image ${i}`);
-      }
-      strictEqual(taps!.spatial.length, 17 * 17 * 7);
-    }
+// Minutes on a processor that acts as a GPU; IMM_TEST_FULL=1 runs it there.
+const adapter = await findAdapter();
+const onWebgpu = adapter !== null &&
+  (!isSoftware(adapter) || Deno.env.get("IMM_TEST_FULL") === "1");
+
+for (
+  const { backend, device } of [
+    ...INCEPTION_BACKENDS.map((backend) => ({ backend, device: "wasm" as const })),
+    { backend: "imm" as const, device: "webgpu" as const },
+  ]
+) {
+  Deno.test({
+    name: `all outputs of the network agree with pytorch-fid (${backend}, ${device})`,
+    ignore: device === "webgpu" && !onWebgpu,
+    fn: () => agreesWithPytorchFid(backend, device),
   });
+}
+
+async function agreesWithPytorchFid(
+  backend: InceptionBackend,
+  device: DeviceName,
+): Promise<void> {
+  await using extractor = await openInception(loaded, {
+    pipeline: "pytorch-fid",
+    backend,
+    device,
+    batch: 1,
+  });
+  const names = Object.keys(INCEPTION_TAPS);
+  for (let i = 0; i < 4; i++) {
+    const { features, logits, taps } = await extractor.extract(goldenImage(i), names);
+    const pairs = [
+      ["features.block0", taps!["64"]],
+      ["features.block1", taps!["192"]],
+      ["features.block2", taps!["768"]],
+      ["features.block3", features],
+      ["logits_unbiased", logits!],
+    ] as const;
+    for (const [name, found] of pairs) {
+      const { shape: [, size], data } = goldenInception(name);
+      const expected = data.subarray(i * size, (i + 1) * size);
+      assertClose(found, expected, { rel: 5e-5 }, `${name} of image ${i}`);
+    }
+    strictEqual(taps!.spatial.length, 17 * 17 * 7);
+  }
 }
 
 Deno.test("features do not depend on batches, their order or threads: bit for bit", async () => {
