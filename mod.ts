@@ -182,6 +182,8 @@ export {
   LatentEncoder,
   LatentLoader,
   type LatentMoments,
+  type LatentNormalization,
+  latentNote,
   type LatentRule,
   latentRule,
   type LatentSettings,
@@ -192,6 +194,7 @@ export {
   openDataset,
   openImagesOrLatents,
   type OpenOptions,
+  parseLatentNote,
   type PictureFormat,
   type PicturePlace,
   type PictureTask,
@@ -205,9 +208,14 @@ export {
 
 // Sampling: from seeds to images.
 export {
+  DECODER_RANGES,
+  type DecoderOptions,
+  type DecoderRange,
+  type DecoderRecord,
   type GeneratedBatch,
   type GenerateOptions,
   Generator,
+  LatentDecoder,
   type SharedModel,
 } from "./lib/sample/mod.ts";
 

@@ -9,6 +9,7 @@ import {
   writeStateDict,
 } from "../lib/convert/convert.ts";
 import { openForeign } from "../lib/convert/foreign_file.ts";
+import { parseLatentNote } from "../lib/data/latent_note.ts";
 import { UsageError } from "../lib/errors.ts";
 import type { ImmConfig } from "../lib/imm/config.ts";
 import { findModel } from "../lib/models/model_file.ts";
@@ -46,6 +47,11 @@ const options = {
   weights: text({
     help: "which weights of a checkpoint: the beginning of their names (default: the average)",
     value: "PREFIX",
+  }),
+  latents: text({
+    help: "note how the latents that it was trained on were normalised, for decoders: imm, edm2, " +
+      'or {"mean": […], "std": […], "finalStd": 0.5} (default: the preset\'s, or as the file says)',
+    value: "STATISTICS",
   }),
   dtype: choice(["f32", "f16", "bf16"], { help: "type of the numbers", default: "f32" }),
 };
@@ -142,6 +148,7 @@ async function readOptions(args: Parsed<typeof options>): Promise<ConvertOptions
     model: args.preset === undefined ? undefined : publicModel(args.preset),
     config: args.config === undefined ? undefined : await readConfig(args.config),
     settings,
+    latents: args.latents === undefined ? undefined : parseLatentNote(args.latents, "--latents"),
   };
 }
 

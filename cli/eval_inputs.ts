@@ -7,6 +7,7 @@
 
 import { createHash } from "node:crypto";
 import { ContentHasher, type Dataset } from "../lib/data/dataset.ts";
+import { LATENT_NOTE } from "../lib/data/latent_note.ts";
 import { openDataset } from "../lib/data/open.ts";
 import { type DeviceName, openDevice } from "../lib/device/open.ts";
 import { fileSha256 } from "../lib/download.ts";
@@ -16,12 +17,14 @@ import { datasetImages, edmSubset, imageRange, type ImageSource } from "../lib/e
 import { holdsStatistics, readReference } from "../lib/eval/reference_files.ts";
 import type { Reference, Shard } from "../lib/eval/references.ts";
 import { NpzFile } from "../lib/format/npz.ts";
-import { findModel, loadModel } from "../lib/models/model_file.ts";
+import { findModel, loadModel, type Model } from "../lib/models/model_file.ts";
 import { createNetwork } from "../lib/models/registry.ts";
+import type { LatentDecoder } from "../lib/sample/decoder.ts";
 import { Generator } from "../lib/sample/generator.ts";
 import { arePictures } from "../lib/sample/sample_set.ts";
 import { formatRanges } from "../lib/units.ts";
 import { VERSION } from "../lib/version.ts";
+import { type DecodingArgs, openDecoder } from "./decoding.ts";
 import { planSampling, type SamplingArgs } from "./sampling.ts";
 
 /** One of the two sets of images. */
@@ -179,7 +182,7 @@ function shardOf(source: ImageSource, { index, of }: Shard): ImageSource {
 }
 
 /** How many images of a model, and how to sample them. */
-export interface GenerationArgs extends SamplingArgs {
+export interface GenerationArgs extends SamplingArgs, DecodingArgs {
   readonly seeds: readonly number[];
   readonly batch: number;
   readonly device: DeviceName;
@@ -192,12 +195,31 @@ export interface GenerationArgs extends SamplingArgs {
 export async function openGenerated(checkpoint: string, args: GenerationArgs): Promise<Side> {
   const file = await findModel(checkpoint);
   const model = await loadModel(file);
+  const decoder = await openDecoder(args, model, file);
+  try {
+    return await generatedSide(checkpoint, { file, model, decoder }, args);
+  } catch (error) {
+    await decoder?.[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function generatedSide(
+  checkpoint: string,
+  { file, model, decoder }: {
+    readonly file: string;
+    readonly model: Model;
+    readonly decoder: LatentDecoder | null;
+  },
+  args: GenerationArgs,
+): Promise<Side> {
   const network = createNetwork(model.network);
-  const shape = network.sampleShape;
-  if (!arePictures(shape)) {
+  const shape = decoder?.shape ?? network.sampleShape;
+  if (!arePictures(shape) || decoder === null && LATENT_NOTE in model.notes) {
     throw new UsageError(
       `${file} makes samples of the shape [${shape.join(", ")}], not grey or colour pictures; ` +
-        `only pictures can be evaluated.`,
+        `only pictures can be evaluated` +
+        (shape.length === 3 ? ", which --decoder FILE.onnx makes of latents." : "."),
     );
   }
   const [height, width, channels] = shape;
@@ -222,6 +244,7 @@ export async function openGenerated(checkpoint: string, args: GenerationArgs): P
       guidance,
       classes: plan.classes,
       device: { kind: device.kind, description: device.description },
+      ...(decoder ? { decoder: decoder.record } : {}),
     };
     const whole: ImageSource = {
       name,
@@ -229,13 +252,14 @@ export async function openGenerated(checkpoint: string, args: GenerationArgs): P
       batch,
       async read(first, count) {
         const range = <T>(all: readonly T[]) => all.slice(first, first + count);
-        const data = await generator.generate({
+        const made = await generator.generate({
           seeds: range(seeds),
           labels: range(plan.labels),
           steps,
           guidance,
           signal,
         });
+        const data = decoder ? await decoder.decode(made, signal) : made;
         const own = labels?.subarray(first, first + count);
         return { count, height, width, channels, data, labels: own };
       },
@@ -260,10 +284,10 @@ export async function openGenerated(checkpoint: string, args: GenerationArgs): P
         seeds: formatRanges(seeds),
         ...(args.shard ? { shard: args.shard } : {}),
       }),
-      [Symbol.asyncDispose]: () => {
+      [Symbol.asyncDispose]: async () => {
         generator.free();
         device.close();
-        return Promise.resolve();
+        await decoder?.[Symbol.asyncDispose]();
       },
     };
   } catch (error) {

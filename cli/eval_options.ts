@@ -8,6 +8,7 @@
 import { UsageError } from "../lib/errors.ts";
 import type { EvaluationProgress } from "../lib/eval/collect.ts";
 import { CACHE_LIMIT } from "../lib/eval/feature_cache.ts";
+import { decodingOptions } from "./decoding.ts";
 import { deviceOptions } from "./device_options.ts";
 import { extractorOptions } from "./eval_extractor.ts";
 import { flag, flagName, integer, type Parsed, size, text } from "./options.ts";
@@ -53,6 +54,7 @@ export const inputOptions = {
 const modelOptions = {
   ...samplingOptions,
   batch: integer({ help: "images made at a time; does not change them", default: 64, min: 1 }),
+  ...decodingOptions,
 };
 
 /** The model, and how it makes images. */

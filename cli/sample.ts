@@ -5,8 +5,9 @@ import { PRECISIONS } from "../lib/models/precision.ts";
 import { OUTPUT_FORMATS } from "../lib/sample/output.ts";
 import { SHARD_FORMS } from "../lib/shard.ts";
 import { formatDuration } from "../lib/units.ts";
-import { interruptible } from "./interrupt.ts";
+import { decodingOptions } from "./decoding.ts";
 import { deviceOptions } from "./device_options.ts";
+import { interruptible } from "./interrupt.ts";
 import { choice, flag, integer, number, ranges, text } from "./options.ts";
 import { prepareJob } from "./sample_job.ts";
 import { dryRun } from "./sample_plan.ts";
@@ -61,6 +62,7 @@ export const options = {
     default: "float32",
     value: "NAME",
   }),
+  ...decodingOptions,
   columns: integer({ help: "images in a row of a grid (default: about square)", min: 1 }),
   ...deviceOptions,
   dryRun: flag({ help: "print the steps and the memory that they take, and stop" }),
@@ -92,11 +94,16 @@ export const verb = defineVerb({
       command: "imm sample --checkpoint RUN --interpolate 3,17 --classes 5 --out between.png",
       does: "a row of images from one to another",
     },
+    {
+      command: "imm sample --checkpoint runs/imagenet --decoder vae_decoder.onnx --out grid.png",
+      does: "pictures of a model of latents, by an autoencoder's decoder",
+    },
   ],
   options,
   async run(args, terminal) {
     if (args.dryRun) return await dryRun(args, terminal);
     const job = await prepareJob(args, terminal);
+    await using _decoder = job.decoder;
     if (job.kept > 0) {
       terminal.say(`${job.kept} of ${job.kept + job.set.seeds.length} images are there already`);
     }

@@ -9,6 +9,8 @@ import { UsageError } from "../lib/errors.ts";
 import { fileSha256 } from "../lib/download.ts";
 import { findModel, type ModelDescription, openModel } from "../lib/models/model_file.ts";
 import { createNetwork } from "../lib/models/registry.ts";
+import { LATENT_NOTE } from "../lib/data/latent_note.ts";
+import type { LatentDecoder } from "../lib/sample/decoder.ts";
 import type { GenerateOptions } from "../lib/sample/generator.ts";
 import { interpolatedLatents, type SeedPair } from "../lib/sample/interpolation.ts";
 import type { ClassChoice } from "../lib/sample/labels.ts";
@@ -26,6 +28,7 @@ import { finishedPictures, numbersHash, type SampleSettings } from "../lib/sampl
 import { framesOf } from "../lib/sample/trajectory.ts";
 import { parseShard, shardOf } from "../lib/shard.ts";
 import type { Shape } from "../lib/tensor/tensor.ts";
+import { openDecoder } from "./decoding.ts";
 import type { Parsed } from "./options.ts";
 import type { options } from "./sample.ts";
 import { planSampling } from "./sampling.ts";
@@ -46,6 +49,10 @@ export interface Job {
   /** Images that are there already. */
   readonly kept: number;
   readonly batch: number;
+  /** Shape of what the network makes: of a picture, unless it is decoded. */
+  readonly sampleShape: Shape;
+  /** What makes pictures of latents; null for none. */
+  readonly decoder: LatentDecoder | null;
   /** Samples that each image becomes: more than one where its steps are shown. */
   readonly frames: number;
   readonly sampler: string;
@@ -67,21 +74,42 @@ interface Wanted {
   readonly variation: string | null;
 }
 
-/** Reads and checks all that does not need a device; writes nothing. */
+/** Reads and checks all that does not need a device; writes nothing. Whoever has it closes it. */
 export async function prepareJob(args: SampleArgs, terminal: Terminal): Promise<Job> {
   if (args.out === undefined && !args.show) {
     throw new UsageError("imm sample needs --out PATH, or --show to see the images only.");
   }
-  const shard = args.shard === undefined ? undefined : parseShard(args.shard);
   const format = args.out === undefined ? undefined : args.format ?? await outputFormat(args.out);
   checkTogether(args, format);
 
   const source = await findModel(args.checkpoint);
   const model = await describe(source);
-  const { sampleShape: shape, conditioning } = createNetwork(model.network);
+  const decoder = await openDecoder(args, model, source);
+  try {
+    return await jobOf(args, { source, model, decoder, format }, terminal);
+  } catch (error) {
+    await decoder?.[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The same with what is open. */
+async function jobOf(
+  args: SampleArgs,
+  { source, model, decoder, format }: {
+    readonly source: string;
+    readonly model: ModelDescription;
+    readonly decoder: LatentDecoder | null;
+    readonly format: OutputFormat | undefined;
+  },
+  terminal: Terminal,
+): Promise<Job> {
+  const shard = args.shard === undefined ? undefined : parseShard(args.shard);
+  const { sampleShape, conditioning } = createNetwork(model.network);
+  const shape = decoder?.shape ?? sampleShape;
   const latents = args.latents === undefined
     ? undefined
-    : await scaledLatents(args.latents, args.latentsScale, shape, model, terminal);
+    : await scaledLatents(args.latents, args.latentsScale, sampleShape, model, terminal);
   const pairs = args.interpolate.map(parsePair);
   const seeds = pairs.length > 0
     ? pairs.flatMap(([from]) => new Array<number>(args.frames).fill(from))
@@ -89,12 +117,17 @@ export async function prepareJob(args: SampleArgs, terminal: Terminal): Promise<
   const classes = conditioning.labels?.classes ?? 0;
   const plan = planSampling(args, model.imm, seeds, classes);
   if (args.show && !arePictures(shape)) {
-    throw new UsageError("--show needs a model of grey or colour pictures.");
+    throw new UsageError(
+      "--show needs a model of grey or colour pictures; of latents, --decoder FILE.onnx makes them.",
+    );
+  }
+  if (decoder === null && LATENT_NOTE in model.notes && format !== "safetensors") {
+    checkLatents(source, sampleShape, format);
   }
 
   const columns = args.columns ?? classColumns(plan.classes, classes);
   let { set, generate, variation }: Wanted = pairs.length > 0
-    ? between(pairs, args.frames, shape, model.imm.sigmaData, plan.labels)
+    ? between(pairs, args.frames, sampleShape, model.imm.sigmaData, plan.labels)
     : {
       set: { shape, seeds, labels: plan.labels, columns },
       generate: { seeds, labels: plan.labels, latents: latents?.values },
@@ -110,9 +143,11 @@ export async function prepareJob(args: SampleArgs, terminal: Terminal): Promise<
     latents: latents ? numbersHash(latents.values) : null,
     variation,
     precision: args.precision === "float32" ? undefined : args.precision,
+    decoder: decoder?.record,
   };
+  set = { ...set, shape };
   const only = (numbers: readonly number[]) => {
-    generate = optionsOf({ ...generate, steps: plan.steps }, shape, numbers);
+    generate = optionsOf({ ...generate, steps: plan.steps }, sampleShape, numbers);
     set = subset(set, numbers);
   };
   let out = args.out === undefined ? undefined : { path: args.out, format: format! };
@@ -139,6 +174,8 @@ export async function prepareJob(args: SampleArgs, terminal: Terminal): Promise<
     generate: { ...generate, steps: plan.steps, guidance: plan.guidance },
     kept: images - set.seeds.length,
     batch: Math.min(args.batch, Math.max(set.seeds.length, 1)),
+    sampleShape,
+    decoder,
     frames,
     sampler: args.sampler,
     schedule: plan.schedule,
@@ -149,6 +186,15 @@ export async function prepareJob(args: SampleArgs, terminal: Terminal): Promise<
     show: args.show,
     overwrite: args.overwrite ?? false,
   };
+}
+
+/** @throws {UsageError} where latents would be taken for pictures because of their channels */
+function checkLatents(source: string, shape: Shape, format: OutputFormat | undefined): void {
+  if (!arePictures(shape)) return; // refused by what is written, if it must be
+  throw new UsageError(
+    `${source} makes latents with ${shape[2]} channels, which are not colours; give --decoder ` +
+      `FILE.onnx to ${format === undefined ? "see" : "write"} pictures, or write .safetensors.`,
+  );
 }
 
 /** @throws {UsageError} for options that exclude each other */

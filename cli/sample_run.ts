@@ -74,6 +74,7 @@ export async function generateAndWrite(
     classes: job.classRule,
     batch: job.batch,
     precision: job.settings.precision ?? "float32",
+    decoder: job.decoder?.path ?? null,
     seconds: (performance.now() - started) / 1000,
     compileSeconds: (ready - started) / 1000,
   };
@@ -88,12 +89,12 @@ async function open(job: Job, device: Device): Promise<Generator> {
 
 /**
  * What a stopped run keeps of a file that is not complete. Pictures in folders are complete one by
- * one, and less than two batches are not worth it.
+ * one, and less than two batches are not worth it (two pictures, where they are decoded).
  */
 async function openJournal(job: Job): Promise<Journal | null> {
   const { out, set, settings, overwrite } = job;
   if (!out || out.format === "folder" || job.frames > 1) return null;
-  if (job.generate.seeds.length <= job.batch) return null;
+  if (job.generate.seeds.length <= (job.decoder ? 1 : job.batch)) return null;
   const asPixels = out.format !== "safetensors" && arePictures(set.shape);
   return await Journal.open(out.path, set, settings, { asPixels, overwrite });
 }
@@ -111,17 +112,24 @@ async function* makeImages(
   const numbers = Array.from({ length: total - done }, (_, i) => done + i);
   const steps = job.generate.steps.length;
   const progress = terminal.progress("sampling", total, "images", done);
+  let decoded = done;
   const options = {
-    ...optionsOf(job.generate, job.set.shape, numbers),
+    ...optionsOf(job.generate, job.sampleShape, numbers),
     signal,
     onStep: (step: number, _: Float64Array, first: number) => {
+      if (job.decoder) return progress.update(decoded, `step ${step + 1} of ${steps}`);
       const count = Math.min(job.batch, numbers.length - first);
       progress.update(Math.floor(done + first + count * (step + 1) / steps));
     },
   };
   try {
-    if (job.frames > 1) yield* trajectories(generator, options);
-    else yield* generator.batches(options);
+    const made = job.frames > 1 ? trajectories(generator, options) : generator.batches(options);
+    if (!job.decoder) return yield* made;
+    for await (const batch of job.decoder.batches(made, signal)) {
+      decoded = done + Math.floor((batch.first + batch.count) / job.frames);
+      progress.update(decoded, "decoding");
+      yield batch;
+    }
   } finally {
     progress.finish();
   }

@@ -6,6 +6,7 @@
  */
 
 import { basename } from "jsr:@std/path@^1";
+import { LATENT_NOTE, type LatentNormalization, latentNote } from "../data/latent_note.ts";
 import { FormatError, UsageError } from "../errors.ts";
 import { type FloatType, fromFloat32, NUMERIC_SIZE, toFloat32 } from "../format/numeric.ts";
 import { type SafetensorsDtype, writeSafetensors } from "../format/safetensors.ts";
@@ -33,6 +34,8 @@ export interface ConvertOptions {
   readonly config?: { readonly network?: object; readonly imm?: object };
   /** Single settings in place of any other. */
   readonly settings?: { readonly network: object; readonly imm: object };
+  /** How the latents that it was trained on were normalised. */
+  readonly latents?: LatentNormalization;
 }
 
 /** A model whose tensors are still in the file that it comes from. */
@@ -75,11 +78,22 @@ export function findModelIn(file: ForeignFile, options: ConvertOptions = {}): Fo
   const official = officialOptions(file.value, set.prefix);
   const { network, assumptions } = networkOf(file, set, own?.network ?? null, official, options);
   const imm = methodOf(file.name, own?.imm ?? null, official, options);
-  const { parameters } = createNetwork(network);
+  const { parameters, sampleShape } = createNetwork(network);
+  const latents = options.latents ?? options.model?.latents ?? null;
+  const channels = sampleShape.at(-1);
+  if (latents !== null && latents.mean.length !== channels) {
+    throw new UsageError(
+      `the samples of ${file.name} have ${channels} channels, but the statistics of latents are ` +
+        `${latents.mean.length} means and deviations; give one for each channel.`,
+    );
+  }
   return {
     network,
     imm,
-    notes: own?.notes ?? { source: basename(file.name), weights: set.prefix.replace(/\.$/, "") },
+    notes: {
+      ...own?.notes ?? { source: basename(file.name), weights: set.prefix.replace(/\.$/, "") },
+      ...(latents === null ? {} : { [LATENT_NOTE]: latentNote(latents) }),
+    },
     prefix: set.prefix,
     others: sets.filter((other) => other !== set).map(({ prefix }) => prefix),
     assumptions,

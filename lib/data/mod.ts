@@ -24,6 +24,7 @@ export {
   type LatentSettings,
   type LatentStatisticsName,
 } from "./latent_loader.ts";
+export { type LatentNormalization, latentNote, parseLatentNote } from "./latent_note.ts";
 export {
   type EncodedLatent,
   ENCODER_OUTPUTS,

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { LATENT_STATISTICS } from "../data/latent_loader.ts";
+import type { LatentNormalization } from "../data/latent_note.ts";
 import { UsageError } from "../errors.ts";
 import type { ImmConfig } from "../imm/config.ts";
 import type { NetworkConfig } from "./config.ts";
@@ -16,6 +18,8 @@ export interface PublicModel {
   readonly network: NetworkConfig;
   /** How it is called and sampled. */
   readonly imm: ImmConfig;
+  /** How the latents that it was trained on were normalised; null for a model of pictures. */
+  readonly latents: LatentNormalization | null;
 }
 
 const IMAGENET = {
@@ -51,5 +55,10 @@ export function publicModel(name: string): PublicModel {
       `there is no public model ${name}; there are ${PUBLIC_MODELS.join(", ")}.`,
     );
   }
-  return { network: fromOfficial(OPTIONS[name]), imm: methodFromOfficial(OPTIONS[name]) };
+  const network = fromOfficial(OPTIONS[name]);
+  return {
+    network,
+    imm: methodFromOfficial(OPTIONS[name]),
+    latents: network.type === "dit" ? { ...LATENT_STATISTICS.imm, finalStd: 0.5 } : null,
+  };
 }

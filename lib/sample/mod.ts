@@ -4,4 +4,5 @@
  * @module
  */
 
+export * from "./decoder.ts";
 export * from "./generator.ts";

@@ -73,7 +73,9 @@ export async function checkOutput(
   if (format !== "npz" && format !== "safetensors" && !arePictures(shape)) {
     throw new UsageError(
       `samples of the shape [${shape.join(", ")}] are not grey or colour pictures; write them as ` +
-        `.npz or .safetensors.`,
+        `.npz or .safetensors${
+          shape.length === 3 ? ", or make pictures of latents with --decoder FILE.onnx" : ""
+        }.`,
     );
   }
   if (format === "grid" || format === "class-grids") {

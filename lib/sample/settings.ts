@@ -11,6 +11,7 @@ import { UsageError } from "../errors.ts";
 import { writeFileAtomic } from "../format/atomic.ts";
 import { bytesOf } from "../format/numeric.ts";
 import type { Precision } from "../models/precision.ts";
+import type { DecoderRecord } from "./decoder.ts";
 import type { ClassChoice } from "./labels.ts";
 import { RECORD_NAME } from "./sample_set.ts";
 
@@ -29,6 +30,8 @@ export interface SampleSettings {
   readonly variation: string | null;
   /** Left out for float32. */
   readonly precision?: Precision;
+  /** What made pictures of latents; left out for none. */
+  readonly decoder?: DecoderRecord;
 }
 
 /** SHA-256 of numbers in memory. */

@@ -1,6 +1,7 @@
 /** Configurations from the names and shapes of state dicts. */
 
 import assert from "node:assert/strict";
+import { LATENT_STATISTICS } from "../../lib/data/latent_loader.ts";
 import { FormatError } from "../../lib/errors.ts";
 import type { NetworkConfig } from "../../lib/models/config.ts";
 import { inferNetwork } from "../../lib/models/infer.ts";
@@ -129,7 +130,9 @@ Deno.test("the public models are those of the fixtures of real size", () => {
   assert.deepEqual(publicModel("imagenet256_ts_a2"), {
     network: fromOfficial(config),
     imm: methodFromOfficial(config),
+    latents: { ...LATENT_STATISTICS.imm, finalStd: 0.5 },
   });
+  assert.equal(publicModel("cifar10").latents, null);
   assert.equal(publicModel("imagenet256_s_a1").imm.timeConditioning, "identity");
   for (const name of PUBLIC_MODELS) assert.equal(publicModel(name).imm.T, 0.994);
   assert.throws(() => publicModel("toString"), /there is no public model toString/);
