@@ -134,9 +134,10 @@ export const verb = defineVerb({
         ? await TrainingRun.resume(device, args.resume, resolved)
         : await TrainingRun.start(device, resolved, args.out!);
       for (const warning of run.warnings) terminal.warn(warning);
-      if (run.config.data.latents !== null) {
+      if (run.config.data.latents !== null && run.config.report.decoder === null) {
         terminal.say(
-          "Sample grids show the first channels of the latents: nothing decodes them here",
+          "Sample grids show the first channels of the latents; --set report.decoder=FILE.onnx " +
+            "decodes them",
         );
       }
       await using dashboard = args.dashboard === undefined

@@ -11,6 +11,8 @@ import { describeMistake } from "../schema.ts";
 import {
   type ChannelStatistics,
   LATENT_STATISTICS,
+  type LatentSettings,
+  latentStatistics,
   type LatentStatisticsName,
 } from "./latent_loader.ts";
 
@@ -30,6 +32,13 @@ const schema = z.object({
   finalStd: z.number().positive().default(0.5),
 });
 
+/** What settings of training make of latents. */
+export function normalizationOf(
+  { normalize, finalStd }: Pick<LatentSettings, "normalize" | "finalStd">,
+): LatentNormalization {
+  return { ...latentStatistics(normalize), finalStd };
+}
+
 /** The text of a note. */
 export function latentNote({ mean, std, finalStd }: LatentNormalization): string {
   return JSON.stringify({ mean, std, finalStd });
@@ -43,7 +52,7 @@ export function latentNote({ mean, std, finalStd }: LatentNormalization): string
  */
 export function parseLatentNote(text: string, source: string): LatentNormalization {
   if (Object.hasOwn(LATENT_STATISTICS, text)) {
-    return { ...LATENT_STATISTICS[text as LatentStatisticsName], finalStd: 0.5 };
+    return normalizationOf({ normalize: text as LatentStatisticsName, finalStd: 0.5 });
   }
   let value: unknown;
   try {

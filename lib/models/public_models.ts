@@ -5,8 +5,7 @@
  * @module
  */
 
-import { LATENT_STATISTICS } from "../data/latent_loader.ts";
-import type { LatentNormalization } from "../data/latent_note.ts";
+import { type LatentNormalization, normalizationOf } from "../data/latent_note.ts";
 import { UsageError } from "../errors.ts";
 import type { ImmConfig } from "../imm/config.ts";
 import type { NetworkConfig } from "./config.ts";
@@ -59,6 +58,6 @@ export function publicModel(name: string): PublicModel {
   return {
     network,
     imm: methodFromOfficial(OPTIONS[name]),
-    latents: network.type === "dit" ? { ...LATENT_STATISTICS.imm, finalStd: 0.5 } : null,
+    latents: network.type === "dit" ? normalizationOf({ normalize: "imm", finalStd: 0.5 }) : null,
   };
 }

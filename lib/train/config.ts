@@ -19,6 +19,7 @@ import { LATENT_MOMENTS } from "../data/latents.ts";
 import { IMM_DEFAULTS, type ImmConfig, immConfig } from "../imm/mod.ts";
 import { type NetworkConfig, networkSettings, parseNetworkConfig } from "../models/config.ts";
 import { type Precision, PRECISIONS } from "../models/precision.ts";
+import { DECODER_RANGES, type DecoderRange } from "../sample/decoder.ts";
 import { describeMistake, type Same, settingNames } from "../schema.ts";
 import { type AverageProfile, profileName, WIDEST_SIGMA } from "./ema.ts";
 import { checkOptimizer, type OptimizerConfig, OPTIMIZERS } from "./optimizer.ts";
@@ -129,6 +130,10 @@ export interface ReportSettings {
   readonly steps: readonly number[];
   /** Images per grid. Default 64. */
   readonly grid: number;
+  /** ONNX file that decodes the latents of grids; null, the default: their channels are shown. */
+  readonly decoder: string | null;
+  /** What the decoder's pictures run in: -1 to 1 (the default), or 0 to 1. */
+  readonly decoderRange: DecoderRange;
   /** Scores while training; the best weights are kept in `best.safetensors`. */
   readonly scores: ScoreSettings;
 }
@@ -246,6 +251,8 @@ const schema = z.strictObject({
     tensorboard: z.boolean().default(false),
     steps: z.array(count).min(1).default([1, 2]),
     grid: count.default(64),
+    decoder: z.string().min(1).nullable().default(null),
+    decoderRange: z.enum(DECODER_RANGES).default("signed"),
     scores: z.strictObject({
       every: images.default(0),
       samples: z.int().min(2).default(1000),
@@ -340,9 +347,14 @@ function sizesFrom(
   };
 }
 
-/** What cannot be done with latents. */
+/** What cannot be done with latents, or without. */
 function checkLatents({ data, report }: TrainConfig): void {
-  if (data.latents === null) return;
+  if (data.latents === null) {
+    if (report.decoder === null) return;
+    throw new UsageError(
+      `report.decoder is for latents, but the data are not (data.latents); leave it out`,
+    );
+  }
   const wrong = data.padTo > 0
     ? "data.padTo"
     : data.augment !== null

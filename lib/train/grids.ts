@@ -5,11 +5,14 @@
  * @module
  */
 
+import { normalizationOf } from "../data/latent_note.ts";
 import type { Device } from "../device/device.ts";
 import type { Image } from "../format/pixels.ts";
 import { channelView } from "../format/grid.ts";
 import { encodePng } from "../format/png.ts";
 import { pushforwardSteps, scheduleTimes } from "../imm/mod.ts";
+import { createNetwork } from "../models/registry.ts";
+import { LatentDecoder } from "../sample/decoder.ts";
 import { Generator } from "../sample/generator.ts";
 import { sampleGrid, toPictures } from "../sample/picture_output.ts";
 import type { TrainConfig } from "./config.ts";
@@ -19,11 +22,28 @@ import type { Draw } from "./trainer.ts";
 /** Classes in a row of a grid, at most. */
 const MAX_COLUMNS = 10;
 
+/** The decoder of a run's grids, where it has one. @throws {FormatError} when it does not fit */
+export async function openGridDecoder(
+  { data: { latents }, report: { decoder, decoderRange: range }, network }: TrainConfig,
+): Promise<LatentDecoder | null> {
+  if (decoder === null || latents === null) return null;
+  return await LatentDecoder.load(decoder, {
+    latentShape: createNetwork(network).sampleShape,
+    normalization: normalizationOf(latents),
+    range,
+  });
+}
+
 /** Draws the grids of a configuration; compiles the sampling plan the first time. */
 export class GridPainter {
   #generator: Generator | null = null;
 
-  constructor(private readonly device: Device, private readonly config: TrainConfig) {}
+  /** @param decoder see {@link openGridDecoder}; it is borrowed */
+  constructor(
+    private readonly device: Device,
+    private readonly config: TrainConfig,
+    private readonly decoder: LatentDecoder | null = null,
+  ) {}
 
   /** One grid per entry of `report.steps`, as PNG. */
   readonly draw: Draw = async (learner) => {
@@ -39,7 +59,7 @@ export class GridPainter {
   /** A grid of `count` samples of the averaged weights in `steps` steps. */
   async grid(learner: Learner, steps: number, count: number): Promise<Image> {
     const { network } = learner;
-    const shape = network.sampleShape;
+    const shape = this.decoder?.shape ?? network.sampleShape;
     this.#generator ??= await Generator.create(this.device, {
       network,
       imm: this.config.imm,
@@ -48,7 +68,7 @@ export class GridPainter {
     const classes = network.conditioning.labels?.classes ?? 0;
     const columns = classes > 1 ? Math.min(classes, MAX_COLUMNS) : Math.ceil(Math.sqrt(count));
     const seeds = Array.from({ length: count }, (_, i) => i);
-    const samples = await this.#generator.generate({
+    const made = await this.#generator.generate({
       seeds,
       labels: classes > 0 ? seeds.map((i) => i % classes) : undefined,
       steps: pushforwardSteps(
@@ -56,10 +76,12 @@ export class GridPainter {
         scheduleTimes(this.config.imm, { kind: "uniform", steps }),
       ),
     });
+    const samples = this.decoder ? await this.decoder.decode(made) : made;
     if (shape.length === 1) return scatterPlot(samples, shape[0]);
-    // There is no decoder here: of latents the first channels are shown, as they are.
     const pictures = toPictures(samples, shape);
-    const shown = this.config.data.latents === null ? pictures : pictures.map(channelView);
+    // Of latents that nothing decodes the first channels are shown, as they are.
+    const isDecoded = this.config.data.latents === null || this.decoder !== null;
+    const shown = isDecoded ? pictures : pictures.map(channelView);
     return sampleGrid(shown, { shape, columns });
   }
 

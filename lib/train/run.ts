@@ -7,8 +7,9 @@
 
 import type { Device } from "../device/device.ts";
 import { FormatError, UsageError } from "../errors.ts";
+import type { LatentDecoder } from "../sample/decoder.ts";
 import { type DataShape, parseTrainConfig, type TrainConfig } from "./config.ts";
-import { GridPainter } from "./grids.ts";
+import { GridPainter, openGridDecoder } from "./grids.ts";
 import { preset, presetShape } from "./presets.ts";
 import { readConfig, RunFolder } from "./run_folder.ts";
 import { Scorer } from "./scores.ts";
@@ -139,6 +140,7 @@ export class TrainingRun implements AsyncDisposable {
     private readonly device: Device,
     private readonly folder: RunFolder,
     private readonly resumed: boolean,
+    private readonly decoder: LatentDecoder | null,
   ) {}
 
   /**
@@ -172,9 +174,12 @@ export class TrainingRun implements AsyncDisposable {
     open: () => Promise<RunFolder>,
     resumed = false,
   ): Promise<TrainingRun> {
+    let decoder: LatentDecoder | null = null;
     try {
-      return new TrainingRun(config, data, device, await open(), resumed);
+      decoder = await openGridDecoder(config);
+      return new TrainingRun(config, data, device, await open(), resumed, decoder);
     } catch (error) {
+      await decoder?.[Symbol.asyncDispose]();
       data.close();
       throw error;
     }
@@ -205,7 +210,7 @@ export class TrainingRun implements AsyncDisposable {
   ): Promise<TrainResult> {
     const { config, data, device, folder } = this;
     const source = data.stream(config.train.seed, dataWorkers);
-    const painter = new GridPainter(device, config);
+    const painter = new GridPainter(device, config, this.decoder);
     const scorer = data.dataset ? new Scorer(device, config, data.dataset) : null;
     try {
       return await train({
@@ -229,6 +234,7 @@ export class TrainingRun implements AsyncDisposable {
   /** Closes the data set and gives up the lock of the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.data.close();
+    await this.decoder?.[Symbol.asyncDispose]();
     await this.folder[Symbol.asyncDispose]();
   }
 }

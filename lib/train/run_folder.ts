@@ -19,8 +19,7 @@
  */
 
 import { join } from "jsr:@std/path@^1";
-import { latentStatistics } from "../data/latent_loader.ts";
-import { LATENT_NOTE, latentNote } from "../data/latent_note.ts";
+import { LATENT_NOTE, latentNote, normalizationOf } from "../data/latent_note.ts";
 import { FormatError, ImmError, UsageError } from "../errors.ts";
 import { writeFileAtomic } from "../format/atomic.ts";
 import { type Model, saveModel } from "../models/model_file.ts";
@@ -321,10 +320,7 @@ function runModel(
 ): Model {
   const { network, imm, data: { latents } } = config;
   const normalization: Record<string, string> = latents === null ? {} : {
-    [LATENT_NOTE]: latentNote({
-      ...latentStatistics(latents.normalize),
-      finalStd: latents.finalStd,
-    }),
+    [LATENT_NOTE]: latentNote(normalizationOf(latents)),
   };
   return { network, imm, notes: { ...notes, ...normalization }, weights };
 }

@@ -10,7 +10,8 @@ import { writeSafetensors } from "../../lib/format/safetensors.ts";
 import { loadModel } from "../../lib/models/model_file.ts";
 import { loadCheckpoint } from "../../lib/train/checkpoint.ts";
 import { type ConfigSource, TrainingRun } from "../../lib/train/run.ts";
-import { withTempFolder } from "../support/files.ts";
+import { decoderModel } from "../support/decoder.ts";
+import { exists, withTempFolder } from "../support/files.ts";
 import {
   edm2Files,
   LABELS,
@@ -96,6 +97,50 @@ Deno.test("a transformer trains on latents as EDM2's tool encodes them, stops an
   });
 });
 
+Deno.test("report.decoder makes pictures of the grids, and changes nothing else", async () => {
+  await withTempFolder(async (folder) => {
+    const data = join(folder, "latents.zip");
+    await writeZip(data, await edm2Files());
+    const decoder = join(folder, "vae.onnx");
+    await Deno.writeFile(decoder, decoderModel());
+    const train = async (name: string, ...settings: string[]) => {
+      const out = join(folder, name);
+      const ended = await imm(
+        ...["train", "--preset", "imagenet256-s", "--data", data, "--out", out],
+        ...["--device", "wasm", ...settingArguments([...TINY, ...settings])],
+      );
+      return { ...ended, out };
+    };
+    const grid = (run: string) => {
+      const [{ name }] = [...Deno.readDirSync(join(run, "samples"))];
+      return decodePng(Deno.readFileSync(join(run, "samples", name)), name);
+    };
+    const plain = await train("plain");
+    const shown = await train("shown", `report.decoder=${decoder}`);
+    assert.deepEqual([plain.code, shown.code], [0, 0], plain.stderr + shown.stderr);
+    assert.match(plain.stderr, /first channels of the latents; --set report\.decoder/);
+    assert.doesNotMatch(shown.stderr, /first channels of the latents/);
+    assert.deepEqual(await logOf(shown.out), await logOf(plain.out));
+
+    // What imm sample makes of the model, which are the averaged weights of the end.
+    const picture = join(folder, "grid.png");
+    const made = await imm(
+      ...["sample", "--checkpoint", shown.out, "--decoder", decoder, "--steps", "1"],
+      ...["--seeds", "0-3", "--device", "wasm", "--out", picture],
+    );
+    assert.equal(made.code, 0, made.stderr);
+    assert.deepEqual(grid(shown.out), decodePng(await Deno.readFile(picture), picture));
+    const unit = await train("unit", `report.decoder=${decoder}`, "report.decoderRange=unit");
+    assert.equal(unit.code, 0, unit.stderr);
+    assert.notDeepEqual(grid(unit.out).data, grid(shown.out).data);
+
+    await Deno.writeFile(decoder, decoderModel({ outputs: 2 }));
+    const wrong = await train("wrong", `report.decoder=${decoder}`);
+    assert.deepEqual([wrong.code, /no decoder/.test(wrong.stderr)], [1, true], wrong.stderr);
+    assert(!await exists(wrong.out), "a folder of a run that cannot be");
+  });
+});
+
 Deno.test("a configuration file trains on log variances, with latents of mirrored pictures", async () => {
   await withTempFolder(async (folder) => {
     const { count, channels, side } = LATENTS;
@@ -162,6 +207,7 @@ Deno.test("what does not go together is told before anything is written", async 
           start("imagenet256-s", latents, ...small, "data.mirror=true"),
           /no latents of the mirrored pictures/,
         ],
+        [start("digits", "digits", "report.decoder=x.onnx"), /report\.decoder is for latents/],
         [start("imagenet256-s", latents, "data.padTo=8"), /data\.padTo is for pictures/],
         [start("imagenet256-s", latents, "report.scores.every=64"), /report\.scores is for pict/],
         [
