@@ -15,7 +15,15 @@ const OPSET = 19;
 const IR_VERSION = 9;
 
 /** Element types and their codes (TensorProto.DataType). */
-const TYPE_CODES = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
+const TYPE_CODES = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+} as const;
 
 /** Element type of a tensor. */
 export type OnnxType = keyof typeof TYPE_CODES;

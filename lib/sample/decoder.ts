@@ -12,6 +12,7 @@ import type { InferenceSession, Tensor } from "npm:onnxruntime-web@1.30.0";
 import { denormalized, type LatentNormalization } from "../data/latent_note.ts";
 import { fileSha256 } from "../download.ts";
 import { FormatError } from "../errors.ts";
+import { bytesOf, toFloat32 } from "../format/numeric.ts";
 import { readFileBytes } from "../format/source.ts";
 import { loadOnnx } from "../onnx_runtime.ts";
 import { type Shape, sizeOf } from "../tensor/tensor.ts";
@@ -175,8 +176,8 @@ class DecoderNetwork {
     }
     for (const value of [...inputs, ...outputs]) {
       const type = value.isTensor ? value.type : "no tensor";
-      if (type !== "float32") {
-        await refuse("float32 in and out (export it in that)", `${type} for ${value.name}`);
+      if (type !== "float32" && type !== "float16") {
+        await refuse("float32 or float16 in and out", `${type} for ${value.name}`);
       }
     }
     return new DecoderNetwork(path, session, Tensor);
@@ -234,14 +235,21 @@ class DecoderNetwork {
     dims: readonly number[],
   ): Promise<{ dims: readonly number[]; data: Float32Array }> {
     const { inputNames: [input], outputNames: [output] } = this.session;
-    const tensor = new this.tensorType("float32", z, dims);
+    const [metadata] = this.session.inputMetadata;
+    const tensor = metadata.isTensor && metadata.type === "float16"
+      ? new this.tensorType("float16", new Uint16Array(Float16Array.from(z).buffer), dims)
+      : new this.tensorType("float32", z, dims);
     const found = await this.session.run({ [input]: tensor }).catch((error) => {
       throw new FormatError(
         `${this.path} cannot decode a latent of [${dims.join(", ")}]: ${error.message}`,
         { cause: error },
       );
     });
-    const { dims: made, data } = found[output];
-    return { dims: made, data: data as Float32Array };
+    const { type, dims: made, data } = found[output];
+    const isHalf = type === "float16";
+    return {
+      dims: made,
+      data: isHalf ? toFloat32(bytesOf(data as Uint16Array), "f16") : data as Float32Array,
+    };
   }
 }

@@ -92,6 +92,14 @@ Deno.test("pictures between 0 and 1 are brought to -1 and 1", () =>
     assert.equal(decoder.record.range, "unit");
   }));
 
+Deno.test("a decoder may take and make float16", () =>
+  withDecoder({ type: "float16" }, async (path) => {
+    await using decoder = await LatentDecoder.load(path, OPTIONS);
+    const all = await decoder.decode(LATENTS);
+    PICTURES.forEach((value, i) => assert(Math.abs(all[i] - value) < 4e-3, `${i}: ${all[i]}`));
+    assert(all.every((value) => value === Math.fround(Math.f16round(value))));
+  }));
+
 Deno.test("what is no decoder of the latents is refused in a sentence", async () => {
   const refused = (form: DecoderForm, ...patterns: RegExp[]) =>
     withDecoder(
@@ -100,7 +108,10 @@ Deno.test("what is no decoder of the latents is refused in a sentence", async ()
         assertFormatError(() => LatentDecoder.load(path, OPTIONS), /vae\.onnx/, ...patterns),
     );
   await refused({ outputs: 2 }, /expected one input and one output, found latent_sample and samp/);
-  await refused({ type: "float64" }, /expected float32 in and out .*, found float64 for latent_sa/);
+  await refused(
+    { type: "float64" },
+    /expected float32 or float16 in and out, found float64 for latent_sa/,
+  );
   await refused(
     { input: ["N", 4, 64, 64] },
     /decodes latents of \[N, 4, 64, 64\], but those of the model are \[1, 4, 4, 4\]; export it w/,

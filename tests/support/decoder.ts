@@ -18,8 +18,8 @@ export interface DecoderForm {
   readonly output?: OnnxShape;
   /** Outputs. Default 1. */
   readonly outputs?: number;
-  /** Of the input. Default float32. */
-  readonly type?: "float32" | "float64";
+  /** Of the input, and unless it is float64 of the output. Default float32. */
+  readonly type?: "float32" | "float16" | "float64";
   /** Colours of the pictures. Default 3. */
   readonly colours?: 1 | 2 | 3;
 }
@@ -37,7 +37,11 @@ export function decoderModel(form: DecoderForm = {}): Uint8Array<ArrayBuffer> {
   const sums = graph.node("Tanh", [graph.node("Conv", [z, weights])]);
   const scales = graph.constant(Float32Array.of(1, 1, DECODER_FACTOR, DECODER_FACTOR));
   const large = graph.node("Resize", [sums, null, scales], { mode: "nearest" });
-  for (let i = 0; i < outputs; i++) graph.output(large, `sample${i || ""}`, "float32", output);
+  const isHalf = type === "float16";
+  const last = isHalf ? graph.node("Cast", [large], { to: 10 }) : large;
+  for (let i = 0; i < outputs; i++) {
+    graph.output(last, `sample${i || ""}`, isHalf ? "float16" : "float32", output);
+  }
   return graph.toBytes();
 }
 
