@@ -43,6 +43,7 @@ export interface DecoderOptions {
 export interface DecoderRecord {
   /** SHA-256 of the file. */
   readonly sha256: string;
+  /** What its pictures run in. */
   readonly range: DecoderRange;
 }
 
