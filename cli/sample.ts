@@ -95,7 +95,7 @@ export const verb = defineVerb({
       does: "a row of images from one to another",
     },
     {
-      command: "imm sample --checkpoint runs/imagenet --decoder vae_decoder.onnx --out grid.png",
+      command: "imm sample --checkpoint runs/imagenet --decoder vae.onnx --out grid.png",
       does: "pictures of a model of latents, by an autoencoder's decoder",
     },
   ],
