@@ -1,9 +1,8 @@
 /**
  * An autoencoder's decoder in an ONNX file: from sampled latents to pictures.
  *
- * Latents are decoded one by one. A decoder's work on one picture fills the processor's threads, so
- * that a batch would save nothing but take its size in memory; and a picture has the same bits
- * whatever was sampled beside it.
+ * Latents are decoded one by one: a picture has the same bits whatever was sampled beside it, and a
+ * decoder of usual size needs most of a gigabyte for one, times the number in a batch.
  *
  * @module
  */
