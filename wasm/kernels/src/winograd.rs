@@ -221,7 +221,11 @@ pub struct WinogradGrad {
     /// Tiles in all, and per task.
     tiles: u32,
     tiles_per_task: u32,
-    /// [task][3][3][channels][outputs].
+    /// Of the channels and the outputs a task has a block, so that its sums stay in the cache:
+    /// multiples of GROUP and of WIDTH. Tasks with the same tiles follow each other.
+    channel_block: u32,
+    output_block: u32,
+    /// [part of the tiles][3][3][channels][outputs].
     partial: *mut f32,
 }
 
@@ -245,11 +249,16 @@ fn narrow([a, b, c, d]: [V; 4]) -> [V; 3] {
 
 pub unsafe fn grad(p: &WinogradGrad, task: usize, scratch: Scratch) {
     let (height, width) = (p.height as usize, p.width as usize);
-    let (k, n) = (p.channels as usize, p.outputs as usize);
+    let (all_k, all_n) = (p.channels as usize, p.outputs as usize);
+    let (block_k, block_n) = (p.channel_block as usize, p.output_block as usize);
+    let (blocks_k, blocks_n) = (all_k.div_ceil(block_k), all_n.div_ceil(block_n));
+    let (part, block) = (task / (blocks_k * blocks_n), task % (blocks_k * blocks_n));
+    let (k0, n0) = (block / blocks_n * block_k, block % blocks_n * block_n);
+    let (k, n) = (block_k.min(all_k - k0), block_n.min(all_n - n0));
     let groups = k.div_ceil(GROUP);
     let (patch_step, panel_step) = (groups * GROUP * TOGETHER + APART, n * TOGETHER + APART);
     let sum_step = groups * GROUP * n + APART;
-    let start = task * p.tiles_per_task as usize;
+    let start = part * p.tiles_per_task as usize;
     let end = (start + p.tiles_per_task as usize).min(p.tiles as usize);
     unsafe {
         // [16][group][tile][GROUP], [16][panel][tile][WIDTH], [16][channel][output].
@@ -259,10 +268,10 @@ pub unsafe fn grad(p: &WinogradGrad, task: usize, scratch: Scratch) {
         for first in (start..end).step_by(TOGETHER) {
             let count = TOGETHER.min(end - first);
             for i in 0..count {
-                let pixels = patch(p.source, height, width, k, p.zeros, first + i);
+                let pixels = patch(p.source, height, width, all_k, p.zeros, first + i);
                 for channel in (0..k).step_by(LANES) {
                     let columns = [0, 1, 2, 3].map(|x| {
-                        spread([0, 1, 2, 3].map(|y| load(pixels[y * 4 + x].add(channel))))
+                        spread([0, 1, 2, 3].map(|y| load(pixels[y * 4 + x].add(k0 + channel))))
                     });
                     let at = (channel / GROUP * TOGETHER + i) * GROUP + channel % GROUP;
                     for y in 0..4 {
@@ -273,10 +282,10 @@ pub unsafe fn grad(p: &WinogradGrad, task: usize, scratch: Scratch) {
                     }
                 }
                 let (row, column) = ((first + i) / (width / 2), (first + i) % (width / 2));
-                let pixel = p.gradient.add((row * 2 * width + column * 2) * n);
+                let pixel = p.gradient.add((row * 2 * width + column * 2) * all_n + n0);
                 for output in (0..n).step_by(LANES) {
                     let columns = [0, 1].map(|x| {
-                        widen([0, 1].map(|y| load(pixel.add((y * width + x) * n + output))))
+                        widen([0, 1].map(|y| load(pixel.add((y * width + x) * all_n + output))))
                     });
                     let at = (output / WIDTH * TOGETHER + i) * WIDTH + output % WIDTH;
                     for y in 0..4 {
@@ -308,14 +317,19 @@ pub unsafe fn grad(p: &WinogradGrad, task: usize, scratch: Scratch) {
                 }
             }
         }
-        let partial = p.partial.add(task * 9 * k * n);
-        for at in (0..k * n).step_by(LANES) {
-            let columns = [0, 1, 2, 3]
-                .map(|x| narrow([0, 1, 2, 3].map(|y| load(sums.add((y * 4 + x) * sum_step + at)))));
-            for y in 0..3 {
-                let line = narrow([0, 1, 2, 3].map(|x| columns[x][y]));
-                for x in 0..3 {
-                    store(partial.add((y * 3 + x) * k * n + at), line[x]);
+        let partial = p.partial.add((part * 9 * all_k + k0) * all_n + n0);
+        for channel in 0..k {
+            for output in (0..n).step_by(LANES) {
+                let at = channel * n + output;
+                let columns = [0, 1, 2, 3].map(|x| {
+                    narrow([0, 1, 2, 3].map(|y| load(sums.add((y * 4 + x) * sum_step + at))))
+                });
+                for y in 0..3 {
+                    let line = narrow([0, 1, 2, 3].map(|x| columns[x][y]));
+                    for x in 0..3 {
+                        let to = ((y * 3 + x) * all_k + channel) * all_n + output;
+                        store(partial.add(to), line[x]);
+                    }
                 }
             }
         }

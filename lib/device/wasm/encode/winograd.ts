@@ -97,9 +97,13 @@ export function encodeWinograd(
   return true;
 }
 
-/** Channels that the weight gradient handles together, and tiles (winograd.rs). */
+/** Channels that the weight gradient handles together (winograd.rs). */
 const GROUP = 12;
+/** Tiles that it transforms together. */
 const TOGETHER = 48;
+/** Of channels and outputs a task has so many at most: the sums of more leave the cache. */
+const MOST_CHANNELS = 132;
+const MOST_OUTPUTS = 128;
 /** Tiles per task of the weight gradient, at least: every task ends with a transform of its sums. */
 const LEAST_TILES = 96;
 
@@ -113,17 +117,17 @@ export function encodeWinogradGrad(
   const { inputShape: [images, height, width, channels], outputShape, epilogue } = kernel;
   const outputs = outputShape[3];
   if (encoder.batchInvariant || !applies(kernel, kernel.inputShape, outputs)) return false;
-  const padded = Math.ceil(channels / GROUP) * GROUP;
-  // 16 matrices of patches, of gradients and of sums, some numbers apart.
-  const numbers = 16 * ((padded + outputs) * TOGETHER + padded * outputs + 48);
   const tiles = images * height * width / 4;
-  if (numbers > SCRATCH || tiles < LEAST_TILES) return false;
-  const tasks = Math.min(WANTED_TASKS, Math.floor(tiles / LEAST_TILES));
+  if (tiles < LEAST_TILES) return false;
+  const channelBlock = blockOf(channels, MOST_CHANNELS, GROUP);
+  const outputBlock = blockOf(outputs, MOST_OUTPUTS, WIDTH);
+  const blocks = Math.ceil(channels / channelBlock) * Math.ceil(outputs / outputBlock);
+  const tasks = Math.min(Math.ceil(WANTED_TASKS / blocks), Math.floor(tiles / LEAST_TILES));
   const perTask = Math.ceil(tiles / tasks / TOGETHER) * TOGETHER;
   const count = Math.ceil(tiles / perTask);
   const stride = 9 * channels * outputs;
   const start = encoder.workspace(count * stride);
-  encoder.phase(PHASE.winogradGrad, count, [
+  encoder.phase(PHASE.winogradGrad, count * blocks, [
     source,
     height,
     width,
@@ -133,8 +137,15 @@ export function encodeWinogradGrad(
     outputs,
     tiles,
     perTask,
+    channelBlock,
+    outputBlock,
     start,
   ]);
   encodePass(encoder, epilogue, [{ kind: "partials", fn: "sum", start, count, stride }]);
   return true;
+}
+
+/** Nearly equal blocks of at most `most`, multiples of `unit`. */
+function blockOf(size: number, most: number, unit: number): number {
+  return Math.ceil(size / Math.ceil(size / most) / unit) * unit;
 }
