@@ -108,7 +108,7 @@ const SMALL_PRODUCT = 5e6;
 
 /**
  * So many of the best guesses are worth trying: drivers of graphics processors take a tenth of a
- * second to compile one, and the fastest has been among the first three.
+ * second to compile one, and the first is seldom beaten by much.
  */
 const MOST_TILES = 5;
 

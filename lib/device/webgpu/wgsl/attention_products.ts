@@ -24,7 +24,6 @@ import type {
   Epilogue,
   Expression,
 } from "../../../compile/plan.ts";
-import type { Shape } from "../../../tensor/tensor.ts";
 import {
   type Dispatch,
   ELEMENT_BYTES,
@@ -36,7 +35,7 @@ import {
 } from "../dispatch.ts";
 import { extent, times } from "./expression.ts";
 import { type GemmOperand, generateGemm } from "./gemm.ts";
-import { loadFunction } from "./matmul.ts";
+import { matrixOperand, stridedOperand } from "./matmul.ts";
 import { Memory } from "./memory.ts";
 import { powerOfTwoUpTo } from "./reduce.ts";
 import { numbers } from "./text.ts";
@@ -222,7 +221,7 @@ class Part {
   product({ label, a, b, sizes, epilogue }: PartProduct): Dispatch[] {
     return generateGemm(
       { batch: this.count, ...sizes, epilogue, label },
-      { ...this.target, batchInvariant: true, variant: undefined },
+      { ...this.target, batchInvariant: true },
       (memory) => [a(memory), b(memory)],
     );
   }
@@ -231,21 +230,25 @@ class Part {
   tensor(access: Access, length: number, positions: "line" | "k"): Operand {
     const { samples, heads, channels } = this;
     const [sample, position, head, channel] = access.strides;
-    const shape = [samples, length, heads, channels];
     const from = { ...access, offset: access.offset + this.first * sample };
-    const strides = positions === "line"
-      ? { line: position, k: channel }
-      : { line: channel, k: position };
-    return strided(from, shape, { sample, head, ...strides }, positions, heads);
+    const across = { size: length, stride: position };
+    const along = { size: channels, stride: channel };
+    const batch = heads === 1 ? [{ index: "batch", size: samples, stride: sample }] : [
+      { index: `(batch / ${heads}u)`, size: samples, stride: sample },
+      { index: `(batch % ${heads}u)`, size: heads, stride: head },
+    ];
+    return (memory) =>
+      stridedOperand(memory, from, extent([samples, length, heads, channels], from), {
+        batch,
+        ...(positions === "line" ? { line: across, k: along } : { line: along, k: across }),
+      });
   }
 
   /** The scores, with the queries (`rows`) or the keys (`columns`) as the lines of a product. */
   probabilities(lines: "rows" | "columns"): Operand {
     const { count, queries, keys, scores } = this;
-    const strides = lines === "rows" ? { line: keys, k: 1 } : { line: 1, k: keys };
-    const shape = [count, queries, keys];
-    const positions = lines === "rows" ? "line" : "k";
-    return strided(scores, shape, { sample: queries * keys, head: 0, ...strides }, positions, 1);
+    const [line, k] = lines === "rows" ? [1, 2] as const : [2, 1] as const;
+    return (memory) => matrixOperand(memory, scores, [count, queries, keys], line, k);
   }
 
   /** Numbers [B,H,T] of the queries, for every score. */
@@ -286,38 +289,6 @@ function inParts(
   return parts.flatMap(generate);
 }
 
-/**
- * An operand in strided memory, where product number `batch` is of sample `batch / heads` and head
- * `batch % heads`. `positions` says which of `line` and `k` the second axis of `shape` is.
- */
-function strided(
-  access: Access,
-  shape: Shape,
-  strides: Readonly<Record<"sample" | "head" | "line" | "k", number>>,
-  positions: "line" | "k",
-  heads: number,
-): Operand {
-  const other = positions === "line" ? "k" : "line";
-  const sizes = { [positions]: shape[1], [other]: shape[shape.length - 1] };
-  const aligned = (along: "line" | "k") =>
-    strides[along] === 1 && sizes[along] % 4 === 0 && access.offset % 4 === 0 &&
-    Object.entries(strides).every(([name, stride]) => name === along || stride % 4 === 0);
-  const lanes = aligned("k") ? "k" : aligned("line") ? "line" : "scalar";
-  return (memory) => {
-    const view = memory.view(access, extent(shape, access), { vector: lanes !== "scalar" });
-    const terms: [string, number][] = heads === 1
-      ? [["batch", strides.sample]]
-      : [[`(batch / ${heads}u)`, strides.sample], [`(batch % ${heads}u)`, strides.head]];
-    const at = [...terms, ["line", strides.line] as const, ["k", strides.k] as const]
-      .map(([name, stride]) => times(name, stride)).join(" + ");
-    return {
-      lanes,
-      declare: (name, exact) =>
-        loadFunction(name, view, lanes, `let at = ${at};`, exact ? "" : `k < ${sizes.k}u`),
-    };
-  };
-}
-
 /** Softmax of every row of scores, in place, and the log-sum-exp where it is wanted. */
 function softmaxOfRows(
   label: string,
@@ -340,11 +311,7 @@ function softmaxOfRows(
     { write: true },
   );
   memory.seal();
-  const tree: Tree = {
-    along,
-    stride: 1,
-    subgroup: subgroupSizeFor({ ...target, variant: undefined }),
-  };
+  const tree: Tree = { along, stride: 1, subgroup: subgroupSizeFor(target) };
   const workgroups = foldWorkgroups(Math.ceil(rows / rowsAtOnce), target);
   const type = width === 4 ? "vec4<f32>" : "f32";
   const all = (fn: (a: string, b: string) => string, x: string) =>

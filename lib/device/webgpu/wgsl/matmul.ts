@@ -44,20 +44,46 @@ export function matrixOperand(
   line: 1 | 2,
   k: 1 | 2,
 ): GemmOperand {
-  const vectorAlong = (axis: 1 | 2) =>
-    access.strides[axis] === 1 && shape[axis] % 4 === 0 && access.offset % 4 === 0 &&
-    access.strides[3 - axis] % 4 === 0 && (shape[0] === 1 || access.strides[0] % 4 === 0);
-  const lanes = vectorAlong(k) ? "k" : vectorAlong(line) ? "line" : "scalar";
-  const view = memory.view(access, extent(shape, access), { vector: lanes !== "scalar" });
-  const stride = (axis: number) => shape[axis] === 1 ? 0 : access.strides[axis];
+  const axis = (number: 0 | 1 | 2) => ({ size: shape[number], stride: access.strides[number] });
+  return stridedOperand(memory, access, extent(shape, access), {
+    batch: [{ ...axis(0), index: "batch" }],
+    line: axis(line),
+    k: axis(k),
+  });
+}
+
+/** Along which an operand of a product is strided. */
+export interface OperandAxis {
+  readonly size: number;
+  readonly stride: number;
+}
+
+/** The axes of an operand; `batch` may be several, each with WGSL that makes its index. */
+export interface OperandAxes {
+  readonly batch: readonly (OperandAxis & { readonly index: string })[];
+  readonly line: OperandAxis;
+  readonly k: OperandAxis;
+}
+
+/** Strided memory as one side of a product: `length` elements from the access on. */
+export function stridedOperand(
+  memory: Memory,
+  access: Access,
+  length: number,
+  { batch, line, k }: OperandAxes,
+): GemmOperand {
+  const alignedAlong = (axis: OperandAxis, across: OperandAxis) =>
+    axis.stride === 1 && axis.size % 4 === 0 && access.offset % 4 === 0 &&
+    across.stride % 4 === 0 && batch.every(({ size, stride }) => size === 1 || stride % 4 === 0);
+  const lanes = alignedAlong(k, line) ? "k" : alignedAlong(line, k) ? "line" : "scalar";
+  const view = memory.view(access, length, { vector: lanes !== "scalar" });
+  const at = [...batch, { ...line, index: "line" }, { ...k, index: "k" }]
+    .filter(({ size, stride }) => size !== 1 && stride !== 0)
+    .map(({ index, stride }) => times(index, stride)).join(" + ") || "0u";
   return {
     lanes,
-    declare(name, exact) {
-      const terms = [["batch", stride(0)], ["line", stride(line)], ["k", stride(k)]] as const;
-      const at = terms.filter(([, s]) => s !== 0).map(([name, s]) => times(name, s)).join(" + ") ||
-        "0u";
-      return loadFunction(name, view, lanes, `let at = ${at};`, exact ? "" : `k < ${shape[k]}u`);
-    },
+    declare: (name, exact) =>
+      loadFunction(name, view, lanes, `let at = ${at};`, exact ? "" : `k < ${k.size}u`),
   };
 }
 
