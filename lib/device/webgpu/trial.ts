@@ -64,7 +64,7 @@ export async function tryVariants(
   const uniforms: GPUBuffer[] = [];
   let numbers: Filling | null = null;
   try {
-    numbers = filling(gpu);
+    numbers = filling(gpu, [...stands.values()].some(({ half }) => half));
     for (const stand of stands.values()) refill(gpu, stand, numbers);
     const same: { index: number; commands: Command[] }[] = [];
     let expected: ArrayBuffer[] | null = null;
@@ -91,7 +91,7 @@ export async function tryVariants(
   } finally {
     for (const { buffer } of stands.values()) buffer.destroy();
     numbers?.singles.destroy();
-    numbers?.halves.destroy();
+    numbers?.halves?.destroy();
     for (const uniform of uniforms) uniform.destroy();
   }
 }
@@ -120,23 +120,26 @@ function standsFor(gpu: GPUDevice, dispatches: readonly Dispatch[]): Map<number,
   );
 }
 
-/** Numbers that buffers are filled with, as f32 and as f16. */
+/** Numbers that buffers are filled with, as f32 and, where there are such buffers, as f16. */
 interface Filling {
   readonly singles: GpuBuffer;
-  readonly halves: GpuBuffer;
+  readonly halves: GpuBuffer | null;
 }
 
-function filling(gpu: GPUDevice): Filling {
+function filling(gpu: GPUDevice, withHalves: boolean): Filling {
+  const numbers = randomNumbers ??= makeNumbers();
   const singles = new GpuBuffer(gpu, RANDOM_BYTES, "trial: numbers");
-  const halves = new GpuBuffer(gpu, RANDOM_BYTES / 2, "trial: numbers of f16");
-  const numbers = randomNumbers();
   upload(gpu.queue, singles, numbers, 0);
+  if (!withHalves) return { singles, halves: null };
+  const halves = new GpuBuffer(gpu, RANDOM_BYTES / 2, "trial: numbers of f16");
   upload(gpu.queue, halves, new Float32Array(Float16Array.from(numbers).buffer), 0);
   return { singles, halves };
 }
 
-/** Numbers between -1 and 1; they are the same in every trial. */
-function randomNumbers(): Float32Array<ArrayBuffer> {
+/** Numbers between -1 and 1; they are the same in every trial, and made in the first. */
+let randomNumbers: Float32Array<ArrayBuffer> | null = null;
+
+function makeNumbers(): Float32Array<ArrayBuffer> {
   const data = new Float32Array(RANDOM_BYTES / 4);
   let state = 1;
   for (let i = 0; i < data.length; i++) {
@@ -148,7 +151,7 @@ function randomNumbers(): Float32Array<ArrayBuffer> {
 
 /** Fills a buffer with numbers of its type over and over. */
 function refill(gpu: GPUDevice, { buffer, half }: Stand, { halves, singles }: Filling): void {
-  const numbers = half ? halves : singles;
+  const numbers = half ? halves! : singles;
   const encoder = gpu.createCommandEncoder();
   for (let at = 0; at < buffer.bytes; at += numbers.bytes) {
     // Buffers of the GPU end at multiples of four bytes.
