@@ -204,7 +204,10 @@ async function extractMissing(
   const unread = missing.every(({ images }) => images === null);
   const images = unread
     ? await readRun(source, missing[0].first, last.first + last.count - missing[0].first)
-    : joinImages(missing.flatMap(({ images }) => images!.batches), source.mixed);
+    : {
+      ...joinImages(missing.flatMap(({ images }) => images!.batches), source.mixed),
+      skipped: missing.flatMap(({ images }) => images!.skipped),
+    };
   const all = await extractAll(images, { extractor, taps, signal }, onBatch);
   if (!cache || images.skipped.length > 0) {
     return [{ extracted: all, labels: images.labels, skipped: images.skipped }];
@@ -229,7 +232,10 @@ async function extractAll(
   { extractor, taps = [], signal }: CollectOptions,
   onBatch: (done: number) => void,
 ): Promise<Extracted> {
-  if (total === 0) return { features: new Float32Array(0) };
+  if (total === 0) {
+    const none = new Float32Array(0);
+    return { features: none, taps: Object.fromEntries(taps.map((tap) => [tap, none])) };
+  }
   const parts: Extracted[] = [];
   const isMixed = batches.length > 1;
   const source = isMixed ? null : memoryImages("", batches[0]);

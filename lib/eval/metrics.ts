@@ -157,7 +157,11 @@ export async function computeMetrics(
   onMetric?: (metric: Metric) => void,
 ): Promise<Record<string, number>> {
   const values: Record<string, number> = {};
-  const shared: SharedResults = { manifold: null, ks: neighbourNumbers(metrics) };
+  const shared: SharedResults = {
+    manifold: null,
+    infinity: null,
+    ks: neighbourNumbers(metrics),
+  };
   for (const metric of metrics) {
     onMetric?.(metric);
     Object.assign(values, await computeMetric(metric, inputs, shared));
@@ -197,6 +201,8 @@ interface SharedResults {
   readonly ks: readonly number[];
   /** The metrics with each of them, once they are known. */
   manifold: ManifoldMetrics[] | null;
+  /** The Fréchet distance at infinity, which has two names. */
+  infinity: number | null;
 }
 
 async function computeMetric(
@@ -216,7 +222,8 @@ async function computeMetric(
     case "fd_inf": {
       const statistics = present(real?.statistics, metric, "statistics");
       const samples = present(fake.features, metric, "samples");
-      return { [metric]: await frechetDistanceAtInfinity(samples, statistics, { seed, pool }) };
+      shared.infinity ??= await frechetDistanceAtInfinity(samples, statistics, { seed, pool });
+      return { [metric]: shared.infinity };
     }
     case "fid64":
     case "fid192":

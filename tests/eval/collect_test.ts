@@ -159,6 +159,39 @@ Deno.test("images of different sizes are extracted one by one, with and without 
   });
 });
 
+Deno.test("skipped images of different sizes are named, with and without a cache", async () => {
+  const COUNT = CHUNK + 6;
+  const skips = new Set([1, 2, 3, CHUNK + 1]);
+  const source: ImageSource = {
+    name: "mixed",
+    count: COUNT,
+    mixed: true,
+    read(first, count) {
+      const skipped = skips.has(first) ? [first] : [];
+      const data = new Uint8Array(skipped.length ? 0 : 2).fill(first);
+      const shape = { height: 1, width: 2, channels: 1 };
+      return Promise.resolve({ count: count - skipped.length, ...shape, data, skipped });
+    },
+  };
+  const kept = Array.from({ length: COUNT }, (_, i) => i).filter((i) => !skips.has(i));
+  await withTempFolder(async (folder) => {
+    for (const cache of [undefined, new FeatureCache(folder), new FeatureCache(folder)]) {
+      const extractor = powers(1);
+      const { features, skipped } = await collect("samples", source, {
+        extractor: { ...extractor, extract: (image, taps) => extractor.extract(image, taps) },
+        taps: ["spatial"],
+        keep: true,
+        cache,
+      });
+      deepStrictEqual([...skipped], [...skips]);
+      deepStrictEqual(
+        Float32Array.from(features!.data),
+        Float32Array.from(kept.flatMap((i) => [(i % 256) ** 2, (i % 256) ** 3])),
+      );
+    }
+  });
+});
+
 Deno.test("a cache keeps vectors that cost nothing for whoever asks for them later", async () => {
   await withTempFolder(async (folder) => {
     const run = async (taps: string[], keptTaps?: string[]) => {
