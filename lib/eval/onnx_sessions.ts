@@ -82,9 +82,9 @@ export async function openSessions(
         const buffers = Object.values(inputs).map(({ data }) => data.buffer);
         return await pool.request({ kind: "run", inputs, wanted }, buffers) as OnnxOutput[];
       },
-      async [Symbol.asyncDispose]() {
-        await pool.all({ kind: "release" });
+      [Symbol.asyncDispose]() {
         pool.close();
+        return Promise.resolve();
       },
     };
   } catch (error) {
@@ -93,18 +93,17 @@ export async function openSessions(
   }
 }
 
-/** What a Worker is asked for: first to load, at last to release. */
+/** What a Worker is asked for: first to load. */
 export type SessionRequest =
   | { readonly kind: "load"; readonly bytes: Uint8Array<ArrayBuffer>; readonly name: string }
   | {
     readonly kind: "run";
     readonly inputs: Readonly<Record<string, OnnxInput>>;
     readonly wanted: readonly string[];
-  }
-  | { readonly kind: "release" };
+  };
 
-/** Answers to loading, to running, and to releasing. */
-export type SessionAnswer = OnnxNames | OnnxOutput[] | null;
+/** Answers to loading and to running. */
+export type SessionAnswer = OnnxNames | OnnxOutput[];
 
 /** The network in this thread, whose runtime may have threads of its own. */
 export class OneSession implements OnnxSessions {

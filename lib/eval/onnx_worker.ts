@@ -13,10 +13,7 @@ serveRequests<SessionRequest, SessionAnswer>(
       return session.names;
     }
     if (!session) throw new InternalError("a network was asked for that was not loaded");
-    if (request.kind === "run") return await session.run(request.inputs, request.wanted);
-    await session[Symbol.asyncDispose]();
-    session = null;
-    return null;
+    return await session.run(request.inputs, request.wanted);
   },
   (answer) => Array.isArray(answer) ? answer.flatMap(({ data }) => data ? [data.buffer] : []) : [],
 );
