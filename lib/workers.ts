@@ -74,8 +74,8 @@ export class WorkerPool<Request, Response> implements Disposable {
     transfer: Transferable[],
   ): Promise<Response> {
     const { worker, sent, broken } = lane;
-    if (broken) throw broken;
     const reply = await new Promise<Reply<Response>>((resolve, reject) => {
+      if (broken) return reject(broken);
       sent.push({ resolve, reject });
       worker.postMessage(request, transfer);
     }).finally(() => this.#handOver());

@@ -48,6 +48,17 @@ Deno.test("a Worker that breaks fails all that it was sent, and whatever comes a
   await assert.rejects(workers.request({ value: 3 }), /Worker of this program failed/);
 });
 
+Deno.test("requests that wait while one Worker of several breaks are settled, too", async () => {
+  using workers = pool(2, 1);
+  const requests = [
+    workers.request({ value: 0, fail: "break" }),
+    ...[1, 2, 3, 4, 5].map((value) => workers.request({ value, wait: 5 })),
+  ];
+  const [broken, ...others] = await Promise.allSettled(requests);
+  assert.equal(broken.status, "rejected");
+  assert.ok(others.some(({ status }) => status === "fulfilled"));
+});
+
 Deno.test("answers come in the order of the questions, some of them ahead", async () => {
   let running = 0;
   let most = 0;
