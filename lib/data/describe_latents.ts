@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ChannelStatistics, LATENT_STATISTICS } from "./latent_loader.ts";
+import { type ChannelStatistics, LATENT_STATISTICS, latentWidth } from "./latent_loader.ts";
 import type { LatentDataset, LatentMoments } from "./latents.ts";
 
 /** Kind, size, classes and moments of a data set of latents. */
@@ -76,14 +76,9 @@ export function measureLatents(
     for (let at = 0; at < stored.length; at += found) {
       for (let c = 0; c < channels; c++) {
         const value = stored[at + c];
-        const second = stored[at + channels + c];
-        const variance = moments === null
-          ? 0
-          : moments === "mean-std"
-          ? second ** 2
-          : Math.exp(second);
+        const width = moments === null ? 0 : latentWidth(moments, stored[at + channels + c]);
         sums[c] += value;
-        squares[c] += value ** 2 + variance;
+        squares[c] += value ** 2 + width ** 2;
       }
     }
     if (n % 256 === 0) onProgress?.(n);
