@@ -79,6 +79,7 @@ export async function prepareJob(args: SampleArgs, terminal: Terminal): Promise<
   if (args.out === undefined && !args.show) {
     throw new UsageError("imm sample needs --out PATH, or --show to see the images only.");
   }
+  const shard = args.shard === undefined ? undefined : parseShard(args.shard);
   const format = args.out === undefined ? undefined : args.format ?? await outputFormat(args.out);
   checkTogether(args, format);
 
@@ -86,7 +87,7 @@ export async function prepareJob(args: SampleArgs, terminal: Terminal): Promise<
   const model = await describe(source);
   const decoder = await openDecoder(args, model, source);
   try {
-    return await jobOf(args, { source, model, decoder, format }, terminal);
+    return await jobOf(args, { source, model, decoder, format, shard }, terminal);
   } catch (error) {
     await decoder?.[Symbol.asyncDispose]();
     throw error;
@@ -96,15 +97,15 @@ export async function prepareJob(args: SampleArgs, terminal: Terminal): Promise<
 /** The same with what is open. */
 async function jobOf(
   args: SampleArgs,
-  { source, model, decoder, format }: {
+  { source, model, decoder, format, shard }: {
     readonly source: string;
     readonly model: ModelDescription;
     readonly decoder: LatentDecoder | null;
     readonly format: OutputFormat | undefined;
+    readonly shard: ReturnType<typeof parseShard> | undefined;
   },
   terminal: Terminal,
 ): Promise<Job> {
-  const shard = args.shard === undefined ? undefined : parseShard(args.shard);
   const { sampleShape, conditioning } = createNetwork(model.network);
   const shape = decoder?.shape ?? sampleShape;
   const latents = args.latents === undefined
