@@ -10,6 +10,7 @@
 
 import type { InferenceSession, Tensor } from "npm:onnxruntime-web@1.30.0";
 import { FormatError } from "./errors.ts";
+import { readFileBytes } from "./format/source.ts";
 
 /** A model that can be run, and what its inputs are made of. */
 export interface OnnxModel {
@@ -48,6 +49,27 @@ export async function loadOnnx(
   } finally {
     globalThis.Worker = Worker;
   }
+}
+
+/**
+ * Loads a model with one input and one output.
+ *
+ * @param what it is meant to be, for error messages
+ * @throws {FormatError} when it is something else, or cannot be read or run
+ */
+export async function loadOneToOne(
+  path: string,
+  what: string,
+  threads?: number,
+): Promise<OnnxModel> {
+  const model = await loadOnnx(await readFileBytes(path), path, threads);
+  const { inputNames, outputNames } = model.session;
+  if (inputNames.length === 1 && outputNames.length === 1) return model;
+  await model.session.release();
+  throw new FormatError(
+    `${path} is no ${what}: expected one input and one output, found ` +
+      `${inputNames.join(", ")} and ${outputNames.join(", ")}.`,
+  );
 }
 
 /**

@@ -7,8 +7,7 @@
 import type { InferenceSession, Tensor } from "npm:onnxruntime-web@1.30.0";
 import { FormatError } from "../errors.ts";
 import type { Image } from "../format/pixels.ts";
-import { readFileBytes } from "../format/source.ts";
-import { loadOnnx } from "../onnx_runtime.ts";
+import { loadOneToOne } from "../onnx_runtime.ts";
 import { latentWidth } from "./latent_loader.ts";
 import { LATENT_MOMENTS } from "./latents.ts";
 
@@ -41,15 +40,7 @@ export class LatentEncoder implements AsyncDisposable {
    * @throws {FormatError} when the file is no model, or one with several inputs or outputs
    */
   static async load(path: string, output: EncoderOutput): Promise<LatentEncoder> {
-    const { session, Tensor } = await loadOnnx(await readFileBytes(path), path);
-    const { inputNames, outputNames } = session;
-    if (inputNames.length !== 1 || outputNames.length !== 1) {
-      await session.release();
-      throw new FormatError(
-        `${path} is no encoder: expected one input and one output, found ` +
-          `${inputNames.join(", ")} and ${outputNames.join(", ")}.`,
-      );
-    }
+    const { session, Tensor } = await loadOneToOne(path, "encoder");
     return new LatentEncoder(path, output, session, Tensor);
   }
 

@@ -6,6 +6,7 @@
  */
 
 import { FormatError } from "../errors.ts";
+import { centred } from "../format/grid.ts";
 import { BaseDataset, type Dataset, type Decoding } from "./dataset.ts";
 
 /** Another data set, its images in the middle of squares of `size`. Closes the other one. */
@@ -38,15 +39,7 @@ export class PaddedDataset extends BaseDataset {
   override image(index: number): Uint8Array {
     const [height, width, channels] = this.inner.imageShape;
     const [size] = this.imageShape;
-    const pixels = this.inner.image(index);
-    const padded = new Uint8Array(size * size * channels);
-    const top = (size - height) >> 1;
-    const left = (size - width) >> 1;
-    for (let row = 0; row < height; row++) {
-      const line = pixels.subarray(row * width * channels, (row + 1) * width * channels);
-      padded.set(line, ((top + row) * size + left) * channels);
-    }
-    return padded;
+    return centred({ width, height, channels, data: this.inner.image(index) }, size, size).data;
   }
 
   override label(index: number): number | null {

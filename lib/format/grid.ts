@@ -63,20 +63,20 @@ export function ofOneSize(images: readonly Image[], background = 0): Image[] {
     Math.max(...images.map(({ width }) => width)),
     Math.max(...images.map(({ height }) => height)),
   ];
-  return images.map((image) => {
-    if (image.width === width && image.height === height) return image;
-    const { channels } = image;
-    const data = new Uint8Array(width * height * channels).fill(background);
-    const [left, top] = [width - image.width, height - image.height].map((x) => x >> 1);
-    for (let y = 0; y < image.height; y++) {
-      const line = image.data.subarray(
-        y * image.width * channels,
-        (y + 1) * image.width * channels,
-      );
-      data.set(line, ((top + y) * width + left) * channels);
-    }
-    return { width, height, channels, data };
-  });
+  return images.map((image) => centred(image, width, height, background));
+}
+
+/** A picture in the middle of one of at least its size; what is new is `background`. */
+export function centred(image: Image, width: number, height: number, background = 0): Image {
+  if (image.width === width && image.height === height) return image;
+  const { channels } = image;
+  const data = new Uint8Array(width * height * channels).fill(background);
+  const [left, top] = [width - image.width, height - image.height].map((x) => x >> 1);
+  for (let y = 0; y < image.height; y++) {
+    const line = image.data.subarray(y * image.width * channels, (y + 1) * image.width * channels);
+    data.set(line, ((top + y) * width + left) * channels);
+  }
+  return { width, height, channels, data };
 }
 
 /** Repeats every pixel `scale` times in both directions. */

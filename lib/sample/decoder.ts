@@ -12,8 +12,7 @@ import { denormalized, type LatentNormalization } from "../data/latent_note.ts";
 import { fileSha256 } from "../download.ts";
 import { FormatError } from "../errors.ts";
 import { bytesOf, toFloat32 } from "../format/numeric.ts";
-import { readFileBytes } from "../format/source.ts";
-import { loadOnnx } from "../onnx_runtime.ts";
+import { loadOneToOne } from "../onnx_runtime.ts";
 import { type Shape, sizeOf } from "../tensor/tensor.ts";
 import type { GeneratedBatch } from "./generator.ts";
 
@@ -34,7 +33,7 @@ export interface DecoderOptions {
   readonly normalization: LatentNormalization;
   /** Default signed. */
   readonly range?: DecoderRange;
-  /** See {@link loadOnnx}. */
+  /** See {@link loadOneToOne}. */
   readonly threads?: number;
 }
 
@@ -164,21 +163,15 @@ class DecoderNetwork {
 
   /** @throws {FormatError} when the file is no model, or has not one input and one output */
   static async load(path: string, threads?: number): Promise<DecoderNetwork> {
-    const { session, Tensor } = await loadOnnx(await readFileBytes(path), path, threads);
-    const { inputMetadata: inputs, outputMetadata: outputs } = session;
-    const refuse = async (expected: string, found: string) => {
-      await session.release();
-      throw new FormatError(`${path} is no decoder: expected ${expected}, found ${found}.`);
-    };
-    if (inputs.length !== 1 || outputs.length !== 1) {
-      const named = (values: typeof inputs) => values.map(({ name }) => name).join(", ");
-      await refuse("one input and one output", `${named(inputs)} and ${named(outputs)}`);
-    }
-    for (const value of [...inputs, ...outputs]) {
+    const { session, Tensor } = await loadOneToOne(path, "decoder", threads);
+    for (const value of [...session.inputMetadata, ...session.outputMetadata]) {
       const type = value.isTensor ? value.type : "no tensor";
-      if (type !== "float32" && type !== "float16") {
-        await refuse("float32 or float16 in and out", `${type} for ${value.name}`);
-      }
+      if (type === "float32" || type === "float16") continue;
+      await session.release();
+      throw new FormatError(
+        `${path} is no decoder: expected float32 or float16 in and out, found ${type} for ` +
+          `${value.name}.`,
+      );
     }
     return new DecoderNetwork(path, session, Tensor);
   }
