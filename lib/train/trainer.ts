@@ -17,6 +17,7 @@ import type { Progress } from "./checkpoint.ts";
 import { Learner, type LearnerState, type StepBatch, type StepSums, timeBin } from "./learner.ts";
 import { TIME_BINS } from "./programs.ts";
 import type { RunFolder, ScoreLine, StatsLine } from "./run_folder.ts";
+import type { ScalingState } from "./scaling.ts";
 
 /** Class number that stands for no label while labels are an array of integers. */
 const NO_LABEL = -1;
@@ -269,8 +270,7 @@ class Run {
   async #report(): Promise<void> {
     const { config, folder, observer } = this.options;
     const steps = (this.#images - this.#sumsSince) / config.train.batch;
-    const sums = await this.#waiting(this.#finiteSums());
-    const scaling = await this.learner.scaling();
+    const { sums, scaling } = await this.#waiting(this.#finiteSums());
     const { skipped = 0 } = sums;
     const layers = await this.#waiting(this.learner.layerNorms());
     const seconds = this.#seconds();
@@ -302,16 +302,17 @@ class Run {
   }
 
   /** The sums, after making sure that training has not broken down since the last checkpoint. */
-  async #finiteSums(): Promise<StepSums> {
+  async #finiteSums(): Promise<{ sums: StepSums; scaling: ScalingState | null }> {
     const sums = await this.learner.sums();
     if (!Number.isFinite(sums.loss)) throw this.#brokeDown("the loss");
     if (!Number.isFinite(sums.gradientNorm)) throw this.#brokeDown("a gradient");
     const steps = (this.#images - this.#sumsSince) / this.options.config.train.batch;
     const scaling = await this.learner.scaling();
-    if (scaling && scaling.scale < LEAST_SCALE && sums.skipped === steps) {
+    // Right after a report there is no step to judge by.
+    if (scaling && scaling.scale < LEAST_SCALE && steps > 0 && sums.skipped === steps) {
       throw this.#brokeDown("every gradient");
     }
-    return sums;
+    return { sums, scaling };
   }
 
   #brokeDown(what: string): ImmError {
