@@ -110,7 +110,7 @@ export class Experiment {
     }
     this.terminal.say(`the classifier is right on ${file.metadata.accuracy} of the test images`);
     const bytes = classifierOnnx(tensors, imgResolution, weights);
-    await writeFileAtomic(model, (write) => write(bytes));
+    await writeFileAtomic(model, bytes);
   }
 
   async #train(): Promise<void> {
@@ -156,7 +156,7 @@ export class Experiment {
       },
     };
     const path = this.#path("setup", `${runName(run)}.json`);
-    await writeFileAtomic(path, (write) => write(JSON.stringify(config, null, 2) + "\n"));
+    await writeFileAtomic(path, JSON.stringify(config, null, 2) + "\n");
     const initial = this.#path("setup", `m${run.M}-s${run.seed}.safetensors`);
     if (run.engine === "pytorch") {
       const { network, imm } = config;
@@ -263,8 +263,8 @@ export class Experiment {
     const tables = resultTables(results);
     const { args: { num }, config } = this;
     const record = JSON.stringify({ num, config, ...results }, null, 1) + "\n";
-    await writeFileAtomic(this.#path("evidence.json"), (write) => write(record));
-    await writeFileAtomic(this.#path("evidence.md"), (write) => write(tables));
+    await writeFileAtomic(this.#path("evidence.json"), record);
+    await writeFileAtomic(this.#path("evidence.md"), tables);
     this.terminal.result(results, tables.trimEnd());
   }
 

@@ -5,6 +5,7 @@
  */
 
 import { ImmError } from "../../lib/errors.ts";
+import { writeFileAtomic } from "../../lib/format/atomic.ts";
 import { formatDuration } from "../../lib/units.ts";
 
 /** A command to run. */
@@ -29,25 +30,23 @@ export interface JobOptions {
   readonly say: (text: string) => void;
 }
 
-/** Seconds that each job took, in their order. @throws {ImmError} when some failed, after all ran */
+/** Runs them all. @throws {ImmError} when some failed, after all ran */
 export async function runJobs(
   jobs: readonly Job[],
   { jobs: width, say }: JobOptions,
-): Promise<number[]> {
-  const seconds: number[] = new Array(jobs.length).fill(0);
+): Promise<void> {
   const failed: Job[] = [];
   let next = 0;
   let ended = 0;
   const worker = async () => {
     while (next < jobs.length) {
-      const number = next++;
-      const job = jobs[number];
+      const job = jobs[next++];
       const start = performance.now();
       const ok = await runJob(job);
-      seconds[number] = (performance.now() - start) / 1000;
+      const seconds = (performance.now() - start) / 1000;
       ended++;
       if (!ok) failed.push(job);
-      const outcome = ok ? formatDuration(seconds[number]) : `failed, see ${job.log}`;
+      const outcome = ok ? formatDuration(seconds) : `failed, see ${job.log}`;
       say(`[${ended}/${jobs.length}] ${job.label}: ${outcome}`);
     }
   };
@@ -56,7 +55,6 @@ export async function runJobs(
     const logs = failed.map(({ label, log }) => `${label} (${log})`).join(", ");
     throw new ImmError(`${failed.length} of ${jobs.length} processes failed: ${logs}`);
   }
-  return seconds;
 }
 
 /** Whether the process ended with exit code 0. */
@@ -78,8 +76,7 @@ async function runJob(
     child.stderr.pipeTo(file.writable),
   ]);
   if (output !== undefined && success) {
-    await Deno.writeTextFile(`${output}.tmp`, text);
-    await Deno.rename(`${output}.tmp`, output);
+    await writeFileAtomic(output, text);
   } else {
     await Deno.writeTextFile(log, text, { append: true });
   }
