@@ -5,6 +5,9 @@ import { formatBytes, formatDuration } from "../lib/units.ts";
 import { flag } from "./options.ts";
 import { defineVerb } from "./verb.ts";
 
+/** Classes that are listed by name. */
+const SHOWN_CLASSES = 20;
+
 /** The verb. */
 export const verb = defineVerb({
   name: "info",
@@ -55,6 +58,7 @@ function modelLines({ model, problem }: FileDescription): string[] {
   return [
     row("network", type),
     ...settingLines(network),
+    ...(model.classNames ? [row("classes", listedClasses(model.classNames))] : []),
     row("parameters", model.parameters.toLocaleString("en")),
     row("weights", model.weights || "(no prefix)"),
     ...(model.otherWeights.length > 0 ? [row("also there", model.otherWeights.join(", "))] : []),
@@ -94,6 +98,13 @@ function tensorLines({ tensors }: FileDescription): string[] {
       `${name.padEnd(width)}  ${type.padEnd(4)}  [${shape.join(", ")}]`
     ),
   ];
+}
+
+/** The first names with their numbers. */
+function listedClasses(names: readonly string[]): string {
+  const shown = names.slice(0, SHOWN_CLASSES).map((name, i) => `${i} ${name}`).join(", ");
+  const more = names.length - SHOWN_CLASSES;
+  return more > 0 ? `${shown} and ${more} more (--json lists them)` : shown;
 }
 
 function settingLines(settings: object): string[] {

@@ -87,9 +87,12 @@ export function findModelIn(file: ForeignFile, options: ConvertOptions = {}): Fo
         `${latents.mean.length} means and deviations; give one for each channel.`,
     );
   }
+  // Another number of classes was given: the names are not theirs.
+  const classNames = own?.classNames?.length === network.labelDim ? own.classNames : undefined;
   return {
     network,
     imm,
+    ...(classNames ? { classNames } : {}),
     notes: {
       ...own?.notes ?? { source: basename(file.name), weights: set.prefix.replace(/\.$/, "") },
       ...(latents === null ? {} : { [LATENT_NOTE]: latentNote(latents) }),

@@ -38,6 +38,8 @@ export interface FileDescription {
     readonly parameters: number;
     /** Null where the file does not say how the network is to be called. */
     readonly imm: ImmConfig | null;
+    /** Names of the classes, class 0 first; null where the file has none. */
+    readonly classNames: readonly string[] | null;
     /** Prefix of the weights that would be used, and of others in the file. */
     readonly weights: string;
     readonly otherWeights: readonly string[];
@@ -106,6 +108,7 @@ function summary(
     network: found.network,
     parameters: found.parameterCount,
     imm: saysMethod ? found.imm : null,
+    classNames: found.classNames ?? null,
     weights: found.prefix.replace(/\.$/, ""),
     otherWeights: found.others.map((prefix) => prefix.replace(/\.$/, "")),
     assumptions: found.assumptions,

@@ -25,7 +25,9 @@ export interface ModelDescription {
   readonly network: NetworkConfig;
   /** How it was trained, which is how it must be sampled. */
   readonly imm: ImmConfig;
-  /** Names of the classes' data set or anything else that is worth keeping. */
+  /** Names of the classes, class 0 first, where the data set had some: as many as `labelDim`. */
+  readonly classNames?: readonly string[];
+  /** Anything else that is worth keeping. */
   readonly notes: Readonly<Record<string, string>>;
 }
 
@@ -36,12 +38,15 @@ export interface Model extends ModelDescription {
 }
 
 /** Metadata of a model file. */
-export function describeModel({ network, imm, notes }: ModelDescription): Record<string, string> {
+export function describeModel(
+  { network, imm, classNames, notes }: ModelDescription,
+): Record<string, string> {
   return {
     ...notes,
     format: FORMAT,
     network: JSON.stringify(network),
     imm: JSON.stringify(imm),
+    ...(classNames ? { classNames: JSON.stringify(classNames) } : {}),
   };
 }
 
@@ -132,7 +137,8 @@ export async function loadModel(path: string): Promise<Model> {
   for (const [name, { shape, data }] of file.weights) {
     weights.set(name, { shape, data: typeof data === "function" ? await data() : data });
   }
-  return { network: file.network, imm: file.imm, notes: file.notes, weights };
+  const { network, imm, classNames, notes } = file;
+  return { network, imm, ...(classNames ? { classNames } : {}), notes, weights };
 }
 
 /** Tensors of a checkpoint that only a resumed run needs have names that begin with this. */
@@ -147,9 +153,38 @@ export function parseModelMetadata(
   path: string,
   metadata: Readonly<Record<string, string>>,
 ): ModelDescription | null {
-  const { format, network, imm, ...notes } = metadata;
+  const { format, network, imm, classNames, ...notes } = metadata;
   if (format !== FORMAT || !network || !imm) return null;
-  return { ...parseDescription(path, network, imm), notes };
+  const description = parseDescription(path, network, imm);
+  if (classNames === undefined) return { ...description, notes };
+  const names = parseClassNames(path, classNames, description.network.labelDim);
+  return { ...description, classNames: names, notes };
+}
+
+/** The names of `count` classes, as {@link describeModel} writes them. */
+function parseClassNames(path: string, text: string, count: number): readonly string[] {
+  const names = parsedJson(text);
+  if (!Array.isArray(names) || !names.every((name) => typeof name === "string")) {
+    throw new FormatError(
+      `${path}: the description of the model is wrong: expected a list of texts in classNames`,
+    );
+  }
+  if (names.length !== count) {
+    throw new FormatError(
+      `${path}: the description of the model is wrong: the network has ${count} classes, but ` +
+        `classNames is a list of ${names.length}`,
+    );
+  }
+  return names;
+}
+
+/** The value of a JSON text; undefined where it is none. */
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function parseDescription(

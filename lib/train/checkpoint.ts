@@ -9,7 +9,12 @@
 import { z } from "npm:zod@4.1.12";
 import { FormatError } from "../errors.ts";
 import { openSafetensors, writeSafetensors } from "../format/safetensors.ts";
-import { describeModel, storedTensors, TRAINING_PREFIX } from "../models/model_file.ts";
+import {
+  describeModel,
+  type ModelDescription,
+  storedTensors,
+  TRAINING_PREFIX,
+} from "../models/model_file.ts";
 import type { StateDict } from "../nn/parameters.ts";
 import type { TrainConfig } from "./config.ts";
 import type { LearnerState, StatePart } from "./learner.ts";
@@ -55,10 +60,16 @@ export interface Checkpoint {
   readonly state: LearnerState;
 }
 
+/** What a checkpoint says of the run besides how far it has come. */
+export interface CheckpointOrigin extends Pick<ModelDescription, "classNames"> {
+  /** The configuration of the run. */
+  readonly config: TrainConfig;
+}
+
 /** Writes a checkpoint, atomically. */
 export async function saveCheckpoint(
   path: string,
-  config: TrainConfig,
+  { config, classNames }: CheckpointOrigin,
   progress: Omit<Progress, "step" | "sums" | "scaling">,
   state: LearnerState,
 ): Promise<void> {
@@ -76,7 +87,7 @@ export async function saveCheckpoint(
   const { step, sums, scaling } = state;
   const complete: Progress = { ...progress, step, sums, ...(scaling ? { scaling } : {}) };
   await writeSafetensors(path, tensors, {
-    ...describeModel({ network: config.network, imm: config.imm, notes: {} }),
+    ...describeModel({ network: config.network, imm: config.imm, classNames, notes: {} }),
     "training.progress": JSON.stringify(complete),
     "training.config": JSON.stringify(config),
   });

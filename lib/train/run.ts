@@ -11,7 +11,7 @@ import type { LatentDecoder } from "../sample/decoder.ts";
 import { type DataShape, parseTrainConfig, type TrainConfig } from "./config.ts";
 import { GridPainter, openGridDecoder } from "./grids.ts";
 import { preset, presetShape } from "./presets.ts";
-import { readConfig, RunFolder } from "./run_folder.ts";
+import { readConfig, RunFolder, type RunOrigin } from "./run_folder.ts";
 import { Scorer } from "./scores.ts";
 import { applySettings } from "./settings.ts";
 import { openTrainingData, type TrainingData } from "./sources.ts";
@@ -155,7 +155,11 @@ export class TrainingRun implements AsyncDisposable {
     out: string,
   ): Promise<TrainingRun> {
     const resolved = "config" in source ? source : await resolveConfig(source);
-    return await TrainingRun.#open(device, resolved, () => RunFolder.create(out, resolved.config));
+    return await TrainingRun.#open(
+      device,
+      resolved,
+      (origin) => RunFolder.create(out, resolved.config, origin),
+    );
   }
 
   /** Continues the run in `path` with its own configuration, which may have been resolved already. */
@@ -165,19 +169,19 @@ export class TrainingRun implements AsyncDisposable {
     resolved?: ResolvedConfig,
   ): Promise<TrainingRun> {
     const known = resolved ?? await resolveResumed(path);
-    return await TrainingRun.#open(device, known, () => RunFolder.open(path), true);
+    return await TrainingRun.#open(device, known, (origin) => RunFolder.open(path, origin), true);
   }
 
   static async #open(
     device: Device,
     { config, data }: ResolvedConfig,
-    open: () => Promise<RunFolder>,
+    open: (origin: RunOrigin) => Promise<RunFolder>,
     resumed = false,
   ): Promise<TrainingRun> {
     let decoder: LatentDecoder | null = null;
     try {
       decoder = await openGridDecoder(config);
-      return new TrainingRun(config, data, device, await open(), resumed, decoder);
+      return new TrainingRun(config, data, device, await open(data), resumed, decoder);
     } catch (error) {
       await decoder?.[Symbol.asyncDispose]();
       data.close();

@@ -70,6 +70,12 @@ export interface ScoreLine {
   readonly values: Readonly<Record<string, number>>;
 }
 
+/** What the files of a run say of where it comes from. */
+export interface RunOrigin {
+  /** Names of the classes, where the data have some. */
+  readonly classNames?: readonly string[] | null;
+}
+
 /** Log of the scores. */
 const SCORES = "scores.jsonl";
 
@@ -90,6 +96,7 @@ export class RunFolder implements AsyncDisposable {
   private constructor(
     readonly path: string,
     private readonly lock: Deno.FsFile,
+    private readonly origin: RunOrigin,
     { bare }: { bare: boolean },
   ) {
     this.#bare = bare;
@@ -100,7 +107,11 @@ export class RunFolder implements AsyncDisposable {
    *
    * @throws {UsageError} when it holds a run already, or is a file; nothing is written then
    */
-  static async create(path: string, config: TrainConfig): Promise<RunFolder> {
+  static async create(
+    path: string,
+    config: TrainConfig,
+    origin: RunOrigin = {},
+  ): Promise<RunFolder> {
     await refuseUsed(path);
     await Deno.mkdir(join(path, "samples"), { recursive: true });
     const lock = await takeLock(path);
@@ -112,13 +123,13 @@ export class RunFolder implements AsyncDisposable {
       lock.close();
       throw describeWriteError(error, file);
     }
-    return new RunFolder(path, lock, { bare: true });
+    return new RunFolder(path, lock, origin, { bare: true });
   }
 
   /** Opens the folder of a run that is to be continued, and tidies up after a killed process. */
-  static async open(path: string): Promise<RunFolder> {
+  static async open(path: string, origin: RunOrigin = {}): Promise<RunFolder> {
     await Deno.mkdir(join(path, "samples"), { recursive: true });
-    const folder = new RunFolder(path, await takeLock(path), { bare: false });
+    const folder = new RunFolder(path, await takeLock(path), origin, { bare: false });
     for (const inside of [path, join(path, "samples"), join(path, SNAPSHOT_FOLDER)]) {
       for (const name of await namesIn(inside)) {
         if (TEMPORARY.test(name)) await Deno.remove(join(inside, name));
@@ -163,20 +174,23 @@ export class RunFolder implements AsyncDisposable {
     await this.#write("model.safetensors", (path) =>
       saveModel(
         path,
-        runModel(config, { images: String(progress.images) }, state.parts.ema),
+        this.#model(config, { images: String(progress.images) }, state.parts.ema),
       ));
     for (const [i, profile] of config.train.ema.profiles.entries()) {
       await this.#write(`model-${profileName(profile)}.safetensors`, (path) =>
         saveModel(
           path,
-          runModel(
+          this.#model(
             config,
             { images: String(progress.images), average: profileName(profile) },
             state.averages[i],
           ),
         ));
     }
-    await this.#write(name, (path) => saveCheckpoint(path, config, progress, state));
+    await this.#write(
+      name,
+      (path) => saveCheckpoint(path, { config, ...this.#classNames(config) }, progress, state),
+    );
     const { keep, keepEvery } = config.report;
     for (const old of (await this.#checkpoints()).slice(0, -keep)) {
       if (keepEvery > 0 && old.images % keepEvery === 0) continue;
@@ -194,7 +208,7 @@ export class RunFolder implements AsyncDisposable {
       await this.#write(join(SNAPSHOT_FOLDER, name), (path) =>
         saveModel(
           path,
-          runModel(
+          this.#model(
             config,
             {
               images: String(images),
@@ -229,7 +243,7 @@ export class RunFolder implements AsyncDisposable {
       await this.#write("best.safetensors", (path) =>
         saveModel(
           path,
-          runModel(config, { images: String(line.images), ...Object.fromEntries(notes) }, best),
+          this.#model(config, { images: String(line.images), ...Object.fromEntries(notes) }, best),
         ));
     }
     const text = JSON.stringify(line) + "\n";
@@ -303,6 +317,26 @@ export class RunFolder implements AsyncDisposable {
     return path;
   }
 
+  /** A model of this run; of one on latents it says how they were normalised, for whoever decodes. */
+  #model(
+    config: TrainConfig,
+    notes: Readonly<Record<string, string>>,
+    weights: StateDict,
+  ): Model {
+    const { network, imm, data: { latents } } = config;
+    const normalization: Record<string, string> = latents === null ? {} : {
+      [LATENT_NOTE]: latentNote(normalizationOf(latents)),
+    };
+    const names = this.#classNames(config);
+    return { network, imm, ...names, notes: { ...notes, ...normalization }, weights };
+  }
+
+  /** Names of the classes that the network knows; a network without classes has no use for them. */
+  #classNames({ network }: TrainConfig): Pick<Model, "classNames"> {
+    const { classNames } = this.origin;
+    return classNames && classNames.length === network.labelDim ? { classNames } : {};
+  }
+
   async #checkpoints(): Promise<{ name: string; images: number }[]> {
     const found = (await namesIn(this.path)).flatMap((name) => {
       const match = CHECKPOINT.exec(name);
@@ -310,19 +344,6 @@ export class RunFolder implements AsyncDisposable {
     });
     return found.sort((a, b) => a.images - b.images);
   }
-}
-
-/** A model of a run; of one on latents it says how they were normalised, for whoever decodes. */
-function runModel(
-  config: TrainConfig,
-  notes: Readonly<Record<string, string>>,
-  weights: StateDict,
-): Model {
-  const { network, imm, data: { latents } } = config;
-  const normalization: Record<string, string> = latents === null ? {} : {
-    [LATENT_NOTE]: latentNote(normalizationOf(latents)),
-  };
-  return { network, imm, notes: { ...notes, ...normalization }, weights };
 }
 
 /** Configuration of the run in a folder. @throws {ImmError} when there is none */

@@ -31,6 +31,8 @@ export interface TrainingData {
   readonly shape: DataShape;
   /** The pictures; null for latents and points. */
   readonly dataset: Dataset | null;
+  /** Names of the classes, where the data have some. */
+  readonly classNames: readonly string[] | null;
   /** What looks odd about them, in sentences. */
   readonly warnings: readonly string[];
   /**
@@ -59,6 +61,7 @@ export async function openTrainingData(settings: DataSettings): Promise<Training
       name: POINTS,
       shape: { dimensions: EightGaussians.dimensions },
       dataset: null,
+      classNames: null,
       warnings: [],
       stream: (seed) => closable(new EightGaussians(seed)),
       close: () => {},
@@ -91,6 +94,7 @@ function pictureData(dataset: Dataset, settings: DataSettings): TrainingData {
     name: dataset.name,
     shape: { resolution: height, channels, classes: dataset.labelCount },
     dataset,
+    classNames: dataset.labelNames,
     warnings: [],
     stream: (seed, workers) => {
       const loader = new Loader(dataset, { seed, mirror: settings.mirror });
@@ -123,6 +127,7 @@ function latentData(dataset: LatentDataset, settings: DataSettings): TrainingDat
     name,
     shape: { resolution, channels, classes: dataset.labelCount },
     dataset: null,
+    classNames: dataset.labelNames,
     warnings: odd === null ? [] : [odd],
     stream: (seed, workers) =>
       prefetched(new LatentLoader(dataset, rule, { seed, mirror: settings.mirror }), workers),

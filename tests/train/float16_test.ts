@@ -307,7 +307,7 @@ float16Test(
         for (const name of await checkpointsIn(parts)) await Deno.remove(join(parts, name));
         await saveCheckpoint(
           join(parts, "checkpoint-000000080.safetensors"),
-          config,
+          { config },
           progress,
           high,
         );

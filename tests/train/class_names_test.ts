@@ -1,0 +1,83 @@
+/** Names of the classes, from the data set into everything that a run and `imm convert` write. */
+
+import assert from "node:assert/strict";
+import { join } from "jsr:@std/path@^1";
+import { FormatError } from "../../lib/errors.ts";
+import { encodePng } from "../../lib/format/png.ts";
+import {
+  loadModel,
+  openModel,
+  parseModelMetadata,
+  saveModel,
+} from "../../lib/models/model_file.ts";
+import { withTempFolder } from "../support/files.ts";
+import { tinyModel } from "../support/models.ts";
+import { hashPicture } from "../support/pictures.ts";
+import { BATCH, imm, startArguments } from "../support/runs.ts";
+
+Deno.test("the names of the classes are in all models of a run, and stay there", async () => {
+  await withTempFolder(async (folder) => {
+    const pets = join(folder, "pets");
+    for (const name of ["cat", "dog", "a cow"]) {
+      await Deno.mkdir(join(pets, name), { recursive: true });
+      await Deno.writeFile(join(pets, name, "0.png"), encodePng(hashPicture(8, 8, 1)));
+    }
+    const run = join(folder, "run");
+    const settings = [
+      `train.images=${4 * BATCH}`,
+      'train.ema.profiles=[{"sigmaRel":0.1}]',
+      `train.ema.snapshots=${2 * BATCH}`,
+      "report.scores.every=32",
+      "report.scores.samples=16",
+    ];
+    const { code, stderr } = await imm(...startArguments(run, settings), "--data", pets);
+    assert.equal(code, 0, stderr);
+    const made = join(folder, "made.safetensors");
+    assert.equal(
+      (await imm("ema", "reconstruct", run, "--sigma-rel", "0.1", "--out", made)).code,
+      0,
+    );
+    const copy = join(folder, "copy.safetensors");
+    assert.equal((await imm("convert", run, "--out", copy)).code, 0);
+    const models = [
+      join(run, "model.safetensors"),
+      join(run, "model-sigma0.1.safetensors"),
+      join(run, "best.safetensors"),
+      join(run, "snapshots", "000000064-sigma0.1.safetensors"),
+      join(run, "checkpoint-000000064.safetensors"),
+      made,
+      copy,
+    ];
+    for (const model of models) {
+      using file = await openModel(model);
+      assert.deepEqual(file.classNames, ["a cow", "cat", "dog"], model);
+      assert.equal("classNames" in file.notes, false);
+    }
+    const info = await imm("info", run);
+    assert.match(info.stdout, /^classes +0 a cow, 1 cat, 2 dog$/m);
+    const { stdout } = await imm("info", copy, "--json");
+    assert.deepEqual(JSON.parse(stdout).model.classNames, ["a cow", "cat", "dog"]);
+  });
+});
+
+Deno.test("a model file without names of classes is read as before; wrong names are refused", async () => {
+  await withTempFolder(async (folder) => {
+    const path = join(folder, "model.safetensors");
+    const model = tinyModel({ labelDim: 2 });
+    await saveModel(path, model);
+    assert.equal((await loadModel(path)).classNames, undefined);
+    const names = ["left\nright", "ünïcode"];
+    await saveModel(path, { ...model, classNames: names });
+    assert.deepEqual((await loadModel(path)).classNames, names);
+    await saveModel(path, { ...model, classNames: ["one"] });
+    await assert.rejects(loadModel(path), (error) => {
+      assert.ok(error instanceof FormatError);
+      assert.match(error.message, /model\.safetensors: .*2 classes, but classNames is a list of 1/);
+      return true;
+    });
+    const metadata = { format: "imm", network: JSON.stringify(model.network), imm: "{}" };
+    for (const classNames of ["[", "{}", "[1, 2]", "null"]) {
+      assert.throws(() => parseModelMetadata("file", { ...metadata, classNames }), FormatError);
+    }
+  });
+});
