@@ -9,8 +9,12 @@ import { commonOptions, type Verb } from "./verb.ts";
 
 const WIDTH = 80;
 
-/** The help of one verb. */
-export function verbHelp(verb: Verb): string {
+/**
+ * The help of one verb.
+ *
+ * @param under the verbs of two words that begin with this one
+ */
+export function verbHelp(verb: Verb, under: readonly Summary[] = []): string {
   const own = Object.entries(verb.options).map(optionRow);
   if (verb.positionals) own.unshift([verb.positionals.value, verb.positionals.help]);
   const common = Object.entries(commonOptions).map(optionRow);
@@ -20,6 +24,7 @@ export function verbHelp(verb: Verb): string {
     `Usage: ${verb.usage}`,
     ...(own.length ? [`Options:\n${table(own, left)}`] : []),
     `Common options:\n${table(common, left)}`,
+    ...(under.length ? [`Also:\n${table(under.map(verbRow))}`] : []),
     `Examples:\n${
       verb.examples.map(({ command, does }) => `  ${command}\n      ${does}`).join("\n")
     }`,
@@ -27,13 +32,30 @@ export function verbHelp(verb: Verb): string {
   return sections.join("\n\n");
 }
 
+/** A verb as the lists show it. */
+export interface Summary {
+  readonly name: string;
+  readonly summary: string;
+}
+
+/** The help of a word that is no verb by itself, as `dataset`: the verbs that begin with it. */
+export function groupHelp(word: string, under: readonly Summary[]): string {
+  const [{ name }] = under;
+  return [
+    `Usage: imm ${word} ${
+      under.map(({ name }) => name.slice(word.length + 1)).join("|")
+    } [options]`,
+    `Verbs:\n${table(under.map(verbRow))}`,
+    `"imm ${name} --help" shows the options.`,
+  ].join("\n\n");
+}
+
 /** The help of the program: the verbs with their summaries. */
-export function programHelp(verbs: readonly { name: string; summary: string }[]): string {
-  const rows = verbs.map(({ name, summary }): Row => [name, summary]);
+export function programHelp(verbs: readonly Summary[]): string {
   return [
     "imm: train, sample and evaluate Inductive Moment Matching models",
     "Usage: imm VERB [options]",
-    `Verbs:\n${table(rows)}`,
+    `Verbs:\n${table(verbs.map(verbRow))}`,
     `Options:\n${
       table([
         ["-h, --help", 'show this help; "imm VERB --help" shows that of a verb'],
@@ -51,6 +73,10 @@ export function programHelp(verbs: readonly { name: string; summary: string }[])
 }
 
 type Row = readonly [name: string, description: string];
+
+function verbRow({ name, summary }: Summary): Row {
+  return [name, summary];
+}
 
 function optionRow([name, option]: [string, Option<unknown>]): Row {
   const { spec } = option;

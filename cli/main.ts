@@ -7,10 +7,10 @@
 import { ImmError, UsageError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/suggest.ts";
 import { VERSION } from "../lib/version.ts";
-import { programHelp, verbHelp } from "./help.ts";
+import { groupHelp, programHelp, verbHelp } from "./help.ts";
 import { Terminal, type TerminalOptions } from "./terminal.ts";
 import { parseVerb } from "./verb.ts";
-import { findVerb, type VerbEntry, verbs as allVerbs } from "./verbs.ts";
+import { findVerb, type VerbEntry, verbs as allVerbs, verbsUnder } from "./verbs.ts";
 
 type Streams = Pick<TerminalOptions, "stdout" | "stderr">;
 
@@ -56,12 +56,20 @@ async function dispatch(
   const found = findVerb(words, verbs);
   if (found === null) {
     const names = verbs.map((verb) => verb.name);
-    const together = names.filter((name) => name.startsWith(`${words[0]} `));
+    const together = verbsUnder(words[0], verbs);
     if (together.length > 0) {
-      const second = words[1] ?? "";
-      const seconds = together.map((name) => name.slice(words[0].length + 1));
+      const second = words[1];
+      if (first === "help" && second === undefined || isHelp(second)) {
+        terminal.result(undefined, groupHelp(words[0], together));
+        return 0;
+      }
+      if (second === undefined) {
+        terminal.say(groupHelp(words[0], together));
+        return 2;
+      }
+      const seconds = together.map(({ name }) => name.slice(words[0].length + 1));
       throw new UsageError(
-        second === "" || second.startsWith("-")
+        second.startsWith("-")
           ? `imm ${words[0]} expects what to do: ${seconds.join(" or ")}.`
           : `imm ${words[0]} has no "${second}"${
             didYouMean(second, seconds) || `; there is ${seconds.join(" and ")}.`
@@ -82,12 +90,16 @@ async function dispatch(
   const verb = await entry.load();
   // Asked for help, the other options need not be right.
   const beforeRest = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
-  if (first === "help" || beforeRest.includes("--help") || beforeRest.includes("-h")) {
-    terminal.result(undefined, verbHelp(verb));
+  if (first === "help" || beforeRest.some(isHelp)) {
+    terminal.result(undefined, verbHelp(verb, verbsUnder(entry.name, verbs)));
     return 0;
   }
   const parsed = parseVerb(verb, rest);
   return await verb.run(parsed, new Terminal({ ...parsed, ...streams })) ?? 0;
+}
+
+function isHelp(arg: string | undefined): boolean {
+  return arg === "--help" || arg === "-h";
 }
 
 /** Prints an error in the form that its kind deserves, and returns its exit code. */

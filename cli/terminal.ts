@@ -119,12 +119,20 @@ export function streamSink(stream: typeof Deno.stdout | typeof Deno.stderr): Sin
       while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
     },
     isTerminal: stream.isTerminal(),
-    columns() {
-      try {
-        return Deno.consoleSize().columns;
-      } catch { // no terminal after all
-        return 80;
-      }
-    },
+    columns: terminalColumns,
   };
+}
+
+/**
+ * Characters in a line of the terminal. Where nobody knows it is 80: serial consoles and the
+ * terminals of containers report 0.
+ *
+ * @param ask the size as the system tells it; tests give their own
+ */
+export function terminalColumns(ask: () => { columns: number } = Deno.consoleSize): number {
+  try {
+    return ask().columns || 80;
+  } catch { // no terminal after all
+    return 80;
+  }
 }

@@ -97,7 +97,20 @@ export const verbs: readonly VerbEntry[] = [
     summary: "print a script that completes verbs and options in a shell",
     load: async () => (await import("./completions.ts")).verb,
   },
+  {
+    name: "version",
+    summary: "show the version, as --version does",
+    load: async () => (await import("./version.ts")).verb,
+  },
 ];
+
+/** The verbs of two words that begin with this one: `dataset prepare` and `dataset info`. */
+export function verbsUnder<Entry extends { readonly name: string }>(
+  first: string,
+  entries: readonly Entry[],
+): Entry[] {
+  return entries.filter(({ name }) => name.startsWith(`${first} `));
+}
 
 /**
  * The verb that a command line begins with, and the arguments after it. A verb of two words comes

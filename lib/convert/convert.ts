@@ -8,7 +8,13 @@
 import { basename } from "jsr:@std/path@^1";
 import { LATENT_NOTE, type LatentNormalization, latentNote } from "../data/latent_note.ts";
 import { FormatError, UsageError } from "../errors.ts";
-import { type FloatType, fromFloat32, NUMERIC_SIZE, toFloat32 } from "../format/numeric.ts";
+import {
+  type FloatType,
+  fromFloat32,
+  NUMERIC_SIZE,
+  OVERFLOWS_AT,
+  toFloat32,
+} from "../format/numeric.ts";
 import { type SafetensorsDtype, writeSafetensors } from "../format/safetensors.ts";
 import { writeTorch } from "../format/torch_writer.ts";
 import { type ImmConfig, immConfig } from "../imm/config.ts";
@@ -58,7 +64,12 @@ export interface FoundTensor {
   readonly name: string;
   /** Official shape. */
   readonly shape: readonly number[];
-  /** The elements, row-major. @throws {FormatError} when one of the numbers is not finite */
+  /**
+   * The elements, row-major.
+   *
+   * @throws {FormatError} when one of the numbers is not finite, or what follows from the
+   * configuration is another
+   */
   read(): Promise<Float32Array>;
 }
 
@@ -105,7 +116,11 @@ export function findModelIn(file: ForeignFile, options: ConvertOptions = {}): Fo
   };
 }
 
-/** Writes a model file of this program. */
+/**
+ * Writes a model file of this program.
+ *
+ * @throws {FormatError} when a number is too large for the element type, or not finite
+ */
 export async function writeConverted(
   path: string,
   model: FoundModel,
@@ -122,7 +137,11 @@ export async function writeConverted(
   );
 }
 
-/** Writes a state dict with the official names that PyTorch opens. */
+/**
+ * Writes a state dict with the official names that PyTorch opens.
+ *
+ * @throws {FormatError} when a number is too large for the element type, or not finite
+ */
 export async function writeStateDict(
   path: string,
   model: FoundModel,
@@ -150,9 +169,16 @@ async function readAs(
   type: FloatType,
   onTensor: WriteOptions["onTensor"],
 ): Promise<ArrayBufferView> {
-  const data = fromFloat32(await tensor.read(), type);
+  const values = await tensor.read();
+  const bad = values.findIndex((value) => Math.abs(value) >= OVERFLOWS_AT[type]);
+  if (bad >= 0) {
+    throw new FormatError(
+      `${tensor.name} has ${values[bad]} at element ${bad}, which as ${type} is infinite; write ` +
+        (type === "f16" ? "bf16, which has the range of f32, or f32." : "f32."),
+    );
+  }
   onTensor?.();
-  return data;
+  return fromFloat32(values, type);
 }
 
 /** Bytes of a model in an element type. */
@@ -231,7 +257,12 @@ function matchTensors(
             `configuration is not that of the file.`,
         );
       }
-      return { name, shape, read: () => finiteNumbers(tensor, `${source}: ${name}`) };
+      const read = async () => {
+        const data = await finiteNumbers(tensor, `${source}: ${name}`);
+        parameters.checkFixed(name, data, source);
+        return data;
+      };
+      return { name, shape, read };
     }
     const fixed = spec ? !spec.trainable : parameters.buffers.get(name)!.fixed;
     if (!fixed) missing.push(name);

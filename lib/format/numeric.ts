@@ -81,6 +81,13 @@ export function fromFloat32(data: Float32Array, type: FloatType): ArrayBufferVie
   }
 }
 
+/** From this magnitude on, rounding to the nearest gives infinity in an element type. */
+export const OVERFLOWS_AT: Readonly<Record<FloatType, number>> = {
+  f32: Infinity,
+  f16: 65520, // halfway between the largest number, 65504, and the one that would follow
+  bf16: (2 - 2 ** -8) * 2 ** 127,
+};
+
 /** bfloat16 is the upper half of a float32, to which half of the lower half's last place is added. */
 function roundBfloat16(data: Float32Array): Uint16Array {
   const words = new Uint32Array(data.buffer, data.byteOffset, data.length);

@@ -275,6 +275,8 @@ function parseHeader(
 }
 
 function parseMetadata(value: unknown, name: string): Record<string, string> {
+  // The official implementation takes null for none, and some writers leave it.
+  if (value === null) return {};
   if (!isObject(value) || !Object.values(value).every((item) => typeof item === "string")) {
     throw new FormatError(`${name}: "${METADATA_KEY}" must be an object of strings.`);
   }

@@ -200,7 +200,8 @@ export class ParameterStore {
       throw new FormatError(`${source}: ${name} has ${data.length} elements, unlike its shape`);
     }
     if (parameter) place(parameter, toDevice(parameter, data));
-    else this.#adoptBuffer(this.buffers.get(name)!, data, source);
+    else if (this.buffers.get(name)!.fixed) this.checkFixed(name, data, source);
+    else this.#bufferValues.set(name, data.slice());
   }
 
   /** The inverse of {@link adopt}: everything by official name, shape and order. */
@@ -225,18 +226,22 @@ export class ParameterStore {
     return spec.trainable ? [this.arena, contents.trainable] : [this.frozen, contents.frozen];
   }
 
-  #adoptBuffer(buffer: BufferSpec, data: Float32Array, source: string): void {
-    if (buffer.fixed) {
-      const expected = this.bufferValue(buffer.name);
-      if (data.some((value, i) => Math.abs(value - expected[i]) > 1e-6)) {
-        throw new FormatError(
-          `${source}: expected ${buffer.name} to be [${expected}], found [${data}]; ` +
-            `use the configuration that the file was made with`,
-        );
-      }
-    } else {
-      this.#bufferValues.set(buffer.name, data.slice());
-    }
+  /**
+   * Checks that a fixed buffer has the value that follows from the configuration. Of any other
+   * tensor nothing is known: it passes.
+   *
+   * @throws FormatError when it has another one.
+   */
+  checkFixed(name: string, data: Float32Array, source: string): void {
+    if (!this.buffers.get(name)?.fixed) return;
+    const expected = this.bufferValue(name);
+    // Written so that NaN fails.
+    if (data.every((value, i) => Math.abs(value - expected[i]) <= 1e-6)) return;
+    throw new FormatError(
+      `${source}: expected ${name} to be [${expected}], found [${data}]; the network that this ` +
+        `configuration builds computes with other numbers, so use the one that the file was ` +
+        `made with`,
+    );
   }
 
   #check(state: ReadonlyMap<string, StateTensor>, source: string): void {

@@ -167,6 +167,54 @@ Deno.test("--dtype halves a file, and the model is still read", async () => {
   });
 });
 
+Deno.test("--dtype writes no infinities: the tensor is named, and the type that holds it", async () => {
+  await withTempFolder(async (folder) => {
+    const model = randomModel({ type: "mlp", hidden: 16, depth: 1 });
+    const [name, { data }] = [...model.weights][1];
+    const [file, out] = [join(folder, "a.safetensors"), join(folder, "b.pt")];
+    const convert = async (value: number, type: string) => {
+      data[5] = value;
+      await saveModel(file, model);
+      return await imm("convert", file, "--dtype", type, "--out", out);
+    };
+    const refused = async (value: number, type: string, way: string) => {
+      const { code, stderr } = await convert(value, type);
+      assert.equal(code, 1);
+      const number = String(value).replace("+", "\\+");
+      assert.match(
+        stderr,
+        new RegExp(`${name} has ${number} at element 5.*infinite; write ${way}`),
+      );
+      assert.equal(await Deno.stat(out).catch(() => null), null);
+    };
+    await refused(-65520, "f16", "bf16");
+    await refused(Math.fround(3.4e38), "bf16", "f32");
+    for (const [value, type] of [[65519, "f16"], [65520, "bf16"], [3.38e38, "bf16"]] as const) {
+      const { code, stderr } = await convert(value, type);
+      assert.equal(code, 0, stderr);
+      using written = await openTorchFile(out);
+      const numbers = await namedTensors(written.value).get(name)!.toFloat32();
+      assert.ok(numbers.every(Number.isFinite), `${value} as ${type}`);
+      await Deno.remove(out);
+    }
+  });
+});
+
+Deno.test("what sample would refuse is refused at the door: filters of other numbers", async () => {
+  await withTempFolder(async (folder) => {
+    const model = goldenModel("net_ncsnpp");
+    const [pt, out] = [join(folder, "a.pt"), join(folder, "b.safetensors")];
+    const filter = [...model.weights.keys()].find((name) => name.endsWith("resample_filter"))!;
+    model.weights.get(filter)!.data[0] *= 2;
+    await writeTorch(pt, asTorch(model, (name) => name));
+    const settings = ["--set", "imm.parameterization=euler_fm"];
+    const { code, stderr } = await imm("convert", pt, ...settings, "--out", out);
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`expected ${filter} to be \\[0\\.0156`));
+    assert.equal(await Deno.stat(out).catch(() => null), null);
+  });
+});
+
 Deno.test("mistakes are said before anything is written", async () => {
   await withTempFolder(async (folder) => {
     const model = goldenModel("net_dit");

@@ -110,7 +110,7 @@ Deno.test("a verb of two words is told from its parts, and suggested", async () 
     return stderr;
   };
   assert.equal(
-    await message("dataset"),
+    await message("dataset", "--json"),
     "error: imm dataset expects what to do: prepare or info.\n",
   );
   assert.equal(
@@ -125,6 +125,35 @@ Deno.test("a verb of two words is told from its parts, and suggested", async () 
     await message("datset", "info"),
     'error: imm has no verb "datset"; did you mean "dataset info"?\n',
   );
+});
+
+Deno.test("the first word of verbs of two shows their help: asked for it is no mistake", async () => {
+  const verbs = ["dataset prepare", "dataset info"].map((name) => ({ ...add, name }));
+  const help =
+    /^Usage: imm dataset prepare\|info \[options\]\n\nVerbs:\n {2}dataset prepare {2}add/;
+  const alone = await run(["dataset"], ...verbs);
+  assert.deepEqual([alone.code, alone.stdout], [2, ""]);
+  assert.match(alone.stderr, help);
+  for (const args of [["dataset", "--help"], ["dataset", "-h"], ["help", "dataset"]]) {
+    const asked = await run(args, ...verbs);
+    assert.deepEqual([asked.code, asked.stderr], [0, ""]);
+    assert.match(asked.stdout, help);
+  }
+});
+
+Deno.test("the help of a verb names those of two words that begin with it", async () => {
+  const { stdout } = await run(["add", "--help"], add, { ...add, name: "add up" });
+  assert.match(stdout, /^Also:\n {2}add up {2}add two numbers$/m);
+  assert.doesNotMatch((await run(["add", "--help"], add)).stdout, /Also/);
+});
+
+Deno.test("version is a verb as well as an option", async () => {
+  const [stdout, stderr] = [memorySink(), memorySink()];
+  assert.equal(await main(["version"], { stdout, stderr }), 0);
+  assert.equal(await main(["version", "--json"], { stdout, stderr }), 0);
+  const [line, json] = stdout.text.split("\n");
+  assert.equal(line, `imm ${VERSION}`);
+  assert.deepEqual(JSON.parse(json), { version: VERSION, deno: Deno.version.deno });
 });
 
 Deno.test("no verb at all shows the help on stderr and is a usage error", async () => {

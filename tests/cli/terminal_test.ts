@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Terminal } from "../../cli/terminal.ts";
+import { Terminal, terminalColumns } from "../../cli/terminal.ts";
 import { memorySink } from "../support/sink.ts";
 
 function terminal(options: { quiet?: boolean; json?: boolean; isTerminal?: boolean } = {}) {
@@ -20,6 +20,17 @@ Deno.test("Terminal shows a bar on a terminal and takes it away before other wor
   t.say("a word");
   // deno-lint-ignore no-control-regex -- the sequence that clears a line
   assert.match(stderr.text, /60% 6\/10 images.*\x1b\[K\r\x1b\[Ka word\n$/);
+});
+
+Deno.test("a terminal that does not know its width is taken for one of 80 columns", () => {
+  assert.equal(terminalColumns(() => ({ columns: 132 })), 132);
+  assert.equal(terminalColumns(() => ({ columns: 0 })), 80);
+  assert.equal(
+    terminalColumns(() => {
+      throw new Error("no terminal");
+    }),
+    80,
+  );
 });
 
 Deno.test("Terminal draws no bar where nobody looks and nothing with --quiet", () => {

@@ -145,6 +145,7 @@ Deno.test("damaged and hostile files are refused with a sentence that names the 
   refuses(fileWith({}, 0, "{nonsense"), /header is not JSON/);
   refuses(fileWith([1], 0), /not a JSON object/);
   refuses(fileWith({ __metadata__: { a: 1 } }, 0), /object of strings/);
+  refuses(fileWith({ __metadata__: [] }, 0), /object of strings/);
   refuses(fileWith({ w: { ...f32(0, 4), dtype: "F4" } }, 4), /element type "F4"; known are/);
   refuses(fileWith({ w: { ...f32(0, 4), dtype: "toString" } }, 4), /element type "toString"/);
   refuses(fileWith({ w: f32(0, 4, [-1]) }, 4), /no valid shape/);
@@ -180,4 +181,14 @@ Deno.test("no mutation of a file brings out anything but a FormatError", async (
     for (const tensor of parseSafetensors(bytes, { name }).tensors.values()) tensor.toFloat64();
   });
   assert(refused > 200);
+});
+
+Deno.test("metadata of null are none, as the official implementation takes them", () => {
+  const bytes = fileWith({
+    __metadata__: null,
+    w: { dtype: "F32", shape: [1], data_offsets: [0, 4] },
+  }, 4);
+  const { metadata, tensors } = parseSafetensors(bytes, { name });
+  assert.deepEqual(metadata, {});
+  assert.deepEqual([...tensors.keys()], ["w"]);
 });
