@@ -309,7 +309,7 @@ function processor(): string {
   }
 }
 
-function format({ processor, devices }: BenchReport): string {
+function format({ processor, devices }: BenchReport): string[] {
   const lines = [`${processor}, Deno ${Deno.version.deno}`];
   for (const { device, description, kernels, presets } of devices) {
     lines.push("", `${device}: ${description}`, "");
@@ -324,7 +324,7 @@ function format({ processor, devices }: BenchReport): string {
       lines.push(jobRow(`${name}, sampling in 1 step`, sampling));
     }
   }
-  return lines.join("\n");
+  return lines;
 }
 
 function jobRow(name: string, job: JobBench): string {

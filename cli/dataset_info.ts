@@ -84,7 +84,7 @@ async function describePictures(dataset: Dataset, args: InfoOptions, terminal: T
       `deviation: ${std.toFixed(4)}`,
       `SHA-256:   ${contentHash}`,
       ...(args.grid === undefined ? [] : [`grid:      ${args.grid}`]),
-    ].join("\n");
+    ];
   });
 }
 
@@ -126,7 +126,7 @@ async function describeSet(dataset: LatentDataset, args: InfoOptions, terminal: 
       `SHA-256:   ${contentHash}`,
       `training:  --set 'data.latents.normalize={"mean":${exact(mean)},"std":${exact(std)}}'`,
       ...(args.grid === undefined ? [] : [`grid:      ${args.grid}, the first channels`]),
-    ].join("\n");
+    ];
   });
 }
 

@@ -239,7 +239,7 @@ const DRIVERS: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
   ],
 };
 
-function format(diagnosis: Diagnosis): string {
+function format(diagnosis: Diagnosis): string[] {
   const { runtime, adapter, devices, chosen, advice } = diagnosis;
   const pairs = (record: Readonly<Record<string, string | number>>) =>
     Object.entries(record).map(([name, value]) => `${name} ${value}`).join(", ");
@@ -265,7 +265,8 @@ function format(diagnosis: Diagnosis): string {
       `WebGPU adapter: ${adapter.description}${adapter.software ? " (software)" : ""}`,
       `  vendor        ${adapter.vendor || "unknown"}`,
       `  architecture  ${adapter.architecture || "unknown"}`,
-      `  features      ${wrap(adapter.features.join(", "), 64).join("\n" + " ".repeat(16))}`,
+      ...wrap(adapter.features.join(", "), 64)
+        .map((line, i) => (i === 0 ? "  features" : "").padEnd(16) + line),
       "  limits",
       ...limits,
       "",
@@ -280,5 +281,5 @@ function format(diagnosis: Diagnosis): string {
     lines.push(`Environment: ${pairs(diagnosis.environment)}`);
   }
   if (advice.length) lines.push("", ...advice);
-  return lines.join("\n");
+  return lines;
 }

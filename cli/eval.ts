@@ -259,7 +259,7 @@ async function compare(
   const evaluation = { ...computed, warnings: [...computed.warnings, ...warnings] };
   terminal.result(
     { ...evaluation, inputs, ...(gate ? { gate } : {}) },
-    () => textReport(evaluation, gate).trimEnd(),
+    () => textReport(evaluation, gate).trimEnd().split("\n"),
   );
   const gallery = sets && fakeImages
     ? await makeGallery(

@@ -36,9 +36,10 @@ export const verb = defineVerb({
       `${files} ${files === 1 ? "file" : "files"}, ${formatBytes(bytes)}`;
     terminal.result(
       { folder: cache.folder, ...usage, removed },
-      () =>
-        (removed.files > 0 ? `removed ${inWords(removed)}\n` : "") +
+      [
+        ...(removed.files > 0 ? [`removed ${inWords(removed)}`] : []),
         `${cache.folder}: ${inWords(usage)}`,
+      ],
     );
   },
 });

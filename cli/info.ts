@@ -34,13 +34,12 @@ export const verb = defineVerb({
       tensorBytes: tensorBytes(tensors),
       ...(args.tensors ? { tensors } : {}),
     };
-    terminal.result(result, () =>
-      [
-        ...fileLines(file),
-        ...modelLines(file),
-        ...trainingLines(file),
-        ...(args.tensors ? tensorLines(file) : []),
-      ].join("\n"));
+    terminal.result(result, () => [
+      ...fileLines(file),
+      ...modelLines(file),
+      ...trainingLines(file),
+      ...(args.tensors ? tensorLines(file) : []),
+    ]);
   },
 });
 

@@ -5,6 +5,7 @@
  */
 
 import { ImmError, UsageError } from "../lib/errors.ts";
+import { printable } from "../lib/printable.ts";
 import { didYouMean } from "../lib/suggest.ts";
 import { VERSION } from "../lib/version.ts";
 import { groupHelp, programHelp, verbHelp } from "./help.ts";
@@ -44,11 +45,11 @@ async function dispatch(
     return 0;
   }
   if (first === "--help" || first === "-h" || (first === "help" && args.length === 1)) {
-    terminal.result(undefined, programHelp(verbs));
+    terminal.result(undefined, programHelp(verbs).split("\n"));
     return 0;
   }
   if (first === undefined) {
-    terminal.say(programHelp(verbs));
+    terminal.say(programHelp(verbs).split("\n"));
     return 2;
   }
 
@@ -60,11 +61,11 @@ async function dispatch(
     if (together.length > 0) {
       const second = words[1];
       if (first === "help" && second === undefined || isHelp(second)) {
-        terminal.result(undefined, groupHelp(words[0], together));
+        terminal.result(undefined, groupHelp(words[0], together).split("\n"));
         return 0;
       }
       if (second === undefined) {
-        terminal.say(groupHelp(words[0], together));
+        terminal.say(groupHelp(words[0], together).split("\n"));
         return 2;
       }
       const seconds = together.map(({ name }) => name.slice(words[0].length + 1));
@@ -91,7 +92,7 @@ async function dispatch(
   // Asked for help, the other options need not be right.
   const beforeRest = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
   if (first === "help" || beforeRest.some(isHelp)) {
-    terminal.result(undefined, verbHelp(verb, verbsUnder(entry.name, verbs)));
+    terminal.result(undefined, verbHelp(verb, verbsUnder(entry.name, verbs)).split("\n"));
     return 0;
   }
   const parsed = parseVerb(verb, rest);
@@ -104,33 +105,43 @@ function isHelp(arg: string | undefined): boolean {
 
 /** Prints an error in the form that its kind deserves, and returns its exit code. */
 function report(error: unknown, terminal: Terminal): number {
-  const stack = () => {
-    if (!terminal.verbose || !(error instanceof Error)) return "";
-    const cause = error.cause instanceof Error ? `\nCaused by: ${error.cause.stack}` : "";
-    return `\n${error.stack}${cause}`;
-  };
+  const stack = !terminal.verbose || !(error instanceof Error)
+    ? []
+    : [...stackLines(error), ...(error.cause instanceof Error ? causeLines(error.cause) : [])];
   // The reader of a pipe went away (`imm … | head`): nobody is left to be told.
   if (error instanceof Deno.errors.BrokenPipe) return 1;
   if (error instanceof ImmError) {
-    terminal.error(error.message + stack());
+    terminal.error([error.message, ...stack]);
     return error.exitCode;
   }
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof Deno.errors.NotCapable) {
-    terminal.error(`Deno did not allow this: ${message}.${stack()}`);
+    terminal.error([`Deno did not allow this: ${message}.`, ...stack]);
     return 1;
   }
   if (isSystemError(error)) {
-    terminal.error(`The operating system refused: ${message}.${stack()}`);
+    terminal.error([`The operating system refused: ${message}.`, ...stack]);
     return 1;
   }
   const name = error instanceof Error ? error.name : "Error";
-  terminal.error(
-    `This is a bug in imm ${VERSION}: ${name}: ${message}${
-      stack() || "\nRun the command again with --verbose to see where it happened."
-    }\nPlease report it with the command, its output and what "imm doctor" prints.`,
-  );
+  terminal.error([
+    `This is a bug in imm ${VERSION}: ${name}: ${message}`,
+    ...(stack.length > 0
+      ? stack
+      : ["Run the command again with --verbose to see where it happened."]),
+    'Please report it with the command, its output and what "imm doctor" prints.',
+  ]);
   return 1;
+}
+
+/** The stack, in which the message may have line breaks that are none. */
+function stackLines({ stack = "", message }: Error): string[] {
+  return stack.replace(message, () => printable(message)).split("\n");
+}
+
+function causeLines(cause: Error): string[] {
+  const [first, ...rest] = stackLines(cause);
+  return [`Caused by: ${first}`, ...rest];
 }
 
 /** A full disk, a folder that may not be written, a file that went away. */

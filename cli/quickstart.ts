@@ -126,7 +126,7 @@ function show(grid: Image, terminal: Terminal): void {
   if (terminal.interactive && !terminal.json && !terminal.quiet) console.log(renderImage(grid));
 }
 
-function summary(out: string, preset: string, report: DigitReport, seconds: number): string {
+function summary(out: string, preset: string, report: DigitReport, seconds: number): string[] {
   const row = (name: string, scores: DigitScores) =>
     [
       name.padEnd(22),
@@ -151,7 +151,7 @@ function summary(out: string, preset: string, report: DigitReport, seconds: numb
     `  ./imm sample --checkpoint ${out} --steps 2 --classes 7 --seeds 0-35 --out sevens.png`,
     `  ./imm eval --checkpoint ${out} --steps 4 --reference digits`,
     `  ./imm train --preset ${preset} --out runs/mine --set imm.k=12`,
-  ].join("\n");
+  ];
 }
 
 function percent(share: number): string {

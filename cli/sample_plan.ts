@@ -34,16 +34,15 @@ export async function dryRun(args: SampleArgs, terminal: Terminal): Promise<void
       networkCalls: calls,
       ...description,
     },
-    () =>
-      [
-        `parameters: ${description.parameters.toLocaleString("en")}`,
-        `times: ${plan.times.map((t) => Number(t.toFixed(6))).join(", ")}`,
-        `arithmetic per image: ${(flops / 1e9).toPrecision(4)} GFLOP in ${calls} network calls`,
-        `weights on the device: ${formatBytes(description.weightBytes)}`,
-        `a batch of ${batch}: ${description.kernels} kernels, ` +
-        `${formatBytes(description.scratchBytes)} of scratch memory`,
-        `memory on the device: ${formatBytes(description.deviceBytes)}, largest buffer ` +
-        `${formatBytes(description.largestBufferBytes)}`,
-      ].join("\n"),
+    () => [
+      `parameters: ${description.parameters.toLocaleString("en")}`,
+      `times: ${plan.times.map((t) => Number(t.toFixed(6))).join(", ")}`,
+      `arithmetic per image: ${(flops / 1e9).toPrecision(4)} GFLOP in ${calls} network calls`,
+      `weights on the device: ${formatBytes(description.weightBytes)}`,
+      `a batch of ${batch}: ${description.kernels} kernels, ` +
+      `${formatBytes(description.scratchBytes)} of scratch memory`,
+      `memory on the device: ${formatBytes(description.deviceBytes)}, largest buffer ` +
+      `${formatBytes(description.largestBufferBytes)}`,
+    ],
   );
 }

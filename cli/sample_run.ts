@@ -140,5 +140,5 @@ function show(pictures: readonly Image[], set: SampleSet, terminal: Terminal): v
   const columns = set.columns ?? Math.max(4, Math.min(16, Math.floor(79 / (set.shape[1] + 1))));
   const grid = imageGrid(pictures, { columns, padding: 1 });
   const depth = colourDepth({ isTerminal: terminal.colors, get: environmentVariable });
-  terminal.say(renderImage(grid, { depth }));
+  terminal.picture(renderImage(grid, { depth }));
 }

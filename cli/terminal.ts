@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable, printableJson } from "../lib/printable.ts";
 import { NullProgress, PlainProgress, type Progress, TerminalProgress } from "./progress.ts";
 
 /** How much a verb says, and how. */
@@ -16,6 +17,9 @@ export interface TerminalOptions {
   /** Receives standard error. */
   readonly stderr?: Sink;
 }
+
+/** One line, or several. Control characters in a line are shown and not obeyed; see `printable`. */
+export type Lines = string | readonly string[];
 
 /** A stream of text that may be a terminal. */
 export interface Sink {
@@ -53,34 +57,42 @@ export class Terminal {
    * Prints the result of a verb on standard output: with `--json` the value as one line of JSON,
    * else the text. Numbers that JSON does not have (NaN, infinities) become null.
    */
-  result(value: unknown, text: string | (() => string)): void {
+  result(value: unknown, text: Lines | (() => Lines)): void {
     this.#progress?.clear();
-    const line = this.json ? JSON.stringify(value) : typeof text === "string" ? text : text();
-    if (line !== "") this.#stdout.write(line + "\n");
+    if (this.json) return this.#stdout.write(printableJson(JSON.stringify(value)) + "\n");
+    const lines = typeof text === "function" ? text() : text;
+    if (lines.length > 0) this.#stdout.write(inLines(lines));
   }
 
   /** Says something to people on standard error, unless `--quiet`. */
-  say(text: string): void {
+  say(text: Lines): void {
+    if (this.quiet) return;
+    this.#progress?.clear();
+    this.#stderr.write(inLines(text));
+  }
+
+  /** Draws what `renderImage` made, with its colours, on standard error, unless `--quiet`. */
+  picture(text: string): void {
     if (this.quiet) return;
     this.#progress?.clear();
     this.#stderr.write(text + "\n");
   }
 
   /** Says it only with `--verbose`. */
-  detail(text: string): void {
+  detail(text: Lines): void {
     if (this.verbose) this.say(text);
   }
 
   /** Warns on standard error, also with `--quiet`. */
   warn(text: string): void {
     this.#progress?.clear();
-    this.#stderr.write(`${this.#paint("33", "warning:")} ${text}\n`);
+    this.#stderr.write(`${this.#paint("33", "warning:")} ${inLines(text)}`);
   }
 
-  /** Prints an error; the program then ends. */
-  error(text: string): void {
+  /** Prints an error, and lines below it; the program then ends. */
+  error(text: Lines): void {
     this.#progress?.clear();
-    this.#stderr.write(`${this.#paint("31", "error:")} ${text}\n`);
+    this.#stderr.write(`${this.#paint("31", "error:")} ${inLines(text)}`);
   }
 
   /** Writes a line for the system that runs the program to standard error, also with `--quiet`. */
@@ -108,6 +120,10 @@ export class Terminal {
   #paint(code: string, text: string): string {
     return this.colors ? `\x1b[${code}m${text}\x1b[0m` : text;
   }
+}
+
+function inLines(text: Lines): string {
+  return [text].flat().map((line) => `${printable(line)}\n`).join("");
 }
 
 /** A stream of the operating system as a sink. Writes are synchronous: nothing is lost on exit. */

@@ -101,20 +101,19 @@ export async function dryRun(
       suggestion,
       speed,
     };
-    terminal.result(result, () =>
-      [
-        JSON.stringify(chosen, null, 2),
-        ...(args.preset ? [`scores of ${args.preset}: ${presetScores(args.preset)}`] : []),
-        ...describe(description, kernelsWithoutFusion(chosen)),
-        ...(device ? [`device: ${device.description}`] : []),
-        `memory for training: ${formatBytes(budget.total)} (${budget.reason})`,
-        typeof suggestion === "string"
-          ? suggestion
-          : `micro-batch that fits: ${suggestion.microBatch} of ${chosen.train.batch}` +
-            `${suggestion.recompute ? " with train.recompute=true" : ""}, ` +
-            `${formatBytes(suggestion.deviceBytes)} (--micro-batch auto takes it)`,
-        speedLine(chosen, speed),
-      ].join("\n"));
+    terminal.result(result, () => [
+      ...JSON.stringify(chosen, null, 2).split("\n"),
+      ...(args.preset ? [`scores of ${args.preset}: ${presetScores(args.preset)}`] : []),
+      ...describe(description, kernelsWithoutFusion(chosen)),
+      ...(device ? [`device: ${device.description}`] : []),
+      `memory for training: ${formatBytes(budget.total)} (${budget.reason})`,
+      typeof suggestion === "string"
+        ? suggestion
+        : `micro-batch that fits: ${suggestion.microBatch} of ${chosen.train.batch}` +
+          `${suggestion.recompute ? " with train.recompute=true" : ""}, ` +
+          `${formatBytes(suggestion.deviceBytes)} (--micro-batch auto takes it)`,
+      speedLine(chosen, speed),
+    ]);
   } finally {
     device?.close();
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../printable.ts";
 import type { Evaluation } from "./evaluate.ts";
 import { formatValue } from "./format_value.ts";
 import { type GateOutcome, requirement, type ThresholdOutcome } from "./gate.ts";
@@ -49,7 +50,7 @@ export function reportRows(
   );
 }
 
-/** What was compared and how, as pairs of a word and its explanation. */
+/** What was compared and how, as pairs of a word and its explanation, printable. */
 export function reportFacts(evaluation: Evaluation): (readonly [string, string])[] {
   const { halves, samples, reference, extractor, seconds, cached } = evaluation;
   const counted = ({ name, count, skipped }: Evaluation["samples"]) =>
@@ -57,7 +58,7 @@ export function reportFacts(evaluation: Evaluation): (readonly [string, string])
     (skipped > 0 ? ` (${skipped} left out)` : "");
   const details = Object.entries(extractor.details ?? {}).map(([key, value]) => `${key} ${value}`);
   const hash = extractor.hash.slice(0, 12);
-  return [
+  const facts: (readonly [string, string])[] = [
     ["samples", counted(samples)],
     ...(reference ? [["reference", counted(reference)] as const] : []),
     ...(halves
@@ -73,6 +74,7 @@ export function reportFacts(evaluation: Evaluation): (readonly [string, string])
       (cached > 0 ? `; the features of ${cached} images were in the cache` : ""),
     ],
   ];
+  return facts.map(([name, text]) => [name, printable(text)]);
 }
 
 /**
@@ -98,7 +100,7 @@ export function textReport(evaluation: Evaluation, gate?: GateOutcome): string {
     ),
     ...(required.length > 0 ? [""] : []),
     ...aligned(reportFacts(evaluation)),
-    ...warnings.map((warning) => `warning: ${warning}`),
+    ...warnings.map((warning) => `warning: ${printable(warning)}`),
   ].join("\n") + "\n";
 }
 

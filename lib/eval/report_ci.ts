@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../printable.ts";
 import type { Evaluation } from "./evaluate.ts";
 import { formatValue } from "./format_value.ts";
 import { gateFailures, type GateOutcome, isBaseline, type ThresholdOutcome } from "./gate.ts";
@@ -85,11 +86,10 @@ function suite(
   ].join("\n");
 }
 
-/** Also drops the control characters that XML 1.0 cannot hold. */
+/** XML 1.0 cannot hold all characters: the control characters are made visible. */
 function escapeXml(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, "")
-    .replace(/[&<>"'\n\r\t]/g, (c) => `&#${c.charCodeAt(0)};`);
+  return printable(text).replace(/[\ufffe\uffff]/g, "")
+    .replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
 /** The evaluation as Markdown, for summaries of jobs and comments on changes. */
@@ -127,7 +127,7 @@ export function markdownReport(evaluation: Evaluation, gate?: GateOutcome): stri
 
 /** Names of files are not to become headings, links or cells. */
 function escapeMarkdown(text: string): string {
-  return text.replace(/[\r\n]+/g, " ").replace(/[\\`*_{}[\]<>|#]/g, "\\$&");
+  return printable(text).replace(/[\\`*_{}[\]<>|#]/g, "\\$&");
 }
 
 /** What GitHub Actions shows beside a job: errors and warnings, one command a line. */
@@ -140,6 +140,5 @@ export function githubAnnotations(evaluation: Evaluation, gate?: GateOutcome): s
 
 /** A command of GitHub Actions, escaped as its toolkit escapes it. */
 export function githubCommand(kind: "error" | "warning", message: string): string {
-  const escaped = message.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
-  return `::${kind} title=imm eval::${escaped}`;
+  return `::${kind} title=imm eval::${printable(message).replaceAll("%", "%25")}`;
 }

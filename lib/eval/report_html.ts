@@ -7,6 +7,7 @@
 import { enlargement, imageGrid, ofOneSize } from "../format/grid.ts";
 import type { Image } from "../format/pixels.ts";
 import { encodePng } from "../format/png.ts";
+import { printable } from "../printable.ts";
 import type { Evaluation } from "./evaluate.ts";
 import { formatValue } from "./format_value.ts";
 import type { Gallery, GalleryImage } from "./gallery.ts";
@@ -145,7 +146,7 @@ function picture(image: Image, alt: string, kind: string): string {
 }
 
 function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+  return printable(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
 const STYLE = `
