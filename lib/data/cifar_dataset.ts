@@ -27,6 +27,9 @@ const MAX_BYTES = 2 ** 30;
 /** Names of the files of each set, of both data sets in both forms. */
 const TRAIN = /^(?:data_batch_([1-9]\d?)|train)(\.bin)?$/;
 const TEST = /^test(?:_batch)?(\.bin)?$/;
+/** A batch of CIFAR-10's images for training, of which there are so many. */
+const NUMBERED = /^data_batch_(\d+)(\.bin)?$/;
+const BATCHES = 5;
 const BATCH = /^(?:data_batch_\d+|test_batch)(?:\.bin)?$/;
 
 /** Whether a path is called like an archive, which may hold CIFAR. */
@@ -41,7 +44,7 @@ export function isCifarBatch(path: string): boolean {
 
 /** Whether these are the files of an unpacked archive. */
 export function holdsCifar(names: readonly string[]): boolean {
-  return names.some((name) => /^data_batch_1(\.bin)?$/.test(name)) ||
+  return names.some((name) => NUMBERED.test(name)) ||
     (names.includes("train.bin") && names.includes("fine_label_names.txt")) ||
     (names.includes("train") && names.includes("meta"));
 }
@@ -56,12 +59,13 @@ export async function openCifarArchive(
   split: CifarSplit = "train",
 ): Promise<Dataset> {
   const bytes = await readFileBytes(path, MAX_BYTES);
-  const tar = isGzip(bytes) ? await gunzip(bytes, MAX_BYTES, path) : bytes;
+  const tar = isGzip(bytes) ? gunzip(bytes, MAX_BYTES, path) : bytes;
   const files = new Map(
     [...readTar(tar, path)].map(([name, content]) => [basename(name), content]),
   );
   const names = batchNames([...files.keys()], split);
   if (names.length === 0 && holdsCifar([...files.keys()])) throw noBatches(path, split);
+  checkBatches(path, names);
   if (names.length === 0) {
     throw new FormatError(
       `${path} holds no data set that is known: expected data_batch_1 or data_batch_1.bin, as in ` +
@@ -84,6 +88,7 @@ export async function openCifarFolder(
 ): Promise<Dataset> {
   const batches = batchNames(names, split);
   if (batches.length === 0) throw noBatches(folder, split);
+  checkBatches(folder, batches);
   return await openCifarFiles(folder, batches.map((name) => join(folder, name)));
 }
 
@@ -103,6 +108,22 @@ export async function openCifarFiles(name: string, paths: readonly string[]): Pr
 function noBatches(name: string, split: CifarSplit): FormatError {
   const what = split === "train" ? "training" : "testing";
   return new FormatError(`${name} lacks the images for ${what}; fetch or unpack it again.`);
+}
+
+/** @throws {FormatError} when some of the numbered batches of CIFAR-10 are missing */
+function checkBatches(name: string, batches: readonly string[]): void {
+  const found = batches.map((batch) => Number(NUMBERED.exec(batch)?.[1] ?? 0));
+  if (found.every((number) => number === 0)) return; // none, or the one file of another set
+  const missing = Array.from({ length: BATCHES }, (_, i) => i + 1)
+    .filter((number) => !found.includes(number))
+    .map((number) => batches[0].replace(/\d+/, String(number)));
+  if (missing.length === 0) return;
+  throw new FormatError(
+    `${name} lacks ${
+      missing.join(", ")
+    } of the ${BATCHES} batches of CIFAR-10; fetch or unpack it ` +
+      `again, or give a batch by its own path to use that one alone.`,
+  );
 }
 
 /** The files of a set among others, in their order. */

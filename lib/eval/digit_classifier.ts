@@ -16,7 +16,7 @@ const LIMIT = 1 << 20;
 /** Opens the classifier: 8 x 8 grey images to 64 features and the logits of the digits 0 to 9. */
 export async function openDigitClassifier(): Promise<OnnxExtractor> {
   const name = "the digit classifier";
-  const model = await gunzip(Uint8Array.fromBase64(DIGIT_CLASSIFIER), LIMIT, name);
+  const model = gunzip(Uint8Array.fromBase64(DIGIT_CLASSIFIER), LIMIT, name);
   // Threads would take longer to start than this network to run.
   return await OnnxExtractor.load(model, { threads: 1 });
 }

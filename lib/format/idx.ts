@@ -35,7 +35,7 @@ const MAX_BYTES = 2 ** 32;
  * @throws {FormatError} when it cannot be read or is not exactly one IDX array
  */
 export async function readIdx(path: string): Promise<IdxArray> {
-  return await parseIdx(await readFileBytes(path, MAX_BYTES), { name: path });
+  return parseIdx(await readFileBytes(path, MAX_BYTES), { name: path });
 }
 
 /**
@@ -43,8 +43,8 @@ export async function readIdx(path: string): Promise<IdxArray> {
  *
  * @throws {FormatError} when it is not exactly one IDX array
  */
-export async function parseIdx(file: Uint8Array, { name }: { name: string }): Promise<IdxArray> {
-  const bytes = isGzip(file) ? await gunzip(file, MAX_BYTES, name) : file;
+export function parseIdx(file: Uint8Array, { name }: { name: string }): IdxArray {
+  const bytes = isGzip(file) ? gunzip(file, MAX_BYTES, name) : file;
   const type = TYPE_OF_CODE.get(bytes[2]);
   const axes = bytes[3];
   if (bytes.length < 4 || bytes[0] !== 0 || bytes[1] !== 0 || type === undefined) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { inflateRawSync } from "node:zlib";
+import { gunzipSync, inflateRawSync } from "node:zlib";
 import { FormatError } from "../errors.ts";
 
 /** DEFLATE turns one byte into at most this many (zlib's documentation, "Maximum expansion"). */
@@ -42,7 +42,7 @@ export async function* inflateChunks(
 ): AsyncGenerator<Uint8Array> {
   checkRatio(compressedSize, size, name);
   let filled = 0;
-  for await (const chunk of decompress(chunks, "deflate-raw", name)) {
+  for await (const chunk of decompress(chunks, name)) {
     filled += chunk.length;
     if (filled > size) {
       throw new FormatError(`${name} is corrupt: it decompresses to more than ${size} bytes.`);
@@ -89,34 +89,25 @@ function checkSize(found: number, size: number, name: string): void {
 }
 
 /**
- * Decompresses a gzip file that is in memory.
+ * Decompresses a gzip file that is in memory: all of its members, where it has several, as
+ * `cat a.gz b.gz` makes one. The checksum of each is checked.
  *
  * @param limit most decompressed bytes that are accepted
  * @throws {FormatError} when the data is damaged or holds more than `limit` bytes
  */
-export async function gunzip(
-  bytes: Uint8Array,
-  limit: number,
-  name: string,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of decompress(slices(bytes), "gzip", name)) {
-    size += chunk.length;
-    if (size > limit) {
-      throw new FormatError(
-        `${name} decompresses to more than the ${limit} bytes that are accepted here.`,
-      );
-    }
-    pieces.push(chunk);
+export function gunzip(bytes: Uint8Array, limit: number, name: string): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(gunzipSync(bytes, { maxOutputLength: limit }));
+  } catch (cause) {
+    throw new FormatError(
+      (cause as { code?: string }).code === "ERR_BUFFER_TOO_LARGE"
+        ? `${name} decompresses to more than the ${limit} bytes that are accepted here.`
+        : `${name} is truncated or corrupt: it cannot be decompressed (${
+          (cause as Error).message
+        }).`,
+      { cause },
+    );
   }
-  const result = new Uint8Array(size);
-  let filled = 0;
-  for (const piece of pieces) {
-    result.set(piece, filled);
-    filled += piece.length;
-  }
-  return result;
 }
 
 /** Whether the bytes start like a gzip file. */
@@ -124,18 +115,12 @@ export function isGzip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1F && bytes[1] === 0x8B;
 }
 
-/** Small pieces, so that the limits above are checked between them. */
-function* slices(bytes: Uint8Array, size = 1 << 14): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-}
-
 async function* decompress(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  format: "gzip" | "deflate-raw",
   name: string,
 ): AsyncGenerator<Uint8Array> {
   const output = ReadableStream.from(chunks as AsyncIterable<BufferSource>)
-    .pipeThrough(new DecompressionStream(format));
+    .pipeThrough(new DecompressionStream("deflate-raw"));
   try {
     yield* output;
   } catch (error) {

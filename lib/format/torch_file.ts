@@ -64,7 +64,9 @@ export async function torchFileFrom(source: ByteSource): Promise<TorchFile> {
 
 /** The object of an archive; storages are members of it. */
 async function readZip(source: ByteSource): Promise<unknown> {
-  const archive = await zipFrom(sliceSource(source, source.name, 0, source.size));
+  const archive = await zipFrom(sliceSource(source, source.name, 0, source.size), {
+    zeroIsUnknown: true, // torch.serialization.set_crc32_options(False)
+  });
   const main = [...archive.members.keys()].find((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (main === undefined) {
     throw new FormatError(

@@ -11,6 +11,7 @@
 
 import { FormatError } from "../errors.ts";
 import { checksum } from "./checksum.ts";
+import { refuseOther, verifiedSource } from "./verified_source.ts";
 import { inflateChunks, inflateExactly, inflateExactlySync } from "./inflate.ts";
 import {
   type ByteSource,
@@ -35,8 +36,10 @@ export interface ZipPlace {
   readonly offset: number;
   /** Bytes in the file. */
   readonly length: number;
-  /** What they are to become, where they are compressed; null where they are stored. */
-  readonly inflated: { readonly size: number; readonly crc32: number } | null;
+  /** Bytes that they become, where they are compressed; null where they are stored. */
+  readonly inflated: number | null;
+  /** Of the content. */
+  readonly crc32: number;
 }
 
 /** An open archive. */
@@ -55,7 +58,7 @@ export interface ZipArchive extends Disposable {
   readSync(member: string, limit?: number): Uint8Array<ArrayBuffer>;
   /**
    * A member as a source of its own. A stored one is read from the archive where and when it is
-   * needed, without its checksum; a compressed one is decompressed into memory, or if it is large
+   * needed, and its checksum is checked on the way (see verified_source.ts); a compressed one is decompressed into memory, or if it is large
    * into a temporary file, which is gone when the archive is closed.
    *
    * @throws {FormatError} as {@link read}
@@ -100,17 +103,18 @@ export async function openZip(path: string): Promise<ZipArchive> {
   return await zipFrom(await openFileSource(path));
 }
 
-/**
- * As {@link openZip}, from any source; takes over the closing of it.
- *
- * @param maxMemory compressed members that are larger are opened as temporary files
- */
-export async function zipFrom(
-  source: ByteSource,
-  { maxMemory = MAX_MEMORY_BYTES }: { maxMemory?: number } = {},
-): Promise<ZipArchive> {
+/** How an archive is read. */
+export interface ZipOptions {
+  /** Compressed members that are larger are opened as temporary files. Default 256 MiB. */
+  readonly maxMemory?: number;
+  /** A checksum of 0 says that none was computed, as in files of PyTorch that was told so. */
+  readonly zeroIsUnknown?: boolean;
+}
+
+/** As {@link openZip}, from any source; takes over the closing of it. */
+export async function zipFrom(source: ByteSource, options: ZipOptions = {}): Promise<ZipArchive> {
   try {
-    return new Archive(source, await readDirectory(source), maxMemory);
+    return new Archive(source, await readDirectory(source), options);
   } catch (error) {
     source.close();
     throw error;
@@ -126,7 +130,7 @@ class Archive implements ZipArchive {
   constructor(
     private readonly source: ByteSource,
     readonly members: ReadonlyMap<string, DirectoryEntry>,
-    private readonly maxMemory: number,
+    private readonly options: ZipOptions,
   ) {
     this.name = source.name;
   }
@@ -137,7 +141,7 @@ class Archive implements ZipArchive {
     const bytes = entry.method === "stored"
       ? await data.read(0, data.size)
       : await inflateExactly(piecesOf(data), data.size, entry.size, data.name);
-    checkSum(entry, checksum(bytes), data.name);
+    this.#check(entry, checksum(bytes), data.name);
     return bytes;
   }
 
@@ -148,14 +152,18 @@ class Archive implements ZipArchive {
     const bytes = entry.method === "stored"
       ? stored
       : inflateExactlySync(stored, entry.size, data.name);
-    checkSum(entry, checksum(bytes), data.name);
+    this.#check(entry, checksum(bytes), data.name);
     return bytes;
   }
 
   async open(member: string, limit = Infinity): Promise<ByteSource> {
     const entry = this.#find(member, limit);
-    if (entry.method === "stored") return this.#data(entry);
-    if (entry.size > this.maxMemory) return await this.#spool(entry);
+    if (entry.method === "stored") {
+      const data = this.#data(entry);
+      return this.#hasChecksum(entry) ? verifiedSource(data, entry.crc32) : data;
+    }
+    const { maxMemory = MAX_MEMORY_BYTES } = this.options;
+    if (entry.size > maxMemory) return await this.#spool(entry);
     return bytesSource(await this.read(member, limit), `${this.name}:${member}`);
   }
 
@@ -164,7 +172,8 @@ class Archive implements ZipArchive {
     return {
       offset: this.#start(entry),
       length: compressedSize,
-      inflated: method === "stored" ? null : { size, crc32 },
+      inflated: method === "stored" ? null : size,
+      crc32,
     };
   }
 
@@ -179,6 +188,7 @@ class Archive implements ZipArchive {
 
   async #spool(entry: DirectoryEntry): Promise<ByteSource> {
     const data = this.#data(entry);
+    const check = (crc: number) => this.#check(entry, crc, data.name);
     const source = await temporarySource(
       data.name,
       (async function* () {
@@ -189,11 +199,19 @@ class Archive implements ZipArchive {
           crc = checksum(chunk, crc);
           yield chunk;
         }
-        checkSum(entry, crc, data.name);
+        check(crc);
       })(),
     );
     this.#spooled.push(source);
     return source;
+  }
+
+  #hasChecksum({ crc32 }: DirectoryEntry): boolean {
+    return crc32 !== 0 || !this.options.zeroIsUnknown;
+  }
+
+  #check(entry: DirectoryEntry, found: number, name: string): void {
+    if (this.#hasChecksum(entry)) refuseOther(found, entry.crc32, name);
   }
 
   #find(member: string, limit: number): DirectoryEntry {
@@ -228,28 +246,20 @@ class Archive implements ZipArchive {
 }
 
 /**
- * The content of a member, as a file tree reads it: a stored one without its checksum.
+ * The content of a member, checked against its checksum.
  *
  * @param source the archive, opened on its own
  * @throws {FormatError} when it is damaged
  */
 export function readPlace(
   source: ByteSource,
-  { offset, length, inflated }: ZipPlace,
+  { offset, length, inflated, crc32 }: ZipPlace,
   name: string,
 ): Uint8Array<ArrayBuffer> {
   const bytes = source.readSync(offset, length);
-  if (inflated === null) return bytes;
-  const result = inflateExactlySync(bytes, inflated.size, name);
-  checkSum(inflated, checksum(result), name);
+  const result = inflated === null ? bytes : inflateExactlySync(bytes, inflated, name);
+  refuseOther(checksum(result), crc32, name);
   return result;
-}
-
-function checkSum({ crc32 }: { readonly crc32: number }, found: number, name: string): void {
-  if (found === crc32) return;
-  throw new FormatError(
-    `${name} is corrupt: expected the checksum ${hex(crc32)}, found ${hex(found)}.`,
-  );
 }
 
 async function* piecesOf(source: ByteSource, size = 1 << 16): AsyncGenerator<Uint8Array> {
@@ -261,7 +271,7 @@ async function* piecesOf(source: ByteSource, size = 1 << 16): AsyncGenerator<Uin
 async function readDirectory(source: ByteSource): Promise<Map<string, DirectoryEntry>> {
   const { name } = source;
   const end = await findEnd(source);
-  if (end.offset + end.size > source.size || end.size > MAX_DIRECTORY_BYTES) {
+  if (end.size > Math.min(end.at, MAX_DIRECTORY_BYTES) || end.offset + end.size > end.at) {
     throw new FormatError(
       `${name} is truncated or corrupt: its directory would have ${end.size} bytes at ` +
         `${end.offset}, of ${source.size} in the file.`,
@@ -272,69 +282,123 @@ async function readDirectory(source: ByteSource): Promise<Map<string, DirectoryE
       `${name} is corrupt: ${end.count} members do not fit a directory of ${end.size} bytes.`,
     );
   }
-  const directory = await source.read(end.offset, end.size);
+  const before = await bytesBefore(source, end);
+  const directoryAt = before + end.offset;
+  const directory = await source.read(directoryAt, end.size);
   const entries = new Map<string, DirectoryEntry>();
   let position = 0;
   for (let i = 0; i < end.count; i++) {
     const parsed = parseEntry(directory.subarray(position), `${name}: member ${i}`);
     position += parsed.length;
-    const { entry } = parsed;
+    const entry = { ...parsed.entry, headerOffset: before + parsed.entry.headerOffset };
     if (entries.has(entry.name)) {
       throw new FormatError(`${name} is corrupt: it has two members named "${entry.name}".`);
     }
     entries.set(entry.name, entry);
   }
-  checkOverlap([...entries.values()], end.offset, name);
+  checkOverlap([...entries.values()], directoryAt, name);
   for (const key of entries.keys()) {
     if (key.endsWith("/")) entries.delete(key);
   }
   return entries;
 }
 
+/**
+ * Bytes before the archive proper that positions do not count: the program of an archive that
+ * unpacks itself. The directory ends where its end record begins, which tells where it really is.
+ */
+async function bytesBefore(source: ByteSource, { at, offset, size }: EndRecord): Promise<number> {
+  const before = at - size - offset;
+  if (before === 0 || size < 4) return 0;
+  const isDirectory = async (position: number) =>
+    viewOf(await source.read(position, 4)).getUint32(0, true) === DIRECTORY_ENTRY.signature;
+  return !await isDirectory(offset) && await isDirectory(offset + before) ? before : 0;
+}
+
+/** Where the directory is, as the end record says, and where that record begins. */
+interface EndRecord {
+  readonly offset: number;
+  readonly size: number;
+  readonly count: number;
+  readonly at: number;
+}
+
 /** Finds the end record behind a comment of unknown length, and its ZIP64 form before it. */
-async function findEnd(
-  source: ByteSource,
-): Promise<{ offset: number; size: number; count: number }> {
+async function findEnd(source: ByteSource): Promise<EndRecord> {
   const { name, size } = source;
-  const tailLength = Math.min(size, END.length + 0xFFFF);
-  const tail = viewOf(await source.read(size - tailLength, tailLength));
-  let at = tailLength - END.length;
   // The comment must reach exactly to the end, else the signature was part of something else.
-  while (
-    at >= 0 && !(tail.getUint32(at, true) === END.signature &&
-      at + END.length + tail.getUint16(at + 20, true) === tailLength)
-  ) at--;
-  if (at < 0) {
+  const found = await findEndRecord(source, size, size) ??
+    // Or all that follows is zeros, which copies by blocks leave; some belong to the record itself.
+    await findEndRecord(source, await lengthWithoutZeros(source), size);
+  if (found === null) {
     throw new FormatError(
       `${name} is not a zip archive, or is truncated: its end record is missing.`,
     );
   }
-  const count = tail.getUint16(at + 10, true);
-  const directorySize = tail.getUint32(at + 12, true);
-  const offset = tail.getUint32(at + 16, true);
-  const split = tail.getUint16(at + 4, true) !== 0 && tail.getUint16(at + 4, true) !== IN_ZIP64_16;
-  if (split) throw new FormatError(`${name} is one part of a split archive; join the parts first.`);
-
-  const locatorAt = size - tailLength + at - LOCATOR64.length;
-  if (count !== IN_ZIP64_16 && directorySize !== IN_ZIP64_32 && offset !== IN_ZIP64_32) {
-    return { offset, size: directorySize, count };
+  const { at, record } = found;
+  const count = record.getUint16(10, true);
+  const directorySize = record.getUint32(12, true);
+  const offset = record.getUint32(16, true);
+  const disk = record.getUint16(4, true);
+  if (disk !== 0 && disk !== IN_ZIP64_16) {
+    throw new FormatError(`${name} is one part of a split archive; join the parts first.`);
   }
+  if (count !== IN_ZIP64_16 && directorySize !== IN_ZIP64_32 && offset !== IN_ZIP64_32) {
+    return { offset, size: directorySize, count, at };
+  }
+  const locatorAt = at - LOCATOR64.length;
   if (locatorAt >= 0) {
     const locator = viewOf(await source.read(locatorAt, LOCATOR64.length));
     if (locator.getUint32(0, true) === LOCATOR64.signature) {
       const what = `${name}: the ZIP64 end record`;
-      const end64 = viewOf(await source.read(uint64(locator, 8, what), END64.length));
-      if (end64.getUint32(0, true) !== END64.signature) {
+      const isRecord = async (at: number) =>
+        at >= 0 && viewOf(await source.read(at, END64.length)).getUint32(0, true) ===
+          END64.signature;
+      const told = uint64(locator, 8, what);
+      // Behind bytes that positions do not count it is where it always is: before its locator.
+      const at64 = await isRecord(told) ? told : locatorAt - END64.length;
+      if (!await isRecord(at64)) {
         throw new FormatError(`${name} is corrupt: its ZIP64 end record is missing.`);
       }
+      const end64 = viewOf(await source.read(at64, END64.length));
       return {
         count: uint64(end64, 32, what),
         size: uint64(end64, 40, what),
         offset: uint64(end64, 48, what),
+        at: at64,
       };
     }
   }
-  return { offset, size: directorySize, count }; // 65,535 members, exactly
+  return { offset, size: directorySize, count, at }; // 65,535 members, exactly
+}
+
+/** The last end record with a comment that ends from `from` to `to`. */
+async function findEndRecord(
+  source: ByteSource,
+  from: number,
+  to: number,
+): Promise<{ at: number; record: DataView } | null> {
+  const start = Math.max(0, from - END.length - 0xFFFF);
+  const tail = viewOf(await source.read(start, Math.min(to, from + END.length) - start));
+  for (let at = tail.byteLength - END.length; at >= 0; at--) {
+    if (tail.getUint32(at, true) !== END.signature) continue;
+    const end = start + at + END.length + tail.getUint16(at + 20, true);
+    if (end >= from && end <= to) {
+      return { at: start + at, record: new DataView(tail.buffer, tail.byteOffset + at) };
+    }
+  }
+  return null;
+}
+
+/** Bytes up to the last one that is not 0. */
+async function lengthWithoutZeros(source: ByteSource): Promise<number> {
+  const size = 1 << 16;
+  for (let end = source.size; end > 0; end -= size) {
+    const start = Math.max(0, end - size);
+    const last = (await source.read(start, end - start)).findLastIndex((byte) => byte !== 0);
+    if (last >= 0) return start + last + 1;
+  }
+  return 0;
 }
 
 function parseEntry(bytes: Uint8Array, what: string): { entry: DirectoryEntry; length: number } {
@@ -446,8 +510,4 @@ function uint64(view: DataView, at: number, what: string): number {
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function hex(value: number): string {
-  return value.toString(16).padStart(8, "0");
 }

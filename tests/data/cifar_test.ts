@@ -105,25 +105,42 @@ for (
         ["test_batch" + extension, batch(100, 3)],
         // In the order of no one: the batches are taken by their numbers.
         ["data_batch_2" + extension, batch(3, 4)],
+        ["data_batch_5" + extension, batch(9, 1)],
         ["data_batch_1" + extension, batch(0, 3)],
+        ["data_batch_4" + extension, batch(8, 1)],
+        ["data_batch_3" + extension, batch(7, 1)],
         ["readme.html", new Uint8Array(5)],
       ];
       const inside = files.map(([name, bytes]): [string, Uint8Array] => [`cifar/${name}`, bytes]);
       const archive = join(folder, "cifar-10.tar.gz");
       await Deno.writeFile(archive, await tarGz([["cifar/", new Uint8Array(0)], ...inside]));
-      await checkSet(archive, 0, 7);
-      await checkSet(`${archive}#train`, 0, 7);
+      await checkSet(archive, 0, 10);
+      await checkSet(`${archive}#train`, 0, 10);
       await checkSet(`${archive}#test`, 100, 3);
 
       const unpacked = join(folder, "unpacked");
       await Deno.mkdir(unpacked);
       for (const [name, bytes] of files) await Deno.writeFile(join(unpacked, name), bytes);
-      await checkSet(unpacked, 0, 7);
+      await checkSet(unpacked, 0, 10);
       await checkSet(`${unpacked}#test`, 100, 3);
       await checkSet(join(unpacked, files[1][0]), 3, 4);
       using a = await openDataset(archive);
       using b = await openDataset(unpacked);
       strictEqual(a.contentHash(), b.contentHash());
+
+      // A batch that is missing is told, not passed over.
+      const third = "data_batch_3" + extension;
+      await Deno.remove(join(unpacked, third));
+      await assertFormatError(() => openDataset(unpacked), new RegExp(`lacks ${third} of the 5`));
+      await checkSet(`${unpacked}#test`, 100, 3);
+      await Deno.remove(join(unpacked, "data_batch_1" + extension));
+      await assertFormatError(
+        () => openDataset(unpacked),
+        new RegExp(`lacks data_batch_1${extension}, ${third} of`),
+      );
+      const partial = join(folder, "partial.tar.gz");
+      await Deno.writeFile(partial, await tarGz(inside.slice(0, 4)));
+      await assertFormatError(() => openDataset(partial), /partial\.tar\.gz lacks data_batch_3/);
     });
   });
 }
@@ -145,22 +162,18 @@ Deno.test("damaged and other archives are told from CIFAR", async () => {
   await withTempFolder(async (folder) => {
     const at = (name: string) => join(folder, name);
     const open = (spec: string) => () => openDataset(spec);
-    const good = await tarGz([["a/data_batch_1.bin", binaryBatch(0, 2)]]);
+    const all = (first: Uint8Array, extension = ".bin") =>
+      tarGz([1, 2, 3, 4, 5].map((n) => [`a/data_batch_${n}${extension}`, first]));
+    const good = await all(binaryBatch(0, 2));
     await Deno.writeFile(at("cut.tar.gz"), good.subarray(0, good.length - 20));
     await assertFormatError(open(at("cut.tar.gz")), /cut\.tar\.gz/);
-    await Deno.writeFile(
-      at("short.tar.gz"),
-      await tarGz([["data_batch_1.bin", new Uint8Array(9)]]),
-    );
+    await Deno.writeFile(at("short.tar.gz"), await all(new Uint8Array(9)));
     await assertFormatError(open(at("short.tar.gz")), /short\.tar\.gz: data_batch_1\.bin .* 3073/);
     await Deno.writeFile(at("other.tar.gz"), await tarGz([["a/b.txt", new Uint8Array(9)]]));
     await assertFormatError(open(at("other.tar.gz")), /no data set that is known.* found b\.txt/);
     await Deno.writeTextFile(at("text.tar"), "no archive".repeat(100));
     await assertFormatError(open(at("text.tar")), /text\.tar.* checksum is wrong/);
-    await Deno.writeFile(
-      at("pickle.tar.gz"),
-      await tarGz([["data_batch_1", Uint8Array.of(0x4E, 0x2E)]]),
-    );
+    await Deno.writeFile(at("pickle.tar.gz"), await all(Uint8Array.of(0x4E, 0x2E), ""));
     await assertFormatError(open(at("pickle.tar.gz")), /data_batch_1 is no batch of CIFAR/);
     await Deno.mkdir(at("pictures"));
     await assertFormatError(open(at("pictures#test")), /leave out #test/);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/format/atomic.ts";
 import { NpzFile, writeNpz } from "../../lib/format/npz.ts";
+import type { NpyReader } from "../../lib/format/npy.ts";
 import { bytesSource } from "../../lib/format/source.ts";
 import { openZip, zipFrom } from "../../lib/format/zip.ts";
 import { ZipWriter } from "../../lib/format/zip_writer.ts";
@@ -272,4 +273,69 @@ Deno.test("large compressed members lie in a temporary file that is gone afterwa
     await wrong.open("a.bin");
     await wrong.open("b.bin");
   }, /is corrupt: expected the checksum/);
+});
+
+Deno.test("a flipped bit in a stored member is noticed, however it is read", async () => {
+  const values = Float64Array.from({ length: 4096 }, (_, i) => i);
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = join(folder, "a.npz");
+    await writeNpz(path, [["mu", { type: "f64", shape: [8, 512], data: values }]]);
+    const bytes = await Deno.readFile(path);
+    const damaged = patched(bytes, bytes.length - 4000, 1);
+    const array = async (bytes: Uint8Array) => {
+      using npz = await NpzFile.from(bytesSource(bytes, "a.npz"));
+      return await npz.array("mu");
+    };
+    assert.deepEqual((await array(bytes)).read().toFloat64(), values);
+    for (
+      const [way, read] of Object.entries({
+        whole: (mu: NpyReader) => mu.read(),
+        "in order": (mu: NpyReader) => Array.from({ length: 8 }, (_, i) => mu.rows(i, 1)),
+        "the last first": (mu: NpyReader) => mu.rows(7, 1),
+        "from the middle": (mu: NpyReader) => mu.rows(4, 1),
+      })
+    ) {
+      read(await array(bytes));
+      const mu = await array(damaged);
+      await assertFormatError(() => read(mu), /a\.npz:mu\.npy is corrupt: expected the checksum/);
+      await assertFormatError(() => mu.rows(0, 1), /is corrupt/, /mu/); // and not forgotten
+      assert.ok(way);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("files of PyTorch whose checksums were switched off are read, other zeros are damage", async () => {
+  const bytes = await zipOf({ "x.txt": text("hello") });
+  const crc = directoryOf(bytes) + 16;
+  const zero = patched(bytes, crc, 0, 0, 0, 0);
+  await assertFormatError(async () => await (await open(zero)).read("x.txt"), /checksum 00000000/);
+  const archive = await zipFrom(bytesSource(zero, name), { zeroIsUnknown: true });
+  assert.deepEqual(await archive.read("x.txt"), text("hello"));
+  assert.deepEqual(await (await archive.open("x.txt")).read(0, 5), text("hello"));
+  const wrong = await zipFrom(bytesSource(patched(bytes, crc, 1), name), { zeroIsUnknown: true });
+  await assertFormatError(() => wrong.readSync("x.txt"), /is corrupt/);
+});
+
+Deno.test("archives behind a program that unpacks them, and before zeros, are read", async () => {
+  const program = Uint8Array.from({ length: 5000 }, (_, i) => i);
+  for (const plain of [await zipOf({ "hello.txt": text("hello") }), zip64Archive()]) {
+    for (const [before, zeros] of [[0, 1], [0, 100_000], [5000, 0], [5000, 700]]) {
+      const bytes = Uint8Array.from([
+        ...program.subarray(0, before),
+        ...plain,
+        ...new Uint8Array(zeros),
+      ]);
+      const archive = await open(bytes);
+      assert.deepEqual(await archive.read("hello.txt"), text("hello"), `${before}, ${zeros}`);
+      assert.equal(archive.place("hello.txt").offset, before + 30 + 9 + (plain[28] ?? 0));
+    }
+    // Something else behind it is not passed over.
+    await assertFormatError(
+      () => open(Uint8Array.from([...plain, 0, 0, 7])),
+      /end record is missing/,
+    );
+  }
 });
