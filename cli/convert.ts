@@ -20,9 +20,10 @@ import {
   toOfficial,
 } from "../lib/models/official.ts";
 import { PUBLIC_MODELS, publicModel } from "../lib/models/public_models.ts";
+import { TRAIN_SETTINGS } from "../lib/train/config.ts";
 import { applySettings } from "../lib/train/settings.ts";
 import { formatBytes } from "../lib/units.ts";
-import { choice, type Parsed, text } from "./options.ts";
+import { choice, type Parsed, settings, text } from "./options.ts";
 import { defineVerb } from "./verb.ts";
 
 const options = {
@@ -39,10 +40,8 @@ const options = {
     help: "configuration: JSON with the keys network and imm, or keyword arguments of IMMPrecond",
     value: "FILE",
   }),
-  set: text({
+  set: settings(TRAIN_SETTINGS.filter((key) => /^(?:network|imm)\./.test(key)), {
     help: "override a key, as imm.timeConditioning=stride or network.numHeads=16",
-    value: "KEY=VALUE",
-    repeat: true,
   }),
   weights: text({
     help: "which weights of a checkpoint: the beginning of their names (default: the average)",
@@ -138,8 +137,8 @@ async function readOptions(args: Parsed<typeof options>): Promise<ConvertOptions
   if (args.preset !== undefined && args.config !== undefined) {
     throw new UsageError("--preset and --config both name a configuration; give one of them.");
   }
-  const settings = applySettings({ network: {}, imm: {} }, args.set);
-  const unknown = Object.keys(settings).find((key) => key !== "network" && key !== "imm");
+  const given = applySettings({ network: {}, imm: {} }, args.set);
+  const unknown = Object.keys(given).find((key) => key !== "network" && key !== "imm");
   if (unknown !== undefined) {
     throw new UsageError(`--set expects keys of network or imm, but got "${unknown}".`);
   }
@@ -147,7 +146,7 @@ async function readOptions(args: Parsed<typeof options>): Promise<ConvertOptions
     weights: args.weights,
     model: args.preset === undefined ? undefined : publicModel(args.preset),
     config: args.config === undefined ? undefined : await readConfig(args.config),
-    settings,
+    settings: given,
     latents: args.latents === undefined ? undefined : parseLatentNote(args.latents, "--latents"),
   };
 }

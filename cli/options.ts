@@ -55,6 +55,8 @@ export interface Option<Result> {
   readonly format?: (value: unknown) => string;
   /** The values that there are, where they can be listed. */
   readonly words?: readonly string[];
+  /** The keys that there are, where a value is `KEY=VALUE`. */
+  readonly keys?: readonly string[];
   /** Only a type: no option holds a result. */
   readonly result?: Result;
 }
@@ -169,6 +171,16 @@ export function choice<const Word extends string, const S extends Spec<NoInfer<W
       }
       return text;
     },
+  };
+}
+
+/** `KEY=VALUE`, any number of times; what fits which key is for the configuration to say. */
+export function settings(keys: readonly string[], spec: { help: string }): Option<string[]> {
+  return {
+    spec: { value: "KEY=VALUE", repeat: true, ...spec },
+    kind: "value",
+    keys,
+    parse: (text) => text,
   };
 }
 

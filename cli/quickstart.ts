@@ -12,10 +12,11 @@ import { pushforwardSteps, type Schedule, scheduleTimes } from "../lib/imm/mod.t
 import { loadModel } from "../lib/models/model_file.ts";
 import { Generator } from "../lib/sample/generator.ts";
 import { sampleGrid, toPictures } from "../lib/sample/picture_output.ts";
+import { TRAIN_SETTINGS } from "../lib/train/config.ts";
 import { TrainingRun } from "../lib/train/run.ts";
 import { formatDuration } from "../lib/units.ts";
 import { deviceOptions } from "./device_options.ts";
-import { flag, text } from "./options.ts";
+import { flag, settings, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 import { trainVisibly } from "./train.ts";
 import { defineVerb } from "./verb.ts";
@@ -54,7 +55,7 @@ export const verb = defineVerb({
     }),
     ...deviceOptions,
     fast: flag({ help: "train for a short while only" }),
-    set: text({ help: "override a key of the configuration", value: "KEY=VALUE", repeat: true }),
+    set: settings(TRAIN_SETTINGS, { help: "override a key of the configuration" }),
   },
   async run(args, terminal) {
     const started = performance.now();

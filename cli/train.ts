@@ -3,6 +3,7 @@
 import { openDevice } from "../lib/device/open.ts";
 import { UsageError } from "../lib/errors.ts";
 import { PRECISIONS } from "../lib/models/precision.ts";
+import { TRAIN_SETTINGS } from "../lib/train/config.ts";
 import { PRESET_NAMES } from "../lib/train/presets.ts";
 import { chooseMicroBatch, type MemoryLimits } from "../lib/train/planner.ts";
 import {
@@ -15,7 +16,7 @@ import {
 import { interruptible } from "./interrupt.ts";
 import { deviceOptions } from "./device_options.ts";
 import { Dashboard } from "./dashboard.ts";
-import { choice, flag, flagName, integer, text } from "./options.ts";
+import { choice, flag, flagName, integer, settings, text } from "./options.ts";
 import { NullProgress, type Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { dryRun, memoryBudget, parseMicroBatch, withMicroBatch } from "./train_plan.ts";
@@ -66,7 +67,7 @@ export const verb = defineVerb({
     }),
     out: text({ help: "folder of the run; must not hold one yet", value: "DIR" }),
     resume: text({ help: "continue the run in this folder", value: "DIR" }),
-    set: text({ help: "override a key of the configuration", value: "KEY=VALUE", repeat: true }),
+    set: settings(TRAIN_SETTINGS, { help: "override a key of the configuration" }),
     ...deviceOptions,
     microBatch: text({
       help: "images per pass through the network, or auto: as many as fit in memory",

@@ -20,7 +20,7 @@ _imm() {
   elif [[ $option == = ]]; then
     option=\${COMP_WORDS[COMP_CWORD - 2]}
   fi
-  local verb=\${COMP_WORDS[1]} words= files=
+  local verb=\${COMP_WORDS[1]} words= files= keys=
   if ((COMP_CWORD == 1)); then
     words='${[...firstWords(verbs).keys(), "help", "--help", "--version"].join(" ")}'
     verb=
@@ -37,6 +37,8 @@ ${
 ${verbs.map((verb) => verbCase(verb, secondWords(verbs, verb.name))).join("\n")}
   esac
   [[ $files ]] || compopt +o default 2>/dev/null
+  # The value comes right behind the sign.
+  [[ ! $keys ]] || compopt -o nospace 2>/dev/null
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 complete -o default -F _imm imm
@@ -46,7 +48,13 @@ complete -o default -F _imm imm
 function verbCase({ name, options, positionals }: CompletedVerb, second: string[]): string {
   const values = options.filter(({ value }) => value !== undefined).map((option) =>
     `        ${flags(option).join(" | ")}) ${
-      option.words ? `words=${quote(option.words.join(" "))}` : option.files ? "files=1" : ":"
+      option.words
+        ? `words=${quote(option.words.join(" "))}`
+        : option.keys
+        ? `keys=1 words=${quote(option.keys.map((key) => `${key}=`).join(" "))}`
+        : option.files
+        ? "files=1"
+        : ":"
     } ;;`
   );
   const words = [...second, ...positionals?.words ?? []];

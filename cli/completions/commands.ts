@@ -6,6 +6,7 @@
 
 import { flagName, type Option } from "../options.ts";
 import { commonOptions, type Verb } from "../verb.ts";
+import { verbsUnder } from "../verbs.ts";
 
 /** An option as a shell sees it. */
 export interface CompletedOption {
@@ -18,6 +19,8 @@ export interface CompletedOption {
   readonly value?: string;
   /** The values that there are; without this any. */
   readonly words?: readonly string[];
+  /** The keys that there are, for a value of the form `KEY=VALUE`. */
+  readonly keys?: readonly string[];
   /** Whether a value may be the name of a file. */
   readonly files: boolean;
   /** Whether it may be given several times. */
@@ -38,32 +41,45 @@ export interface CompletedVerb {
   };
 }
 
-/** The verbs with all their options, the common ones among them. */
+/**
+ * The verbs with all their options, the common ones among them, and the first words that are no
+ * verb by themselves: `dataset`, of which only the second words and the help can be asked.
+ */
 export function completedVerbs(verbs: readonly Verb[]): CompletedVerb[] {
-  return verbs.map(({ name, summary, options, positionals }) => ({
-    name,
-    summary,
-    options: Object.entries({ ...options, ...commonOptions }).flatMap(completedOptions),
-    ...(positionals && {
-      positionals: {
-        value: positionals.value,
-        ...(positionals.words && { words: positionals.words }),
-        files: positionals.words === undefined,
-      },
-    }),
-  }));
+  const known = new Set(verbs.map(({ name }) => name));
+  return verbs.flatMap(({ name, summary, options, positionals }) => {
+    const verb: CompletedVerb = {
+      name,
+      summary,
+      options: Object.entries({ ...options, ...commonOptions }).flatMap(completedOptions),
+      ...(positionals && {
+        positionals: {
+          value: positionals.value,
+          ...(positionals.words && { words: positionals.words }),
+          files: positionals.words === undefined,
+        },
+      }),
+    };
+    const [first] = name.split(" ");
+    if (known.has(first)) return [verb];
+    known.add(first);
+    const seconds = verbsUnder(first, verbs).map(({ name }) => name.slice(first.length + 1));
+    const help = completedOptions(["help", commonOptions.help]);
+    return [{ name: first, summary: seconds.join(", "), options: help }, verb];
+  });
 }
 
-function completedOptions([name, { kind, spec, words }]: [string, Option<unknown>]) {
+function completedOptions([name, { kind, spec, words, keys }]: [string, Option<unknown>]) {
   const value = kind === "value" ? spec.value ?? "VALUE" : undefined;
   const option: CompletedOption = {
     long: flagName(name),
     help: spec.help,
     repeat: spec.repeat ?? false,
-    files: words === undefined && value !== undefined && isPath(value),
+    files: words === undefined && keys === undefined && value !== undefined && isPath(value),
     ...(spec.short && { short: spec.short }),
     ...(value !== undefined && { value }),
     ...(words && { words }),
+    ...(keys && { keys }),
   };
   if (kind === "value" || spec.default !== true) return [option];
   return [option, {

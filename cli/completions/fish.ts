@@ -44,10 +44,11 @@ export function fishCompletions(verbs: readonly CompletedVerb[]): string {
     if (positionals?.words) {
       lines.push(`complete -c imm ${when} -a ${quote(positionals.words.join(" "))}`);
     }
-    for (const { long, short, help, value, words, files } of options) {
+    for (const { long, short, help, value, words, keys, files } of options) {
       const names = `-l ${long.slice(2)}${short ? ` -s ${short}` : ""}`;
-      const values = words
-        ? ` -x -a ${quote(words.join(" "))}`
+      const listed = words ?? keys?.map((key) => `${key}=`);
+      const values = listed
+        ? ` -x -a ${quote(listed.join(" "))}`
         : files
         ? " -r -F"
         : value

@@ -5,8 +5,9 @@ import { type CompletedVerb, firstWords, secondWords } from "./commands.ts";
 /** The script, to be run in a profile. */
 export function powershellCompletions(verbs: readonly CompletedVerb[]): string {
   const tables = verbs.map(({ name, options, positionals }) => {
-    const flags = options.flatMap(({ long, short, help, value, words }) => {
-      const values = value === undefined ? "$null" : list(words ?? []);
+    const flags = options.flatMap(({ long, short, help, value, words, keys }) => {
+      const listed = words ?? keys?.map((key) => `${key}=`) ?? [];
+      const values = value === undefined ? "$null" : list(listed);
       return [long, ...(short ? [`-${short}`] : [])].map((flag) =>
         `      ${quote(flag)} = @{ Help = ${quote(help)}; Values = ${values} }`
       );

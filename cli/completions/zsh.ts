@@ -14,6 +14,10 @@ export function zshCompletions(verbs: readonly CompletedVerb[]): string {
   const described = [...firstWords(verbs)].map(([word, summary]) => item(word, summary));
   return `#compdef imm
 # Completions of imm for zsh. To use them: source <(imm completions zsh)
+# Keys, with the sign that a value comes behind.
+_imm_keys() {
+  compadd -S = "$@"
+}
 _imm() {
   local -a verbs second
   verbs=(
@@ -72,8 +76,14 @@ ${specs.map((spec) => `        ${spec}`).join(" \\\n")}
       ;;`;
 }
 
-function optionSpecs({ long, short, help, value, words, files, repeat }: CompletedOption) {
-  const action = words ? `(${words.join(" ")})` : files ? "_files" : " ";
+function optionSpecs({ long, short, help, value, words, keys, files, repeat }: CompletedOption) {
+  const action = words
+    ? `(${words.join(" ")})`
+    : keys
+    ? `_imm_keys ${keys.join(" ")}`
+    : files
+    ? "_files"
+    : " ";
   const argument = value === undefined ? "" : `:${escape(value)}:${action}`;
   const again = repeat ? "*" : "";
   const names = short ? [`${long}${value ? "=" : ""}`, `-${short}${value ? "+" : ""}`] : [

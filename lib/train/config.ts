@@ -271,11 +271,13 @@ true satisfies Same<z.input<typeof schema>, TrainConfigInput>;
 /** The parts with a schema of their own. */
 type Resolved = "network" | "imm";
 
-/** Names of all settings, for whoever forgets what they belong to. */
-const SETTINGS: readonly string[] = [
-  ...settingNames(schema),
-  ...Object.keys(IMM_DEFAULTS).map((key) => `imm.${key}`),
-  ...networkSettings(),
+/** Names of all settings, `train.batch`, as `--set` takes them. */
+export const TRAIN_SETTINGS: readonly string[] = [
+  ...new Set([
+    ...settingNames(schema).filter((name) => name !== "imm"),
+    ...Object.keys(IMM_DEFAULTS).map((key) => `imm.${key}`),
+    ...networkSettings(),
+  ]),
 ];
 
 /** What the data say about the network. */
@@ -305,7 +307,9 @@ export interface PictureShape {
 export function parseTrainConfig(value: unknown, data: DataShape | null): TrainConfig {
   const result = schema.safeParse(value);
   if (!result.success) {
-    throw new UsageError(describeMistake(schema, value, result.error, { elsewhere: SETTINGS }));
+    throw new UsageError(
+      describeMistake(schema, value, result.error, { elsewhere: TRAIN_SETTINGS }),
+    );
   }
   const parsed = result.data;
   const config: TrainConfig = {

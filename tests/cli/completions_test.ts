@@ -41,10 +41,11 @@ async function run(shell: string, args: string[], cwd: string): Promise<string> 
 function cases(verbs: readonly CompletedVerb[]): Map<string, string[]> {
   const expected = new Map<string, string[]>();
   for (const { name, options } of verbs) {
-    for (const { long, words } of options) {
+    for (const { long, words, keys } of options) {
       const others = options.filter((other) => other.long.startsWith(long));
       expected.set(`imm ${name} ${long}`, others.map((other) => other.long));
       if (words) expected.set(`imm ${name} ${long} `, [...words]);
+      if (keys) expected.set(`imm ${name} ${long} `, keys.map((key) => `${key}=`));
     }
   }
   return expected;
@@ -59,6 +60,14 @@ Deno.test("bash completes verbs, options and values", { ignore: !has("bash") }, 
     expected.set("imm help tra", ["train"]);
     expected.set("imm eval ", ["stats", "merge", "cache"]);
     expected.set("imm eval m", ["merge"]);
+    expected.set("imm dataset ", ["prepare", "info"]);
+    expected.set("imm dataset p", ["prepare"]);
+    expected.set("imm ema ", ["reconstruct"]);
+    expected.set("imm ema --", ["--help"]);
+    expected.set("imm train --set train.ema.d", ["train.ema.decay="]);
+    expected.set("imm train --set=train.ema.d", ["train.ema.decay="]);
+    expected.set("imm train --set train.batch=", []);
+    expected.set("imm convert --set train.", []);
     expected.set("imm completions f", ["fish"]);
     expected.set("imm train --device=", ["auto", "webgpu", "wasm"]);
     expected.set("imm train --device=we", ["webgpu"]);
@@ -93,6 +102,9 @@ Deno.test("fish completes verbs, options and values", { ignore: !has("fish") }, 
     expected.set("imm ", [...firstWords(all).keys()]);
     expected.set("imm help tra", ["train"]);
     expected.set("imm eval st", ["stats"]);
+    expected.set("imm dataset ", ["prepare", "info"]);
+    expected.set("imm ema ", ["reconstruct"]);
+    expected.set("imm train --set=train.ema.d", ["--set=train.ema.decay="]);
     expected.set("imm completions f", ["fish"]);
     expected.set("imm train --device=we", ["--device=webgpu"]);
     expected.set("imm train --out gri", ["grid.npz"]);
@@ -123,28 +135,36 @@ Deno.test("zsh completes verbs, options and values", { ignore: !has("zsh") }, as
       `zpty -w z "PS1='> '; autoload -Uz compinit; compinit -u -D; source ./imm.zsh; ` +
       `setopt nolistbeep nobeep noautolist noautomenu; bindkey '^I' complete-word; echo rea''dy"`,
       "zpty -r z line '*ready*'",
-      'zpty -w -n z "$1"$\'\\t\\x01echo "<\\x05>"\\n\'',
+      "for typed in $@; do",
+      "zpty -w -n z $typed$'\\t\\x01echo \"<\\x05>\"\\n'",
       "zpty -r z out $'*\\n<*>*'",
       "print -r -- ${${out##*$'\\n<'}%%'>'*}",
+      "done",
     ].join("\n");
-    for (
-      const [typed, complete] of [
-        ["imm tra", "imm train "],
-        ["imm help quick", "imm help quickstart "],
-        ["imm eval me", "imm eval merge "],
-        ["imm train --preset cif", "imm train --preset cifar10 "],
-        ["imm train --preset=cif", "imm train --preset=cifar10 "],
-        ["imm train --dry", "imm train --dry-run "],
-        ["imm eval stats --form", "imm eval stats --format"],
-        ["imm sample --out x --sampler re", "imm sample --out x --sampler restart "],
-        ["imm completions pow", "imm completions powershell "],
-        ["imm eval gri", "imm eval grid.npz "],
-        ["imm train gri", "imm train gri"],
-      ]
-    ) {
-      const line = await run("zsh", ["-f", "-c", script, "zsh", typed], folder);
-      assert.equal(line.replaceAll("\r", "").replace(/\n$/, "").trimEnd(), complete.trimEnd());
-    }
+    const expected = [
+      ["imm tra", "imm train "],
+      ["imm help quick", "imm help quickstart "],
+      ["imm eval me", "imm eval merge "],
+      ["imm dataset pre", "imm dataset prepare "],
+      ["imm ema re", "imm ema reconstruct "],
+      ["imm train --set train.ema.dec", "imm train --set train.ema.decay="],
+      ["imm train --set=train.ema.dec", "imm train --set=train.ema.decay="],
+      ["imm train --preset cif", "imm train --preset cifar10 "],
+      ["imm train --preset=cif", "imm train --preset=cifar10 "],
+      ["imm train --dry", "imm train --dry-run "],
+      ["imm eval stats --form", "imm eval stats --format"],
+      ["imm sample --out x --sampler re", "imm sample --out x --sampler restart "],
+      ["imm completions pow", "imm completions powershell "],
+      ["imm eval gri", "imm eval grid.npz "],
+      ["imm train gri", "imm train gri"],
+    ];
+    const typed = expected.map(([typed]) => typed);
+    const lines = (await run("zsh", ["-f", "-c", script, "zsh", ...typed], folder))
+      .replaceAll("\r", "").split("\n").map((line) => line.trimEnd());
+    assert.deepEqual(
+      typed.map((line, i) => [line, lines[i]]),
+      expected.map(([line, complete]) => [line, complete.trimEnd()]),
+    );
   });
 });
 
