@@ -12,6 +12,9 @@ import { describeFileError } from "./source.ts";
 /** Appends a chunk to the file being written; await it before reusing the chunk's memory. */
 export type ChunkWriter = (chunk: ArrayBufferView | string) => Promise<void>;
 
+/** Replaces bytes that were written before, from `offset` on. */
+export type ChunkPatcher = (offset: number, bytes: Uint8Array) => Promise<void>;
+
 /**
  * Writes a file under a temporary name beside its final one, syncs it to the disk, and renames
  * it. When anything fails the temporary file is removed and the old file, if any, is as it was.
@@ -19,12 +22,16 @@ export type ChunkWriter = (chunk: ArrayBufferView | string) => Promise<void>;
  * A path that exists and is not a regular file (`/dev/null`, a pipe) is written directly: there
  * is nothing to replace there.
  *
- * @param content the bytes, text (UTF-8), or a function that writes them piece by piece
+ * @param content the bytes, text (UTF-8), or a function that writes them piece by piece; it is also
+ * given what replaces bytes once they are written, null for what is not a regular file
  * @throws {FormatError} when the folder does not exist or may not be written
  */
 export async function writeFileAtomic(
   path: string,
-  content: ArrayBufferView | string | ((write: ChunkWriter) => Promise<void>),
+  content:
+    | ArrayBufferView
+    | string
+    | ((write: ChunkWriter, patch: ChunkPatcher | null) => Promise<void>),
 ): Promise<void> {
   const produce = typeof content === "function" ? content : (write: ChunkWriter) => write(content);
   const existing = await Deno.stat(path).catch(() => null);
@@ -33,7 +40,7 @@ export async function writeFileAtomic(
   }
   if (existing !== null && !existing.isFile) {
     using file = await Deno.open(path, { write: true });
-    await produce(writerTo(file));
+    await produce(writerTo(file), null);
     return;
   }
   // A symbolic link is kept: what it points at is replaced.
@@ -43,7 +50,7 @@ export async function writeFileAtomic(
   const file = await create(temporary, path);
   try {
     try {
-      await produce(writerTo(file));
+      await produce(writerTo(file), patcherOf(file));
       await file.sync();
     } finally {
       file.close();
@@ -72,10 +79,20 @@ async function create(temporary: string, path: string): Promise<Deno.FsFile> {
 
 function writerTo(file: Deno.FsFile): ChunkWriter {
   const encoder = new TextEncoder();
-  return async (chunk) => {
-    let rest = typeof chunk === "string" ? encoder.encode(chunk) : bytesOf(chunk);
-    while (rest.length > 0) rest = rest.subarray(await file.write(rest));
+  return (chunk) =>
+    writeAll(file, typeof chunk === "string" ? encoder.encode(chunk) : bytesOf(chunk));
+}
+
+function patcherOf(file: Deno.FsFile): ChunkPatcher {
+  return async (offset, bytes) => {
+    await file.seek(offset, Deno.SeekMode.Start);
+    await writeAll(file, bytes);
+    await file.seek(0, Deno.SeekMode.End);
   };
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
 }
 
 /** The rename itself lives in the folder: without this it can be lost when the power fails. */

@@ -4,11 +4,15 @@
  * tensors' bytes, row-major, little-endian, without gaps.
  * Specification: https://github.com/huggingface/safetensors#format.
  *
+ * Files that are written here carry checksums (safetensors_checksums.ts); where a file has them,
+ * every tensor that is read as a whole is compared.
+ *
  * @module
  */
 
 import { FormatError } from "../errors.ts";
-import { type ChunkWriter, writeFileAtomic } from "./atomic.ts";
+import { writeFileAtomic } from "./atomic.ts";
+import { checksum } from "./checksum.ts";
 import {
   bytesOf,
   NUMERIC_SIZE,
@@ -17,6 +21,14 @@ import {
   toFloat64,
   toInt32,
 } from "./numeric.ts";
+import {
+  CHECKSUMS_KEY,
+  checksumsPlaceholder,
+  checkTensor,
+  formatChecksums,
+  parseChecksums,
+  type TensorChecksums,
+} from "./safetensors_checksums.ts";
 import { type ByteSource, openFileSource } from "./source.ts";
 
 /** The element types of the format that are whole bytes. */
@@ -88,10 +100,11 @@ export interface TensorEntry {
 export interface SafetensorsFile extends Disposable {
   readonly metadata: Record<string, string>;
   readonly entries: ReadonlyMap<string, TensorEntry>;
-  /** @throws {FormatError} when there is no such tensor */
+  /** @throws {FormatError} when there is no such tensor, or it does not match its checksum */
   read(name: string): Promise<StoredTensor>;
   /**
-   * `count` entries of a tensor's first axis from `begin`, at once and without reading the others.
+   * `count` entries of a tensor's first axis from `begin`, at once and without reading the others:
+   * they are not compared with the checksum, which is of all.
    *
    * @throws {FormatError} when there is no such tensor, or it does not reach that far
    */
@@ -115,10 +128,13 @@ export interface TensorToWrite {
 export function parseSafetensors(bytes: Uint8Array, { name }: { name: string }): Safetensors {
   const headerBytes = headerLength(bytes.subarray(0, 8), bytes.length, name);
   const start = 8 + headerBytes;
-  const { metadata, entries } = parseHeader(bytes.subarray(8, start), bytes.length - start, name);
+  const header = parseHeader(bytes.subarray(8, start), bytes.length - start, name);
+  const { metadata, entries, checksums } = header;
   const tensors = new Map<string, StoredTensor>();
   for (const [key, entry] of entries) {
-    tensors.set(key, storedTensor(entry, bytes.subarray(start + entry.begin, start + entry.end)));
+    const own = bytes.subarray(start + entry.begin, start + entry.end);
+    checkTensor(key, own, checksums, name);
+    tensors.set(key, storedTensor(entry, own));
   }
   return { metadata, tensors };
 }
@@ -141,7 +157,7 @@ export async function safetensorsFrom(source: ByteSource): Promise<SafetensorsFi
     const headerBytes = headerLength(prefix, size, name);
     const start = 8 + headerBytes;
     const header = await source.read(8, headerBytes);
-    const { metadata, entries } = parseHeader(header, size - start, name);
+    const { metadata, entries, checksums } = parseHeader(header, size - start, name);
     const find = (key: string): TensorEntry => {
       const entry = entries.get(key);
       if (entry === undefined) throw new FormatError(`${name} has no tensor named "${key}".`);
@@ -152,10 +168,9 @@ export async function safetensorsFrom(source: ByteSource): Promise<SafetensorsFi
       entries,
       async read(key) {
         const entry = find(key);
-        return storedTensor(
-          entry,
-          await source.read(start + entry.begin, entry.end - entry.begin),
-        );
+        const bytes = await source.read(start + entry.begin, entry.end - entry.begin);
+        checkTensor(key, bytes, checksums, name);
+        return storedTensor(entry, bytes);
       },
       readRowsSync(key, begin, count) {
         const entry = find(key);
@@ -190,9 +205,10 @@ export function serializeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array[] {
   const ordered = alignmentOrder(tensors);
-  const pieces = [serializeHeader(ordered, metadata)];
-  for (const [key, tensor] of ordered) pieces.push(checkedBytes(key, tensor, tensor.data));
-  return pieces;
+  const pieces = ordered.map(([key, tensor]) => checkedBytes(key, tensor, tensor.data));
+  const checksums = new Map(ordered.map(([key], i) => [key, checksum(pieces[i])]));
+  const text = formatChecksums(metadata, new Map(ordered), checksums);
+  return [serializeHeader(ordered, { ...metadata, [CHECKSUMS_KEY]: text }), ...pieces];
 }
 
 /**
@@ -207,12 +223,19 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const ordered = alignmentOrder(tensors);
-  await writeFileAtomic(path, async (write: ChunkWriter) => {
-    await write(serializeHeader(ordered, metadata));
+  const checksums = new Map<string, number>();
+  await writeFileAtomic(path, async (write, patch) => {
+    const placeholder = { [CHECKSUMS_KEY]: checksumsPlaceholder(ordered.length) };
+    // What is not a file, a pipe for example, cannot be changed once it is written.
+    await write(serializeHeader(ordered, { ...metadata, ...(patch ? placeholder : {}) }));
     for (const [key, tensor] of ordered) {
       const data = typeof tensor.data === "function" ? await tensor.data() : tensor.data;
-      await write(checkedBytes(key, tensor, data));
+      const bytes = checkedBytes(key, tensor, data);
+      checksums.set(key, checksum(bytes));
+      await write(bytes);
     }
+    const text = formatChecksums(metadata, new Map(ordered), checksums);
+    await patch?.(0, serializeHeader(ordered, { ...metadata, [CHECKSUMS_KEY]: text }));
   });
 }
 
@@ -253,7 +276,11 @@ function parseHeader(
   bytes: Uint8Array,
   dataBytes: number,
   name: string,
-): { metadata: Record<string, string>; entries: Map<string, TensorEntry> } {
+): {
+  metadata: Record<string, string>;
+  entries: Map<string, TensorEntry>;
+  checksums: TensorChecksums | null;
+} {
   let header: unknown;
   try {
     header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -271,7 +298,9 @@ function parseHeader(
   }
   entries.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
   checkCoverage(entries, dataBytes, name);
-  return { metadata, entries: new Map(entries) };
+  const { [CHECKSUMS_KEY]: text, ...rest } = metadata;
+  const byName = new Map(entries);
+  return { metadata: rest, entries: byName, checksums: parseChecksums(text, rest, byName, name) };
 }
 
 function parseMetadata(value: unknown, name: string): Record<string, string> {

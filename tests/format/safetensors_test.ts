@@ -8,6 +8,7 @@ import {
   writeSafetensors,
 } from "../../lib/format/safetensors.ts";
 import { fuzz } from "../support/fuzz.ts";
+import { withoutChecksums } from "../support/safetensors.ts";
 
 /** Written by the Python package safetensors 0.8.0, numpy 2.4.6. */
 const PYTHON_FILE = Uint8Array.fromBase64(
@@ -191,4 +192,77 @@ Deno.test("metadata of null are none, as the official implementation takes them"
   const { metadata, tensors } = parseSafetensors(bytes, { name });
   assert.deepEqual(metadata, {});
   assert.deepEqual([...tensors.keys()], ["w"]);
+});
+
+Deno.test("every single bit that flips in a file is told, or changes nothing that is read", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = join(folder, name);
+    await writeSafetensors(path, [
+      ["weights", { dtype: "F32", shape: [2, 2], data: () => Float32Array.of(1, -2, 3.25, NaN) }],
+      ["step", { dtype: "U8", shape: [3], data: Uint8Array.of(1, 2, 3) }],
+      ["none", { dtype: "F32", shape: [0], data: new Float32Array() }],
+    ], { note: "what it is", other: "é" });
+    const bytes = await Deno.readFile(path);
+    const contents = (file: Uint8Array) => {
+      const { metadata, tensors } = parseSafetensors(file, { name });
+      const list = [...tensors].map(([key, { dtype, shape, bytes }]) => [key, dtype, shape, bytes]);
+      return { note: metadata.note, other: metadata.other, list };
+    };
+    const whole = contents(bytes);
+    let refused = 0;
+    for (let bit = 0; bit < 8 * bytes.length; bit++) {
+      const damaged = bytes.slice();
+      damaged[bit >> 3] ^= 1 << (bit & 7);
+      try {
+        assert.deepEqual(contents(damaged), whole, `bit ${bit & 7} of byte ${bit >> 3}`);
+      } catch (error) {
+        if (!(error instanceof FormatError)) throw error;
+        refused++;
+      }
+    }
+    // Only the name of the checksums themselves can change without anyone knowing.
+    assert.ok(refused >= 8 * (bytes.length - "imm.crc32".length), `${refused} of ${bytes.length}`);
+
+    const last = bytes.slice();
+    last[bytes.length - 1] ^= 1;
+    await Deno.writeFile(path, last);
+    using file = await openSafetensors(path);
+    await assert.rejects(file.read("step"), /tensor "step" does not match its checksum: the file/);
+    assert.equal((await file.read("weights")).shape.length, 2);
+    assert.deepEqual(parseSafetensors(withoutChecksums(last), { name }).tensors.size, 3);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("checksums do not depend on how another program arranges the same file", () => {
+  const tensors = [
+    ["b", { dtype: "U8", shape: [1], data: Uint8Array.of(1) }],
+    ["a", { dtype: "U8", shape: [2], data: Uint8Array.of(2, 3) }],
+  ] as const;
+  const metadata = { two: "2", one: "1" };
+  const joined = (pieces: Uint8Array[]) => Uint8Array.from(pieces.flatMap((piece) => [...piece]));
+  const bytes = joined(serializeSafetensors(tensors, metadata));
+  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+  const rearranged = fileWith(
+    null,
+    3,
+    JSON.stringify(
+      {
+        a: { ...header.a, data_offsets: [0, 2] },
+        b: { ...header.b, data_offsets: [2, 3] },
+        __metadata__: Object.fromEntries(Object.entries(header.__metadata__).reverse()),
+      },
+      null,
+      1,
+    ),
+  );
+  rearranged.set([2, 3, 1], rearranged.length - 3);
+  const read = parseSafetensors(rearranged, { name });
+  assert.deepEqual({ ...read.metadata }, metadata);
+  assert.deepEqual([...read.tensors.get("a")!.bytes], [2, 3]);
+  rearranged.set([2, 3, 0], rearranged.length - 3);
+  refuses(rearranged, /tensor "b" does not match its checksum/);
 });
