@@ -3,6 +3,7 @@
 import type { Dataset } from "../lib/data/dataset.ts";
 import { describeDataset } from "../lib/data/describe.ts";
 import { describeLatents } from "../lib/data/describe_latents.ts";
+import { describeClasses, labelNotes } from "../lib/data/labels.ts";
 import {
   isLatents,
   LATENT_MOMENTS,
@@ -18,9 +19,6 @@ import { UsageError } from "../lib/errors.ts";
 import { choice, integer, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 import { defineVerb } from "./verb.ts";
-
-/** Classes that are listed one by one. */
-const LISTED_CLASSES = 20;
 
 /** The verb. */
 export const verb = defineVerb({
@@ -47,6 +45,7 @@ export const verb = defineVerb({
   },
   async run(args, terminal) {
     using dataset = await openImagesOrLatents(args._[0]);
+    for (const note of [...(dataset.notes ?? []), ...labelNotes(dataset)]) terminal.warn(note);
     if (isLatents(dataset)) return await describeSet(dataset, args, terminal);
     if (args.moments !== undefined) {
       throw new UsageError(`--moments is for latents, but ${dataset.name} holds pictures`);
@@ -79,7 +78,7 @@ async function describePictures(dataset: Dataset, args: InfoOptions, terminal: T
     const { count, mean, std, contentHash } = description;
     return [
       `images:    ${count} of ${height} x ${width} x ${channels}`,
-      `classes:   ${classesLine(description.classCounts, description.classNames)}`,
+      `classes:   ${describeClasses(dataset)}`,
       `mean:      ${mean.map((value) => value.toFixed(4)).join(", ")} of pixels in [-1, 1]`,
       `deviation: ${std.toFixed(4)}`,
       `SHA-256:   ${contentHash}`,
@@ -120,7 +119,7 @@ async function describeSet(dataset: LatentDataset, args: InfoOptions, terminal: 
     return [
       `latents:   ${count} of ${height} x ${width} x ${channels}: ${what}` +
       (hasMirrored ? ", and as many of mirrored pictures" : ""),
-      `classes:   ${classesLine(description.classCounts, description.classNames)}`,
+      `classes:   ${describeClasses(dataset)}`,
       `mean:      ${mean.map((value) => value.toFixed(4)).join(", ")}`,
       `deviation: ${std.map((value) => value.toFixed(4)).join(", ")}`,
       `SHA-256:   ${contentHash}`,
@@ -140,12 +139,4 @@ async function writeGrid(
   const [{ width, height }] = pictures;
   const scale = enlargement(Math.max(width, height));
   await writeFileAtomic(grid, encodePng(imageGrid(pictures, { padding: 1, scale })));
-}
-
-function classesLine(counts: readonly number[], names: readonly string[] | null): string {
-  if (counts.length === 0) return "no labels";
-  if (counts.length <= LISTED_CLASSES) {
-    return counts.map((n, i) => `${names?.[i] ?? i}: ${n}`).join(", ");
-  }
-  return `${counts.length}, of ${Math.min(...counts)} to ${Math.max(...counts)} images`;
 }

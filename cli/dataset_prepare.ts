@@ -5,6 +5,7 @@ import { ENCODER_OUTPUTS, LatentEncoder } from "../lib/data/latent_encoder.ts";
 import { prepareDataset } from "../lib/data/prepare.ts";
 import { UsageError } from "../lib/errors.ts";
 import { RESIZE_FILTERS } from "../lib/format/resize.ts";
+import { counted } from "../lib/units.ts";
 import { interruptible } from "./interrupt.ts";
 import { choice, flag, integer, size, text } from "./options.ts";
 import { defineVerb } from "./verb.ts";
@@ -87,6 +88,7 @@ export const verb = defineVerb({
             ...options,
             encoder,
             signal,
+            onNote: (note) => terminal.warn(note),
             onProgress: (done, total) => start(total).update(done),
             ...(skipCorrupt ? { onCorrupt: ({ message }) => terminal.warn(message) } : {}),
           }),
@@ -97,7 +99,7 @@ export const verb = defineVerb({
       terminal.result(
         { path: out, ...made },
         `${count} ${encoder ? "latents" : "pictures"} of ${width} x ${height} x ${channels}` +
-          (classes > 0 ? ` in ${classes} classes` : " without labels") +
+          (classes > 0 ? ` in ${counted(classes, "class", "classes")}` : " without labels") +
           (skipped > 0 ? `; ${skipped} left out` : "") + `: ${out}`,
       );
     } finally {

@@ -74,7 +74,6 @@ const NAMED = 5;
 export async function openImages(spec: string, args: ImagesArgs = {}): Promise<Side> {
   const corrupt: FormatError[] = [];
   const dataset = await openDataset(spec, {
-    rgb: "auto",
     padTo: args.padTo,
     // Each is resized for itself; an extractor that does not says what it needs.
     mixedSizes: args.padTo === undefined,

@@ -134,6 +134,7 @@ export const verb = defineVerb({
       await using run = args.resume !== undefined
         ? await TrainingRun.resume(device, args.resume, resolved)
         : await TrainingRun.start(device, resolved, args.out!);
+      terminal.say(`data: ${run.summary}`);
       for (const warning of run.warnings) terminal.warn(warning);
       if (run.config.data.latents !== null && run.config.report.decoder === null) {
         terminal.say(

@@ -90,3 +90,8 @@ export function formatDuration(seconds: number): string {
   if (days === 0) return both(`${hours} h`, minutes % 60, "min");
   return both(`${days} d`, hours % 24, "h");
 }
+
+/** A number with its noun: `1 class`, `1,234 classes`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}

@@ -9,12 +9,12 @@
 import { basename, join } from "node:path";
 import { FormatError } from "../errors.ts";
 import { gunzip, isGzip } from "../format/inflate.ts";
-import { toInt32 } from "../format/numeric.ts";
 import { bytesOfPickle, readPickle } from "../format/pickle.ts";
 import { PickleArray, PYTHON_GLOBALS } from "../format/pickle_globals.ts";
 import { bytesSource, readFileBytes } from "../format/source.ts";
 import { readTar } from "../format/tar.ts";
-import { BaseDataset, countLabels, type Dataset } from "./dataset.ts";
+import { BaseDataset, type Dataset } from "./dataset.ts";
+import { checkedLabels, countLabels, type LabelArray, labelsFromArray } from "./labels.ts";
 
 /** Which of the two sets. */
 export type CifarSplit = "train" | "test";
@@ -180,22 +180,28 @@ function readPickled(bytes: Uint8Array, name: string): Batch {
   const labels = entries.get("labels") ?? entries.get("fine_labels");
   const isData = data instanceof PickleArray && data.type === "u8" && data.shape.length === 2 &&
     data.shape[1] === 3 * PIXELS;
-  const isLabels = Array.isArray(labels) && labels.every((label) => Number.isInteger(label));
+  const isLabels = Array.isArray(labels) && labels.every((label) => typeof label === "number");
   if (!isData || !(isLabels || labels instanceof PickleArray)) {
     throw new FormatError(
       `${name} is no batch of CIFAR: expected a dictionary with data of uint8 [n, ${3 * PIXELS}] ` +
         `and labels, found ${[...entries.keys()].join(", ") || "none"}.`,
     );
   }
-  const numbers = isLabels
-    ? Int32Array.from(labels as number[])
-    : toInt32((labels as PickleArray).read(), (labels as PickleArray).type!);
+  const numbers = labels instanceof PickleArray
+    ? labelsFromArray(readArray(labels), `${name}: labels`)
+    : checkedLabels(labels as number[], `${name}: labels`);
   if (numbers.length !== data.shape[0]) {
     throw new FormatError(
       `${name} has ${data.shape[0]} images but ${numbers.length} labels.`,
     );
   }
   return { bytes: data.read(), offset: 0, stride: 3 * PIXELS, labels: numbers };
+}
+
+/** An array of objects has no numbers to read. */
+function readArray(array: PickleArray): LabelArray {
+  const { type, shape } = array;
+  return { type, shape, bytes: type === null ? new Uint8Array() : array.read() };
 }
 
 /** Keys are texts of Python 2, or bytes where Python 3 wrote them again. */

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { FormatError } from "../errors.ts";
 import type { PictureFormat, PicturePlace } from "./decode_picture.ts";
+import { countLabels } from "./labels.ts";
 
 /** Things to train on, whatever they are, each with a label or all without. */
 export interface LabelledSet extends Disposable {
@@ -18,6 +19,10 @@ export interface LabelledSet extends Disposable {
   readonly labelCount: number;
   /** Names of the classes, where the files give some. */
   readonly labelNames: readonly string[] | null;
+  /** Where the labels come from, for people: `folders`, `dataset.json`, `arr_1`. */
+  readonly labelSource?: string | null;
+  /** What a person should know of how the files were understood, in sentences. */
+  readonly notes?: readonly string[];
   /** The class of item `index`, or null when there are no labels. */
   label(index: number): number | null;
   /**
@@ -90,6 +95,8 @@ export abstract class BaseDataset implements Dataset {
   abstract readonly imageShape: readonly [height: number, width: number, channels: number];
   abstract readonly labelCount: number;
   readonly labelNames: readonly string[] | null = null;
+  readonly labelSource: string | null = null;
+  readonly notes: readonly string[] = [];
   #hash: string | null = null;
 
   abstract image(index: number): Uint8Array;
@@ -124,6 +131,7 @@ export class ArrayDataset extends BaseDataset {
    * @param name what reports and error messages call it
    * @param pixels all images, one after the other
    * @param labels one per image, or null
+   * @param labelSource where they come from, for people
    * @throws {FormatError} when there are no images, or the labels do not fit them
    */
   constructor(
@@ -131,6 +139,7 @@ export class ArrayDataset extends BaseDataset {
     readonly imageShape: readonly [height: number, width: number, channels: number],
     private readonly pixels: Uint8Array,
     private readonly labels: Int32Array | null,
+    override readonly labelSource: string | null = null,
   ) {
     super();
     const [height, width, channels] = imageShape;
@@ -150,27 +159,3 @@ export class ArrayDataset extends BaseDataset {
     return this.labels === null ? null : this.labels[index];
   }
 }
-
-/**
- * Checks labels and counts the classes: one more than the largest label.
- *
- * @throws {FormatError} when their number is not that of the images, or one is negative
- */
-export function countLabels(labels: Int32Array, images: number, name: string): number {
-  if (labels.length !== images) {
-    throw new FormatError(`${name} has ${images} images but ${labels.length} labels.`);
-  }
-  let largest = 0;
-  for (const label of labels) {
-    if (label < 0 || label >= MAX_LABELS) {
-      throw new FormatError(
-        `${name} has the label ${label}; expected numbers from 0 to ${MAX_LABELS - 1}.`,
-      );
-    }
-    largest = Math.max(largest, label);
-  }
-  return largest + 1;
-}
-
-/** A label beyond it is a mistake: networks have a row of weights per class. */
-const MAX_LABELS = 2 ** 20;

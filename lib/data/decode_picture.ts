@@ -6,15 +6,13 @@
 
 import { FormatError } from "../errors.ts";
 import { decodeImageSync } from "../format/image.ts";
-import { type ImageShape, toRgb } from "../format/pixels.ts";
+import { dropAlpha, type ImageShape, toRgb } from "../format/pixels.ts";
 import type { FilePlace } from "./file_tree.ts";
 
 /** What the pictures of a data set are to be. */
 export interface PictureFormat {
-  /** Size and channels. */
+  /** Size, and channels: 1 grey, or 3 RGB, which they are turned into. */
   readonly shape: ImageShape;
-  /** Whether they are turned into RGB. */
-  readonly rgb: boolean;
 }
 
 /** A picture on the disk. */
@@ -35,11 +33,11 @@ export interface PicturePlace {
 export function decodePicture(
   bytes: Uint8Array,
   name: string,
-  { shape, rgb }: PictureFormat,
+  { shape }: PictureFormat,
 ): Uint8Array {
   const decoded = decodeImageSync(bytes, name);
-  const image = rgb ? toRgb(decoded) : decoded;
   const { width, height, channels } = shape;
+  const image = channels === 3 ? toRgb(decoded) : dropAlpha(decoded);
   if (image.height !== height || image.width !== width || image.channels !== channels) {
     throw new FormatError(`${name} changed since the data set was opened; open it again.`);
   }

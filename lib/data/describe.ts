@@ -16,6 +16,8 @@ export interface DatasetDescription {
   readonly classCounts: readonly number[];
   /** Names of the classes, where the files give some. */
   readonly classNames: readonly string[] | null;
+  /** Where the labels come from, null without. */
+  readonly labelSource: string | null;
   /** Mean per channel of pixels in [-1, 1]. */
   readonly mean: readonly number[];
   /** Standard deviation of pixels in [-1, 1], over all channels: the method's sigma_d. */
@@ -58,6 +60,7 @@ export function describeDataset(
     imageShape: dataset.imageShape,
     classCounts,
     classNames: dataset.labelNames,
+    labelSource: dataset.labelSource ?? null,
     mean,
     std: Math.sqrt(squares / (pixels * channels) - total ** 2),
     contentHash: dataset.contentHash(),

@@ -21,6 +21,8 @@ export interface LatentDescription {
   readonly classCounts: readonly number[];
   /** Names of the classes, where the files give some. */
   readonly classNames: readonly string[] | null;
+  /** Where the labels come from, null without. */
+  readonly labelSource: string | null;
   /** Of the latents; of moments those of draws from the posterior. */
   readonly statistics: ChannelStatistics;
   /** See {@link LatentDataset.contentHash}. */
@@ -51,6 +53,7 @@ export function describeLatents(
     hasMirrored: dataset.hasMirrored,
     classCounts,
     classNames: dataset.labelNames,
+    labelSource: dataset.labelSource ?? null,
     statistics: measureLatents(dataset, moments, all, onProgress),
     contentHash: dataset.contentHash(),
   };

@@ -1,9 +1,6 @@
 /**
- * A folder (or a zip archive) of PNG and JPEG files.
- *
- * Labels come from `dataset.json` in its root, `{"labels": [["a/b.png", 3], …]}` as EDM's and
- * StyleGAN's `dataset_tool.py` write it; without that file, from the names of the folders directly
- * below the root, sorted, when every picture lies in one of them.
+ * A folder (or a zip archive) of PNG and JPEG files. Where it begins and what the classes are, see
+ * tree_labels.ts.
  *
  * @module
  */
@@ -12,17 +9,20 @@ import { FormatError } from "../errors.ts";
 import { IMAGE_EXTENSIONS, probeImage } from "../format/image.ts";
 import { loadJpegDecoder } from "../format/jpeg.ts";
 import type { ImageShape } from "../format/pixels.ts";
-import { BaseDataset, countLabels, type Dataset, type Decoding } from "./dataset.ts";
+import { BaseDataset, type Dataset, type Decoding } from "./dataset.ts";
 import { decodePicture, type PictureFormat } from "./decode_picture.ts";
 import type { FileTree } from "./file_tree.ts";
+import { countLabels } from "./labels.ts";
+import type { Split } from "./splits.ts";
+import { findRoot, readLabels, type TreeLabels } from "./tree_labels.ts";
 
 /** How a folder is opened. */
 export interface FolderOptions {
   /**
-   * Turns every picture into RGB: grey is repeated, transparency dropped. With `"auto"` only where
-   * not all of them are grey, so that colour and grey ones may lie side by side.
+   * Turns every picture into RGB, grey ones included. Default: only where not all of them are grey.
+   * Transparency is dropped in any case.
    */
-  readonly rgb?: boolean | "auto";
+  readonly rgb?: boolean;
   /**
    * Is told of a picture whose header cannot be read, which is then left out; without it the first
    * one is an error.
@@ -40,27 +40,29 @@ export interface FolderOptions {
 const KEEP_BYTES = 2 ** 30;
 /** The header of nearly every picture lies within this many bytes. */
 const HEADER_BYTES = 2 ** 16;
-const METADATA = "dataset.json";
 
 /**
  * Opens all pictures of a tree, sorted by path. The header of each is checked now, its pixels are
  * decoded when they are asked for.
  *
  * @param tree is closed with the data set, and when this throws
+ * @param split the part that is asked for of a tree that is divided
  * @throws {FormatError} when there are no pictures, one is damaged, or one has another size or
  * other channels than the first; the sentence names it
  */
 export async function openFolderDataset(
   tree: FileTree,
   options: FolderOptions = {},
+  split?: Split,
 ): Promise<Dataset> {
   try {
-    const all = picturesOf(tree);
+    const { tree: root, notes } = findRoot(tree, isPicture, split);
+    const all = picturesOf(root);
     if (all.some((path) => !path.toLowerCase().endsWith(".png"))) await loadJpegDecoder();
-    const { paths, shapes, shape, rgb } = await checkShapes(tree, all, options);
-    const labels = readLabels(tree, paths);
-    const format = { shape, rgb };
-    return new FolderDataset(tree, paths, labels, format, shapes, options.keepBytes);
+    const { paths, shapes, shape, notes: turned } = await checkShapes(root, all, options);
+    const { labels, notes: more } = readLabels(root, all, paths);
+    const told = [...notes, ...turned, ...more];
+    return new FolderDataset(root, paths, labels, told, { shape }, shapes, options.keepBytes);
   } catch (error) {
     tree.close();
     throw error;
@@ -73,6 +75,7 @@ class FolderDataset extends BaseDataset {
   readonly imageShape: readonly [height: number, width: number, channels: number];
   readonly labelCount: number;
   override readonly labelNames: readonly string[] | null;
+  override readonly labelSource: string | null;
   readonly decoding: Decoding | null;
   readonly shapeOf?: (index: number) => readonly [height: number, width: number, channels: number];
   readonly #labels: Int32Array | null;
@@ -83,7 +86,8 @@ class FolderDataset extends BaseDataset {
   constructor(
     private readonly tree: FileTree,
     private readonly paths: readonly string[],
-    labels: FolderLabels | null,
+    labels: TreeLabels | null,
+    override readonly notes: readonly string[],
     private readonly format: PictureFormat,
     /** Of each picture, where they differ. */
     private readonly shapes: readonly ImageShape[] | null,
@@ -96,6 +100,7 @@ class FolderDataset extends BaseDataset {
     this.imageShape = [shape.height, shape.width, shape.channels];
     this.#labels = labels?.labels ?? null;
     this.labelNames = labels?.names ?? null;
+    this.labelSource = labels?.source ?? null;
     this.labelCount = this.labelNames?.length ??
       (this.#labels === null ? 0 : countLabels(this.#labels, this.length, tree.name));
     const bytesOf = ({ height, width, channels }: ImageShape) => height * width * channels;
@@ -147,14 +152,14 @@ class FolderDataset extends BaseDataset {
 }
 
 /**
- * The pictures that can be read, and the shape that they share once `rgb` has been applied: or the
- * largest, and those of all pictures.
+ * The pictures that can be read, and the shape that they share once they are all grey or all RGB: or
+ * the largest, and those of all pictures.
  */
 async function checkShapes(
   tree: FileTree,
   all: readonly string[],
   { rgb = false, mixedSizes = false, onCorrupt, onProgress }: FolderOptions,
-): Promise<{ paths: string[]; shapes: ImageShape[] | null; shape: ImageShape; rgb: boolean }> {
+): Promise<{ paths: string[]; shapes: ImageShape[] | null; shape: ImageShape; notes: string[] }> {
   const paths: string[] = [];
   const shapes: ImageShape[] = [];
   for (const [i, path] of all.entries()) {
@@ -171,21 +176,18 @@ async function checkShapes(
     }
   }
   if (paths.length === 0) throw new FormatError(`${tree.name} has no picture that can be read.`);
-  const toRgb = rgb === "auto" ? shapes.some(({ channels }) => channels > 1) : rgb;
-  const seen = toRgb ? shapes.map((shape) => ({ ...shape, channels: 3 })) : shapes;
+  const channels = rgb || shapes.some(({ channels }) => channels > 2) ? 3 : 1;
+  const seen = shapes.map((shape) => ({ ...shape, channels }));
   const [first] = seen;
   const sizesDiffer = ({ width, height }: ImageShape) =>
     width !== first.width || height !== first.height;
   const isMixed = mixedSizes && seen.some(sizesDiffer);
-  const odd = seen.findIndex((shape) =>
-    (!isMixed && sizesDiffer(shape)) || shape.channels !== first.channels
-  );
+  const odd = isMixed ? -1 : seen.findIndex(sizesDiffer);
   if (odd >= 0) {
     throw new FormatError(
       `${tree.describe(paths[odd])} is ${describe(seen[odd])}, but ${paths[0]} is ` +
-        `${
-          describe(first)
-        }; all pictures of a data set must be alike (imm dataset prepare makes them so).`,
+        `${describe(first)}; all pictures of a data set must have one size ` +
+        `(imm dataset prepare --resolution N makes them so).`,
     );
   }
   const largest = seen.reduce((most, { height, width }) => ({
@@ -193,7 +195,28 @@ async function checkShapes(
     height: Math.max(most.height, height),
     width: Math.max(most.width, width),
   }));
-  return { paths, shapes: isMixed ? seen : null, shape: largest, rgb: toRgb };
+  const notes = rgb ? [] : channelNotes(tree.name, shapes);
+  return { paths, shapes: isMixed ? seen : null, shape: largest, notes };
+}
+
+/** What is done to the channels of pictures, in sentences. */
+function channelNotes(name: string, shapes: readonly ImageShape[]): string[] {
+  const notes: string[] = [];
+  const grey = shapes.filter(({ channels }) => channels <= 2).length;
+  const clear = shapes.filter(({ channels }) => channels % 2 === 0).length;
+  if (grey > 0 && grey < shapes.length) {
+    notes.push(
+      `${name}: ${grey} of ${shapes.length} pictures are grey, and become RGB as the rest.`,
+    );
+  }
+  if (clear > 0) notes.push(transparencyNote(name, clear, shapes.length));
+  return notes;
+}
+
+/** Says that transparency is dropped. */
+export function transparencyNote(name: string, clear: number, count: number): string {
+  return `${name}: ${clear} of ${count} pictures have an alpha channel, which is dropped: the ` +
+    `colors behind what is transparent are seen.`;
 }
 
 /**
@@ -226,57 +249,6 @@ export function probePicture(tree: FileTree, path: string): ImageShape {
   }
 }
 
-function describe({ width, height, channels }: ImageShape): string {
-  const colours = ["", "grey", "grey with alpha", "RGB", "RGB with alpha"][channels];
-  return `${width} x ${height} ${colours}`;
-}
-
-/** Classes of pictures, and their names where folders give them. */
-export interface FolderLabels {
-  readonly labels: Int32Array;
-  readonly names: readonly string[] | null;
-}
-
-/**
- * Classes of the pictures of a tree, from its `dataset.json` or from the names of its folders; null
- * where there are none.
- *
- * @throws {FormatError} when `dataset.json` is damaged or does not name a picture
- */
-export function readLabels(tree: FileTree, paths: readonly string[]): FolderLabels | null {
-  if (tree.paths.includes(METADATA)) return labelsFromMetadata(tree, paths);
-  if (!paths.every((path) => path.includes("/"))) return null;
-  const folders = paths.map((path) => path.slice(0, path.indexOf("/")));
-  const names = [...new Set(folders)].sort();
-  const numbers = new Map(names.map((name, i) => [name, i]));
-  return { labels: Int32Array.from(folders, (folder) => numbers.get(folder)!), names };
-}
-
-function labelsFromMetadata(tree: FileTree, paths: readonly string[]): FolderLabels | null {
-  const name = tree.describe(METADATA);
-  let metadata: unknown;
-  try {
-    metadata = JSON.parse(new TextDecoder().decode(tree.readSync(METADATA)));
-  } catch (cause) {
-    if (cause instanceof FormatError) throw cause;
-    throw new FormatError(`${name} is not valid JSON.`, { cause });
-  }
-  const list = (metadata as { labels?: unknown } | null)?.labels ?? null;
-  if (list === null) return null;
-  const isPair = (pair: unknown): pair is [string, number] =>
-    Array.isArray(pair) && typeof pair[0] === "string" && Number.isInteger(pair[1]);
-  if (!Array.isArray(list) || !list.every(isPair)) {
-    throw new FormatError(
-      `${name} must hold {"labels": [["folder/picture.png", 3], …]} or {"labels": null}.`,
-    );
-  }
-  const labelOf = new Map(list.map(([path, label]) => [path.replaceAll("\\", "/"), label]));
-  const labels = Int32Array.from(paths, (path) => {
-    const label = labelOf.get(path);
-    if (label === undefined) throw new FormatError(`${name} has no label for ${path}.`);
-    return label;
-  });
-  const names = (metadata as { label_names?: unknown }).label_names;
-  const isName = (name: unknown): name is string => typeof name === "string";
-  return { labels, names: Array.isArray(names) && names.every(isName) ? names : null };
+function describe({ width, height }: ImageShape): string {
+  return `${width} x ${height}`;
 }

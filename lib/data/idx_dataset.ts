@@ -7,8 +7,9 @@
 import { basename, dirname, join } from "node:path";
 import { FormatError } from "../errors.ts";
 import { type IdxArray, readIdx } from "../format/idx.ts";
-import { toInt32 } from "../format/numeric.ts";
 import { ArrayDataset, type Dataset } from "./dataset.ts";
+import { labelsFromArray } from "./labels.ts";
+import type { Split } from "./splits.ts";
 
 /** `train-images-idx3-ubyte`, `t10k-images.idx3-ubyte.gz`, … */
 const IMAGES = /^(.*)images([-.])idx[34]-ubyte(\.gz)?$/;
@@ -24,26 +25,40 @@ export function isIdxName(path: string): boolean {
 }
 
 /**
- * The file of images in a folder that is to be trained on: the one whose name starts with
- * `train`, else the only one; null when there is none.
+ * The file of images in a folder that is meant: the one whose name starts with `train` (with `t10k`
+ * or `test`, for testing), else the only one; null when there is none.
  *
- * @throws {FormatError} when there are several and none is for training
+ * @param split the part that is asked for; default: the images for training
+ * @throws {FormatError} when there are several and none is for training, or that part is missing
  */
-export function findIdxImages(folder: string, names: Iterable<string>): string | null {
+export function findIdxImages(
+  folder: string,
+  names: Iterable<string>,
+  split?: Split,
+): string | null {
   const found = [...names].filter(isIdxImagesName).sort();
-  const train = found.filter((name) => name.startsWith("train"));
+  if (found.length === 0) return null;
+  const part = found.filter((name) => PART_NAMES[split ?? "train"].test(name));
+  if (split && part.length === 0) {
+    throw new FormatError(`${folder} has no images for ${split}: found ${found.join(", ")}.`);
+  }
   // An archive and its unpacked form side by side are the same images.
-  const stems = new Set(
-    (train.length > 0 ? train : found).map((name) => name.replace(/\.gz$/, "")),
-  );
+  const meant = part.length > 0 ? part : found;
+  const stems = new Set(meant.map((name) => name.replace(/\.gz$/, "")));
   if (stems.size > 1) {
     throw new FormatError(
       `${folder} has several files of images (${[...stems].join(", ")}); give the path of one.`,
     );
   }
-  const name = train[0] ?? found[0];
-  return name === undefined ? null : join(folder, name);
+  return join(folder, meant[0]);
 }
+
+/** How the files of the parts begin. */
+const PART_NAMES: Readonly<Record<Split, RegExp>> = {
+  train: /^train/,
+  val: /^val/,
+  test: /^(t10k|test)/,
+};
 
 /**
  * Opens a file of images and, where there is one beside it, the file of labels of the same name.
@@ -78,25 +93,18 @@ export function idxDataset(
         `${images.type} of ${images.shape.join(" x ")}.`,
     );
   }
-  if (labels !== null) {
-    const isLabels = labels.shape.length === 1 && ["u8", "i8", "i16", "i32"].includes(labels.type);
-    if (!isLabels) {
-      throw new FormatError(
-        `${labelsName} holds no labels: expected integers in one row, found ${labels.type} of ` +
-          `${labels.shape.join(" x ")}.`,
-      );
-    }
-    if (labels.shape[0] !== count) {
-      throw new FormatError(
-        `${labelsName} has ${labels.shape[0]} labels, but ${name} has ${count} images.`,
-      );
-    }
+  const own = labels && labelsFromArray(labels, labelsName);
+  if (own !== null && own.length !== count) {
+    throw new FormatError(
+      `${labelsName} has ${own.length} labels, but ${name} has ${count} images.`,
+    );
   }
   return new ArrayDataset(
     name,
     [height, width, channels],
     images.bytes,
-    labels === null ? null : toInt32(labels.bytes, labels.type),
+    own,
+    own && basename(labelsName),
   );
 }
 

@@ -76,14 +76,15 @@ export async function findKnown(
   for (const place of places) {
     for (const path of paths.map((path) => join(place, path))) if (await exists(path)) return path;
   }
+  const here = await exists(name) ? ` (what is called so here is ./${name})` : "";
   throw new FormatError(
-    `The data set ${name} was not found. It is ${source}. Give its path (with --data when ` +
+    `The data set ${name} was not found${here}. It is ${source}. Give its path (with --data when ` +
       `training), or put it ${called} into one of ${places.join(", ")}.`,
   );
 }
 
 /** Whether there is such a file or folder that this program may read. */
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   const { state } = await Deno.permissions.query({ name: "read", path });
   return state === "granted" && await Deno.stat(path).then(() => true, () => false);
 }

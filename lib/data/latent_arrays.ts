@@ -16,7 +16,7 @@ import type { NpzFile } from "../format/npz.ts";
 import type { NumericType } from "../format/numeric.ts";
 import { NUMERIC_TYPES, openSafetensors } from "../format/safetensors.ts";
 import { type ByteSource, openFileSource } from "../format/source.ts";
-import { countLabels } from "./dataset.ts";
+import { countLabels, labelsFromArray } from "./labels.ts";
 import {
   BaseLatents,
   channelsLast,
@@ -33,8 +33,8 @@ export interface RowArray {
   readonly type: NumericType;
   /** Row `index` of the first axis. */
   row(index: number): Float32Array<ArrayBuffer>;
-  /** The whole array. */
-  integers(): Int32Array | Promise<Int32Array>;
+  /** The bytes of the whole array. */
+  bytes(): Uint8Array | Promise<Uint8Array>;
 }
 
 /** Arrays by name, of one file. */
@@ -168,7 +168,7 @@ async function safetensorsRows(path: string): Promise<ArrayFile> {
         shape,
         type: NUMERIC_TYPES[dtype],
         row: (index) => file.readRowsSync(key, index, 1).toFloat32(),
-        integers: async () => (await file.read(key)).toInt32(),
+        bytes: async () => (await file.read(key)).bytes,
       };
     },
     close: () => file.close(),
@@ -185,7 +185,7 @@ function npyRows(array: NpyReader): RowArray {
     shape,
     type,
     row: (index) => array.rows(index, 1).toFloat32(),
-    integers: () => array.read().toInt32(),
+    bytes: () => array.read().bytes,
   };
 }
 
@@ -194,7 +194,12 @@ interface Part {
   readonly latents: RowArray;
   readonly mirrored: RowArray | null;
   readonly labels: Int32Array | null;
+  readonly labelsKey: string | undefined;
   readonly count: number;
+}
+
+async function readLabels({ name, type, shape, bytes }: RowArray): Promise<Int32Array> {
+  return labelsFromArray({ type, shape, bytes: await bytes() }, name);
 }
 
 async function openPart(file: ArrayFile): Promise<Part> {
@@ -225,17 +230,7 @@ async function openPart(file: ArrayFile): Promise<Part> {
   const labelsKey = LABELS.find((key) => arrayNames.includes(key));
   const labels = labelsKey === undefined ? null : await readLabels(await file.array(labelsKey));
   if (labels !== null) countLabels(labels, shape[0], name);
-  return { latents, mirrored, labels, count: shape[0] };
-}
-
-async function readLabels(array: RowArray): Promise<Int32Array> {
-  if (array.shape.length !== 1 || !/^[iu]/.test(array.type)) {
-    throw new FormatError(
-      `${array.name} holds no labels: expected integers of shape (count,), found ${array.type} of ` +
-        `shape (${array.shape.join(", ")}).`,
-    );
-  }
-  return await array.integers();
+  return { latents, mirrored, labels, labelsKey, count: shape[0] };
 }
 
 class ArrayLatents extends BaseLatents {
@@ -243,6 +238,7 @@ class ArrayLatents extends BaseLatents {
   readonly storedShape: LatentLayout["shape"];
   readonly labelCount: number;
   override readonly hasMirrored: boolean;
+  override readonly labelSource: string | null;
   readonly #layout: LatentLayout;
   readonly #labels: Int32Array | null;
   /** Number of the first item of every part, and of the one after the last. */
@@ -254,10 +250,11 @@ class ArrayLatents extends BaseLatents {
     private readonly files: readonly ArrayFile[],
   ) {
     super();
-    const [{ latents, mirrored, labels }] = parts;
+    const [{ latents, mirrored, labels, labelsKey }] = parts;
     this.#layout = latentLayout(latents.shape.slice(1), latents.name);
     this.storedShape = this.#layout.shape;
     this.hasMirrored = mirrored !== null;
+    this.labelSource = labelsKey ?? null;
     for (const { count } of parts) this.#starts.push(this.#starts.at(-1)! + count);
     this.length = this.#starts.at(-1)!;
     this.#labels = null;

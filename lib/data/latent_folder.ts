@@ -1,6 +1,6 @@
 /**
  * A folder (or a zip archive) with an npy file for each latent, with labels as folders of pictures
- * have them (folder_dataset.ts). EDM2's `dataset_tool.py encode` writes such archives, whose names,
+ * have them (tree_labels.ts). EDM2's `dataset_tool.py encode` writes such archives, whose names,
  * `00000/img-mean-std-00000000.npy`, say that they hold means and standard deviations.
  *
  * @module
@@ -9,9 +9,8 @@
 import { FormatError } from "../errors.ts";
 import { NpyReader } from "../format/npy.ts";
 import { bytesSource } from "../format/source.ts";
-import { countLabels } from "./dataset.ts";
 import type { FileTree } from "./file_tree.ts";
-import { type FolderLabels, readLabels } from "./folder_dataset.ts";
+import { countLabels } from "./labels.ts";
 import {
   BaseLatents,
   channelsLast,
@@ -20,10 +19,12 @@ import {
   latentLayout,
   type LatentMoments,
 } from "./latents.ts";
+import type { Split } from "./splits.ts";
+import { findRoot, readLabels, type TreeLabels } from "./tree_labels.ts";
 
-/** Paths of the npy files of a tree. */
-export function latentPaths(tree: FileTree): string[] {
-  return tree.paths.filter((path) => path.toLowerCase().endsWith(".npy"));
+/** Whether a file may be a latent, by its name. */
+export function isLatentFile(path: string): boolean {
+  return path.toLowerCase().endsWith(".npy");
 }
 
 /**
@@ -31,12 +32,15 @@ export function latentPaths(tree: FileTree): string[] {
  * it is read.
  *
  * @param tree is closed with the data set, and when this throws
+ * @param split the part that is asked for of a tree that is divided
  * @throws {FormatError} when the first is damaged or no latent
  */
-export function openLatentFolder(tree: FileTree): LatentDataset {
+export function openLatentFolder(tree: FileTree, split?: Split): LatentDataset {
   try {
-    const paths = latentPaths(tree);
-    return new FolderLatents(tree, paths, readLabels(tree, paths));
+    const { tree: root, notes } = findRoot(tree, isLatentFile, split);
+    const paths = root.paths.filter(isLatentFile);
+    const { labels, notes: more } = readLabels(root, paths);
+    return new FolderLatents(root, paths, labels, [...notes, ...more]);
   } catch (error) {
     tree.close();
     throw error;
@@ -49,6 +53,7 @@ class FolderLatents extends BaseLatents {
   readonly storedShape: LatentLayout["shape"];
   readonly labelCount: number;
   override readonly labelNames: readonly string[] | null;
+  override readonly labelSource: string | null;
   override readonly moments: LatentMoments | null;
   readonly #layout: LatentLayout;
   readonly #labels: Int32Array | null;
@@ -56,7 +61,8 @@ class FolderLatents extends BaseLatents {
   constructor(
     private readonly tree: FileTree,
     private readonly paths: readonly string[],
-    labels: FolderLabels | null,
+    labels: TreeLabels | null,
+    override readonly notes: readonly string[],
   ) {
     super();
     this.name = tree.name;
@@ -67,6 +73,7 @@ class FolderLatents extends BaseLatents {
     this.moments = paths.every((path) => path.includes("mean-std")) ? "mean-std" : null;
     this.#labels = labels?.labels ?? null;
     this.labelNames = labels?.names ?? null;
+    this.labelSource = labels?.source ?? null;
     this.labelCount = this.labelNames?.length ??
       (this.#labels === null ? 0 : countLabels(this.#labels, this.length, tree.name));
   }

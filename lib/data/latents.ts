@@ -51,6 +51,8 @@ export abstract class BaseLatents implements LatentDataset {
   abstract readonly storedShape: readonly [height: number, width: number, channels: number];
   abstract readonly labelCount: number;
   readonly labelNames: readonly string[] | null = null;
+  readonly labelSource: string | null = null;
+  readonly notes: readonly string[] = [];
   readonly moments: LatentMoments | null = null;
   readonly hasMirrored: boolean = false;
   #hash: string | null = null;

@@ -5,6 +5,9 @@
  */
 
 export * from "./dataset.ts";
+export { DATASET_NAMES } from "./spec.ts";
+export type { Split } from "./splits.ts";
+export { countLabels, describeClasses, labelNotes } from "./labels.ts";
 export * from "./open.ts";
 export * from "./loader.ts";
 export type { LoaderOptions, StreamItem } from "./stream_order.ts";

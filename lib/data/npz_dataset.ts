@@ -1,5 +1,6 @@
 /**
- * Images as they are exchanged in npz files: `arr_0` with the pixels, `arr_1` with the labels.
+ * Images as they are exchanged in npz files: `arr_0` with the pixels, `arr_1` with the labels; or
+ * under the names that Keras and MedMNIST give them, divided in images for training and others.
  * Where the arrays are floats they are latents, see latent_arrays.ts.
  *
  * @module
@@ -8,37 +9,52 @@
 import { FormatError } from "../errors.ts";
 import type { NpyReader } from "../format/npy.ts";
 import { NpzFile } from "../format/npz.ts";
-import { BaseDataset, countLabels, type Dataset } from "./dataset.ts";
+import { BaseDataset, type Dataset } from "./dataset.ts";
+import { countLabels, labelsFromArray } from "./labels.ts";
 import { namesLatents, openNpzLatents } from "./latent_arrays.ts";
 import type { LatentDataset } from "./latents.ts";
+import type { Split } from "./splits.ts";
+
+/** Names of images and their labels: of sets that are not divided, and of the parts of others. */
+const WHOLE = [["arr_0", "arr_1"], ["images", "labels"]] as const;
+const PARTS = [
+  (split: Split) => [`x_${split}`, `y_${split}`], // Keras
+  (split: Split) => [`${split}_images`, `${split}_labels`], // MedMNIST
+] as const;
 
 /**
- * Opens `arr_0`, uint8 of shape [count, height, width, channels] or [count, height, width], with
- * labels from `arr_1` where there is one. Images of an uncompressed file stay on the disk and are
- * read one by one; a compressed file is decompressed into memory. Latents are floats of four axes,
- * or are named so.
+ * Opens images, uint8 of shape [count, height, width, channels] or [count, height, width], with
+ * labels where there are some:
  *
- * @throws {FormatError} when the file is damaged or holds something else
+ * | images                         | labels                         |
+ * | ------------------------------ | ------------------------------ |
+ * | `arr_0`                        | `arr_1`                        |
+ * | `images`                       | `labels`                       |
+ * | `x_train`, `x_val`, `x_test`   | `y_train`, `y_val`, `y_test`   |
+ * | `train_images`, `val_images` … | `train_labels`, `val_labels` … |
+ *
+ * Images of an uncompressed file stay on the disk and are read one by one; a compressed file is
+ * decompressed into memory, and so are images in Fortran order. Latents are floats of four axes, or
+ * are named so.
+ *
+ * @param split which part of a file that is divided; default: the images for training
+ * @throws {FormatError} when the file is damaged, holds something else, or is not divided
  */
-export async function openNpzDataset(path: string): Promise<Dataset | LatentDataset> {
+export async function openNpzDataset(
+  path: string,
+  split?: Split,
+): Promise<Dataset | LatentDataset> {
   const file = await NpzFile.open(path);
   let array: NpyReader | null = null;
   try {
     if (!namesLatents(file.names)) {
-      if (!file.names.includes("arr_0")) {
-        throw new FormatError(
-          `${path} holds no images: expected an array named arr_0, found ` +
-            `${file.names.join(", ") || "none"}.`,
-        );
-      }
-      array = await file.array("arr_0");
-      if (!array.type.startsWith("f") || array.shape.length !== 4) {
-        const labels = file.names.includes("arr_1")
-          ? readLabels(await file.array("arr_1"), path)
-          : null;
-        return new NpzDataset(path, file, array, labels);
+      const { key, labelsKey, notes } = chooseArrays(file.names, path, split);
+      array = await file.array(key);
+      if (key !== "arr_0" || !array.type.startsWith("f") || array.shape.length !== 4) {
+        return new NpzDataset(path, file, array, await readLabels(file, labelsKey), notes);
       }
     }
+    if (split) throw notDivided(path, split);
   } catch (error) {
     file.close();
     throw error;
@@ -46,50 +62,108 @@ export async function openNpzDataset(path: string): Promise<Dataset | LatentData
   return await openNpzLatents(file, path, array);
 }
 
-function readLabels(array: NpyReader, path: string): Int32Array {
-  if (array.shape.length !== 1 || !/^[iu]/.test(array.type)) {
-    throw new FormatError(
-      `${path} holds no labels: expected arr_1 as integers of shape (count,), found ` +
-        `${array.type} of shape (${array.shape.join(", ")}).`,
-    );
+function notDivided(path: string, split: Split): FormatError {
+  return new FormatError(
+    `${path} is not divided in images for training and others; leave out #${split}.`,
+  );
+}
+
+/** Which arrays are meant, and what is left aside. */
+function chooseArrays(
+  names: readonly string[],
+  path: string,
+  split?: Split,
+): { key: string; labelsKey: string | null; notes: string[] } {
+  const there = (key: string) => names.includes(key);
+  const labelsOf = (key: string) => there(key) ? key : null;
+  const whole = WHOLE.find(([images]) => there(images));
+  if (whole) {
+    if (split) throw notDivided(path, split);
+    return { key: whole[0], labelsKey: labelsOf(whole[1]), notes: [] };
   }
-  return array.read().toInt32();
+  const wanted = split ?? "train";
+  for (const parts of PARTS) {
+    const found = (["train", "val", "test"] as const).filter((part) => there(parts(part)[0]));
+    if (found.length === 0) continue;
+    if (!found.includes(wanted)) {
+      throw new FormatError(
+        `${path} has no ${parts(wanted)[0]}; it is divided in ` +
+          `${found.map((part) => `${path}#${part}`).join(", ")}.`,
+      );
+    }
+    const [key, labels] = parts(wanted);
+    const others = found.filter((part) => part !== wanted).map((part) =>
+      `${parts(part)[0]} (${path}#${part})`
+    );
+    const notes = split || others.length === 0
+      ? []
+      : [`${path}: ${key} is taken, ${others.join(" and ")} left aside.`];
+    return { key, labelsKey: labelsOf(labels), notes };
+  }
+  throw new FormatError(
+    `${path} holds no images: expected an array named arr_0, images, x_train or train_images, ` +
+      `found ${names.join(", ") || "none"}.`,
+  );
+}
+
+/** The labels, and the name of their array. */
+interface Labels {
+  readonly key: string;
+  readonly labels: Int32Array;
+}
+
+async function readLabels(file: NpzFile, key: string | null): Promise<Labels | null> {
+  if (key === null) return null;
+  const array = await file.array(key);
+  return { key, labels: labelsFromArray(array.read(), array.name) };
 }
 
 class NpzDataset extends BaseDataset {
   readonly length: number;
   readonly imageShape: readonly [height: number, width: number, channels: number];
   readonly labelCount: number;
+  override readonly labelSource: string | null;
+  override readonly notes: readonly string[];
+  readonly #labels: Int32Array | null;
+  /** Of an array in Fortran order, whose images are scattered over the file. */
+  readonly #reordered: Uint8Array | null;
 
   constructor(
     readonly name: string,
     private readonly file: NpzFile,
     private readonly pixels: NpyReader,
-    private readonly labels: Int32Array | null,
+    labels: Labels | null,
+    notes: readonly string[],
   ) {
     super();
-    const [count, height, width, channels = 1] = pixels.shape;
-    const isImages = pixels.type === "u8" && !pixels.fortranOrder &&
-      (pixels.shape.length === 3 || pixels.shape.length === 4);
+    const { shape, type, fortranOrder } = pixels;
+    const [count, height, width, channels = 1] = shape;
+    const isImages = type === "u8" && (shape.length === 3 || shape.length === 4);
     if (!isImages || count < 1 || channels < 1 || channels > 4) {
-      const planar = pixels.shape.length === 4 && [1, 3].includes(height);
+      const planar = shape.length === 4 && [1, 3].includes(height);
       throw new FormatError(
-        `${name} holds no images: expected arr_0 as uint8 of shape (count, height, width, ` +
-          `channels), found ${pixels.type} of shape (${pixels.shape.join(", ")})` +
+        `${pixels.name} holds no images: expected uint8 of shape (count, height, width, ` +
+          `channels), found ${type} of shape (${shape.join(", ")})` +
           `${planar ? "; move the channels to the end" : ""}.`,
       );
     }
     this.length = count;
     this.imageShape = [height, width, channels];
-    this.labelCount = labels === null ? 0 : countLabels(labels, count, name);
+    this.labelCount = labels === null ? 0 : countLabels(labels.labels, count, name);
+    this.labelSource = labels?.key ?? null;
+    this.#labels = labels?.labels ?? null;
+    this.#reordered = fortranOrder ? pixels.read().bytes : null;
+    this.notes = notes;
   }
 
   override image(index: number): Uint8Array {
-    return this.pixels.rows(index, 1).bytes;
+    if (this.#reordered === null) return this.pixels.rows(index, 1).bytes;
+    const size = this.#reordered.length / this.length;
+    return this.#reordered.subarray(index * size, (index + 1) * size);
   }
 
   override label(index: number): number | null {
-    return this.labels === null ? null : this.labels[index];
+    return this.#labels === null ? null : this.#labels[index];
   }
 
   override close(): void {

@@ -10,7 +10,6 @@ import { describeFileError } from "../format/source.ts";
 import { didYouMean } from "../suggest.ts";
 import type { Dataset } from "./dataset.ts";
 import {
-  type CifarSplit,
   holdsCifar,
   isCifarBatch,
   isTarName,
@@ -22,12 +21,14 @@ import { openDigits } from "./digits.ts";
 import { type FileTree, openFolderTree, openZipTree } from "./file_tree.ts";
 import { type FolderOptions, isPicture, openFolderDataset } from "./folder_dataset.ts";
 import { findIdxImages, isIdxName, openIdxDataset } from "./idx_dataset.ts";
-import { findKnown, KNOWN_DATASETS } from "./known.ts";
 import { openNpyLatents, openSafetensorsLatents } from "./latent_arrays.ts";
-import { latentPaths, openLatentFolder } from "./latent_folder.ts";
+import { isLatentFile, openLatentFolder } from "./latent_folder.ts";
 import { isLatents, type LatentDataset } from "./latents.ts";
 import { openNpzDataset } from "./npz_dataset.ts";
+import { OpaqueDataset } from "./opaque_dataset.ts";
 import { PaddedDataset } from "./padded_dataset.ts";
+import { DATASET_NAMES, locate } from "./spec.ts";
+import type { Split } from "./splits.ts";
 
 /** How a data set is opened. */
 export interface OpenOptions extends FolderOptions {
@@ -35,23 +36,22 @@ export interface OpenOptions extends FolderOptions {
   readonly padTo?: number;
 }
 
-/** Data sets that need no files, by name. */
-const BUILT_IN: ReadonlyMap<string, () => Promise<Dataset>> = new Map([["digits", openDigits]]);
-
 /**
  * Opens a data set of images.
  *
  * @param spec one of
  * - `digits`: 1,797 handwritten digits, 8 x 8, which are part of the program;
  * - `cifar10`, `mnist`, `fashion-mnist`, `imagenet256-latents`: looked for in a few places, see
- *   known.ts, unless something in the current folder is called so;
+ *   known.ts. These names never mean files of the current folder, see spec.ts;
  * - a folder of PNG or JPEG files, or a zip archive of such a folder (see folder_dataset.ts);
  * - a folder with `train-images-idx3-ubyte` and its labels, or the path of one IDX file of images,
  *   gzipped or not;
- * - an npz file with `arr_0` (and labels in `arr_1`);
+ * - an npz file with images and perhaps labels, see npz_dataset.ts for the names of the arrays;
  * - CIFAR-10 or CIFAR-100 as they are distributed: `cifar-10-binary.tar.gz`, `cifar-10-python.tar.gz`,
- *   the folder that one unpacks to, or one of its batches. These are the images for training; those
- *   for testing are `cifar-10-python.tar.gz#test`.
+ *   the folder that one unpacks to, or one of its batches.
+ *
+ * Of what is divided these are the images for training; others are `cifar-10-python.tar.gz#test`,
+ * `photos#val`. Images have one channel or three: transparency is dropped.
  * @throws {FormatError} when there is no such thing, or it is damaged; the sentence names the file
  */
 export async function openDataset(spec: string, options: OpenOptions = {}): Promise<Dataset> {
@@ -95,35 +95,53 @@ async function openPlain(
   spec: string,
   options: FolderOptions,
 ): Promise<Dataset | LatentDataset> {
-  const builtIn = BUILT_IN.get(spec);
-  if (builtIn !== undefined) return await builtIn();
-  const parts = /^(.+)#(train|test)$/.exec(spec);
-  const path = await locate(parts?.[1] ?? spec);
-  const split = (parts?.[2] ?? "train") as CifarSplit;
-  const info = await stat(path);
-  if (isTarName(path)) return await openCifarArchive(path, split);
+  const { notes, ...located } = await locate(spec);
+  const opened = await openLocated(spec, located, options);
+  const dataset = isLatents(opened) || opened.imageShape[2] % 2 === 1
+    ? opened
+    : new OpaqueDataset(opened);
+  return notes.length > 0 ? withNotes(dataset, notes) : dataset;
+}
+
+/** The same data set, about which more is to be said. */
+function withNotes<T extends Dataset | LatentDataset>(dataset: T, notes: readonly string[]): T {
+  const all = [...notes, ...(dataset.notes ?? [])];
+  return Object.defineProperty(dataset, "notes", { value: all });
+}
+
+async function openLocated(
+  spec: string,
+  { builtIn, path, split }: { builtIn: string | null; path: string; split?: Split },
+  options: FolderOptions,
+): Promise<Dataset | LatentDataset> {
+  if (builtIn !== null) {
+    if (split) throw noSplit(builtIn, split);
+    return await openDigits();
+  }
+  const info = await stat(spec, path);
+  if (isTarName(path)) return await openCifarArchive(path, cifarSplit(path, split));
   if (info.isDirectory) {
     const tree = await openFolderTree(path);
     const names = tree.paths.filter((path) => !path.includes("/"));
     if (holdsCifar(names)) {
       tree.close();
-      return await openCifarFolder(path, names, split);
+      return await openCifarFolder(path, names, cifarSplit(path, split));
     }
-    if (parts) throw noSplit(path, split);
-    const images = findIdxImages(path, names);
+    const images = findIdxImages(path, names, split);
     if (images !== null) return await openIdxDataset(images);
     const tensors = names.filter(isSafetensors);
     if (tensors.length > 0 && !tree.paths.some(isPicture)) {
       tree.close();
+      if (split) throw noSplit(path, split);
       return await openSafetensorsLatents(path, tensors.map((name) => join(path, name)));
     }
-    return await openTree(tree, options);
+    return await openTree(tree, options, split);
   }
-  if (parts) throw noSplit(path, split);
-  if (isCifarBatch(path)) return await openCifarFiles(path, [path]);
   const lower = path.toLowerCase();
-  if (lower.endsWith(".npz")) return await openNpzDataset(path);
-  if (lower.endsWith(".zip")) return await openTree(await openZipTree(path), options);
+  if (lower.endsWith(".npz")) return await openNpzDataset(path, split);
+  if (lower.endsWith(".zip")) return await openTree(await openZipTree(path), options, split);
+  if (split) throw noSplit(path, split);
+  if (isCifarBatch(path)) return await openCifarFiles(path, [path]);
   if (lower.endsWith(".npy")) return await openNpyLatents(path);
   if (isSafetensors(path)) return await openSafetensorsLatents(path, [path]);
   if (isIdxName(path)) return await openIdxDataset(path);
@@ -138,36 +156,36 @@ async function openPlain(
 async function openTree(
   tree: FileTree,
   options: FolderOptions,
+  split?: Split,
 ): Promise<Dataset | LatentDataset> {
-  const isLatent = !tree.paths.some(isPicture) && latentPaths(tree).length > 0;
-  return isLatent ? openLatentFolder(tree) : await openFolderDataset(tree, options);
+  const isLatent = !tree.paths.some(isPicture) && tree.paths.some(isLatentFile);
+  return isLatent ? openLatentFolder(tree, split) : await openFolderDataset(tree, options, split);
 }
 
 function isSafetensors(path: string): boolean {
   return path.toLowerCase().endsWith(".safetensors");
 }
 
-function noSplit(path: string, split: CifarSplit): FormatError {
+/** CIFAR has no images for validation. */
+function cifarSplit(path: string, split: Split = "train"): "train" | "test" {
+  if (split !== "val") return split;
+  throw new FormatError(`${path} has no part val; it is divided in ${path}#train, ${path}#test.`);
+}
+
+function noSplit(path: string, split: Split): FormatError {
   return new FormatError(
-    `${path} is not divided in images for training and testing; leave out #${split}.`,
+    `${path} is not divided in images for training and others; leave out #${split}.`,
   );
 }
 
-/** The path that is meant: a name of a public data set is one only where no file is called so. */
-async function locate(spec: string): Promise<string> {
-  if (!KNOWN_DATASETS.includes(spec)) return spec;
-  return await Deno.stat(spec).then(() => true, () => false) ? spec : await findKnown(spec);
-}
-
-async function stat(spec: string): Promise<Deno.FileInfo> {
+async function stat(spec: string, path: string): Promise<Deno.FileInfo> {
   try {
-    return await Deno.stat(spec);
+    return await Deno.stat(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw describeFileError(error, spec);
-    const names = [...BUILT_IN.keys(), ...KNOWN_DATASETS];
     throw new FormatError(
-      `There is no data set "${spec}": expected ${names.join(", ")}, or the path of a folder or ` +
-        `file that exists${didYouMean(spec, names) || "."}`,
+      `There is no data set "${spec}": expected ${DATASET_NAMES.join(", ")}, or the path of a ` +
+        `folder or file that exists${didYouMean(spec, DATASET_NAMES) || "."}`,
     );
   }
 }

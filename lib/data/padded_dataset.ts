@@ -16,6 +16,8 @@ export class PaddedDataset extends BaseDataset {
   readonly imageShape: readonly [height: number, width: number, channels: number];
   readonly labelCount: number;
   override readonly labelNames: readonly string[] | null;
+  override readonly labelSource: string | null;
+  override readonly notes: readonly string[];
   readonly decoding: Decoding | null;
 
   /** @throws {FormatError} when the images are larger than `size` already */
@@ -33,6 +35,8 @@ export class PaddedDataset extends BaseDataset {
     this.imageShape = [size, size, channels];
     this.labelCount = inner.labelCount;
     this.labelNames = inner.labelNames;
+    this.labelSource = inner.labelSource ?? null;
+    this.notes = inner.notes ?? [];
     this.decoding = inner.decoding ?? null; // padding is left to image()
   }
 

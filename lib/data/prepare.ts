@@ -16,13 +16,16 @@ import { npyByteLength, npyChunks } from "../format/npy.ts";
 import type { Image } from "../format/pixels.ts";
 import { ZipWriter } from "../format/zip_writer.ts";
 import { inOrder, WorkerPool } from "../workers.ts";
+import { holdsCifar } from "./cifar_dataset.ts";
 import type { Dataset } from "./dataset.ts";
 import { type FileTree, openFolderTree, openZipTree } from "./file_tree.ts";
 import type { Crop, Fit } from "./fit.ts";
-import { isPicture, picturesOf, probePicture, readLabels } from "./folder_dataset.ts";
+import { isPicture, picturesOf, probePicture } from "./folder_dataset.ts";
 import { findIdxImages } from "./idx_dataset.ts";
 import type { LatentEncoder } from "./latent_encoder.ts";
 import { openDataset } from "./open.ts";
+import { locate, type Located } from "./spec.ts";
+import { findRoot, readLabels } from "./tree_labels.ts";
 import { type PreparedPicture, preparePicture, type PrepareRequest } from "./prepare_picture.ts";
 import type { ResizeFilter } from "../format/resize.ts";
 
@@ -46,6 +49,8 @@ export interface PrepareOptions {
   readonly onCorrupt?: (error: FormatError) => void;
   /** Called after every picture. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Is told what a person should know of how the files were understood, in a sentence. */
+  readonly onNote?: (note: string) => void;
   /** Ends the work between two pictures; nothing is written then. */
   readonly signal?: AbortSignal;
 }
@@ -76,6 +81,7 @@ interface Pictures extends Disposable {
   label(index: number): number | null;
   /** Names of the classes, for dataset.json. */
   readonly labelNames: readonly string[] | null;
+  readonly notes: readonly string[];
   readonly allGrey: () => boolean;
 }
 
@@ -95,6 +101,7 @@ export async function prepareDataset(
   const { workers = navigator.hardwareConcurrency, onCorrupt, onProgress, signal } = options;
   const { encoder } = options;
   using pictures = await openPictures(source);
+  for (const note of pictures.notes) options.onNote?.(note);
   const length = Math.min(limit, pictures.length);
   const grey = !encoder && (colors === "grey" || (colors === "auto" && pictures.allGrey()));
   const channels = grey ? 1 : 3;
@@ -187,30 +194,34 @@ function memberName(index: number, encoder: LatentEncoder | undefined): string {
 
 /** Pictures may differ in size within a folder or an archive; every other data set is uniform. */
 async function openPictures(spec: string): Promise<Pictures> {
-  const tree = await openTree(spec);
+  const located = await locate(spec);
+  const tree = await openTree(located);
   if (tree === null) return datasetPictures(await openDataset(spec));
   try {
-    return treePictures(tree);
+    return treePictures(tree, located);
   } catch (error) {
     tree.close();
     throw error;
   }
 }
 
-async function openTree(spec: string): Promise<FileTree | null> {
-  const info = await Deno.stat(spec).catch(() => null); // openDataset() says what is missing
-  if (info?.isFile && spec.toLowerCase().endsWith(".zip")) return await openZipTree(spec);
+async function openTree({ builtIn, path, split }: Located): Promise<FileTree | null> {
+  if (builtIn !== null) return null;
+  const info = await Deno.stat(path).catch(() => null); // openDataset() says what is missing
+  if (info?.isFile && path.toLowerCase().endsWith(".zip")) return await openZipTree(path);
   if (!info?.isDirectory) return null;
-  const tree = await openFolderTree(spec);
-  const isIdx = findIdxImages(spec, tree.paths.filter((path) => !path.includes("/"))) !== null;
-  if (!isIdx || tree.paths.some(isPicture)) return tree;
+  const tree = await openFolderTree(path);
+  const names = tree.paths.filter((path) => !path.includes("/"));
+  const isIdx = !tree.paths.some(isPicture) && findIdxImages(path, names, split) !== null;
+  if (!isIdx && !holdsCifar(names)) return tree;
   tree.close();
   return null;
 }
 
-function treePictures(tree: FileTree): Pictures {
+function treePictures(whole: FileTree, { split, notes }: Located): Pictures {
+  const { tree, notes: more } = findRoot(whole, isPicture, split);
   const paths = picturesOf(tree);
-  const labels = readLabels(tree, paths);
+  const { labels, notes: told } = readLabels(tree, paths);
   const isGrey = (path: string) => {
     try {
       return probePicture(tree, path).channels <= 2;
@@ -226,6 +237,7 @@ function treePictures(tree: FileTree): Pictures {
     describe: (index) => tree.describe(paths[index]),
     label: (index) => labels === null ? null : labels.labels[index],
     labelNames: labels?.names ?? null,
+    notes: [...notes, ...more, ...told],
     allGrey: () => paths.every(isGrey),
     [Symbol.dispose]: () => tree.close(),
   };
@@ -240,6 +252,7 @@ function datasetPictures(dataset: Dataset): Pictures {
     describe: (index) => `${dataset.name}: image ${index}`,
     label: (index) => dataset.label(index),
     labelNames: dataset.labelNames,
+    notes: dataset.notes ?? [],
     allGrey: () => channels <= 2,
     [Symbol.dispose]: () => dataset.close(),
   };

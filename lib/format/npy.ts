@@ -14,7 +14,6 @@ import {
   swapBytes,
   toFloat32,
   toFloat64,
-  toInt32,
 } from "./numeric.ts";
 import { type ByteSource, bytesSource } from "./source.ts";
 
@@ -48,7 +47,6 @@ export interface NpyArray {
   readonly bytes: Uint8Array<ArrayBuffer>;
   toFloat32(): Float32Array<ArrayBuffer>;
   toFloat64(): Float64Array<ArrayBuffer>;
-  toInt32(): Int32Array<ArrayBuffer>;
 }
 
 /** An array to write, row-major: its numbers, or a function that brings them piece by piece. */
@@ -285,6 +283,5 @@ function npyArray(
     bytes,
     toFloat32: () => toFloat32(bytes, type),
     toFloat64: () => toFloat64(bytes, type),
-    toInt32: () => toInt32(bytes, type),
   };
 }

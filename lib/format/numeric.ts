@@ -103,13 +103,8 @@ export function toFloat64(bytes: Uint8Array, type: NumericType): Float64Array<Ar
   return convert(bytes, type, (length) => new Float64Array(length));
 }
 
-/** The elements as int32: fractions are cut off, what does not fit wraps modulo 2^32. A copy. */
-export function toInt32(bytes: Uint8Array, type: NumericType): Int32Array<ArrayBuffer> {
-  return convert(bytes, type, (length) => new Int32Array(length));
-}
-
 /** Converts through the typed array of the file's own type; `set` does the rounding. */
-function convert<T extends Float32Array | Float64Array | Int32Array>(
+function convert<T extends Float32Array | Float64Array>(
   bytes: Uint8Array,
   type: NumericType,
   create: (length: number) => T,

@@ -36,3 +36,11 @@ export function toRgb(image: Image): Image {
   }
   return { width, height, channels: 3, data: rgb };
 }
+
+/** Grey stays grey and colors stay RGB; transparency is dropped, so that what lies behind is seen. */
+export function dropAlpha(image: Image): Image {
+  const { width, height, channels, data } = image;
+  if (channels === 4) return toRgb(image);
+  if (channels !== 2) return image;
+  return { width, height, channels: 1, data: data.filter((_, i) => i % 2 === 0) };
+}

@@ -13,14 +13,7 @@
 import { FormatError } from "../errors.ts";
 import { writeFileAtomic } from "./atomic.ts";
 import { checksum } from "./checksum.ts";
-import {
-  bytesOf,
-  NUMERIC_SIZE,
-  type NumericType,
-  toFloat32,
-  toFloat64,
-  toInt32,
-} from "./numeric.ts";
+import { bytesOf, NUMERIC_SIZE, type NumericType, toFloat32, toFloat64 } from "./numeric.ts";
 import {
   CHECKSUMS_KEY,
   checksumsPlaceholder,
@@ -79,7 +72,6 @@ export interface StoredTensor {
   readonly bytes: Uint8Array;
   toFloat32(): Float32Array<ArrayBuffer>;
   toFloat64(): Float64Array<ArrayBuffer>;
-  toInt32(): Int32Array<ArrayBuffer>;
 }
 
 /** A whole file in memory; tensors in the order of their bytes. */
@@ -247,7 +239,6 @@ function storedTensor({ dtype, shape }: TensorEntry, bytes: Uint8Array): StoredT
     bytes,
     toFloat32: () => toFloat32(bytes, type),
     toFloat64: () => toFloat64(bytes, type),
-    toInt32: () => toInt32(bytes, type),
   };
 }
 

@@ -128,8 +128,10 @@ function checkNetwork({ network, data, report }: TrainConfig, { name, shape }: T
   }
   expect("imgResolution", network.imgResolution, shape.resolution);
   expect("imgChannels", network.imgChannels, shape.channels);
-  // A network without classes ignores them.
-  if (data.labels && network.labelDim > 0) expect("labelDim", network.labelDim, shape.classes);
+  // A network without classes ignores them, and data without labels are of one class.
+  if (data.labels && network.labelDim > 0) {
+    expect("labelDim", network.labelDim, Math.max(1, shape.classes));
+  }
 }
 
 /** A run with everything it needs, ready to train. Dispose of it at the end. */
@@ -192,6 +194,11 @@ export class TrainingRun implements AsyncDisposable {
   /** What looks odd about the data, in sentences. */
   get warnings(): readonly string[] {
     return this.data.warnings;
+  }
+
+  /** What the data are, in a line; see {@link TrainingData.summary}. */
+  get summary(): string {
+    return this.data.summary;
   }
 
   /** Folder of the run. */

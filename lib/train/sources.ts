@@ -5,8 +5,9 @@
  */
 
 import { AugmentedStream } from "../data/augmented_stream.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { Dataset, LabelledSet } from "../data/dataset.ts";
 import { checkNormalization } from "../data/describe_latents.ts";
+import { describeClasses, labelNotes } from "../data/labels.ts";
 import { LatentLoader, latentRule } from "../data/latent_loader.ts";
 import { isLatents, type LatentDataset } from "../data/latents.ts";
 import { Loader } from "../data/loader.ts";
@@ -35,6 +36,8 @@ export interface TrainingData {
   readonly classNames: readonly string[] | null;
   /** What looks odd about them, in sentences. */
   readonly warnings: readonly string[];
+  /** What they are, in a line: number, size, and the classes as they were understood. */
+  readonly summary: string;
   /**
    * The endless stream of a seed, which its owner closes.
    *
@@ -56,13 +59,14 @@ const POINTS = "toy2d";
  * @throws {UsageError} when they are not what the settings say
  */
 export async function openTrainingData(settings: DataSettings): Promise<TrainingData> {
-  if (settings.source === POINTS) {
+  if (settings.source === POINTS || settings.source === `dataset:${POINTS}`) {
     return {
       name: POINTS,
       shape: { dimensions: EightGaussians.dimensions },
       dataset: null,
       classNames: null,
       warnings: [],
+      summary: `${POINTS}: points of the plane, made as they are needed`,
       stream: (seed) => closable(new EightGaussians(seed)),
       close: () => {},
     };
@@ -95,7 +99,8 @@ function pictureData(dataset: Dataset, settings: DataSettings): TrainingData {
     shape: { resolution: height, channels, classes: dataset.labelCount },
     dataset,
     classNames: dataset.labelNames,
-    warnings: [],
+    warnings: [...(dataset.notes ?? []), ...labelNotes(dataset)],
+    summary: summary(dataset, `pictures of ${width} x ${height} x ${channels}`),
     stream: (seed, workers) => {
       const loader = new Loader(dataset, { seed, mirror: settings.mirror });
       const { augment } = settings;
@@ -128,11 +133,17 @@ function latentData(dataset: LatentDataset, settings: DataSettings): TrainingDat
     shape: { resolution, channels, classes: dataset.labelCount },
     dataset: null,
     classNames: dataset.labelNames,
-    warnings: odd === null ? [] : [odd],
+    warnings: [...(dataset.notes ?? []), ...labelNotes(dataset), ...(odd === null ? [] : [odd])],
+    summary: summary(dataset, `latents of ${width} x ${height} x ${channels}`),
     stream: (seed, workers) =>
       prefetched(new LatentLoader(dataset, rule, { seed, mirror: settings.mirror }), workers),
     close: () => dataset.close(),
   };
+}
+
+/** `photos: 9 pictures of 32 x 32 x 3; 3 classes from folders: bird 2, cat 3, dog 4`. */
+function summary(set: LabelledSet, what: string): string {
+  return `${set.name}: ${set.length.toLocaleString("en")} ${what}; ${describeClasses(set)}`;
 }
 
 /** The stream with threads where there is something for them to do. */

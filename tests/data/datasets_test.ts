@@ -132,17 +132,22 @@ Deno.test("the names of sub-folders are labels unless pictures lie beside them",
   });
 });
 
-Deno.test("JPEG files are decoded, and grey ones become RGB when asked", async () => {
+Deno.test("JPEG files are decoded, and grey ones among colors become RGB, which is said", async () => {
   await withTempFolder(async (folder) => {
     write(folder, { "0.jpg": fixtures.jpegColour, "1.jpeg": fixtures.jpegGrey });
-    await assertFormatError(
-      () => openDataset(folder),
-      /1\.jpeg is 21 x 18 grey, but 0\.jpg is 21 x 18 RGB; all pictures/,
-    );
-    using dataset = await openDataset(folder, { rgb: true });
+    using dataset = await openDataset(folder);
     assert.deepEqual(dataset.imageShape, [18, 21, 3]);
     const [red, green, blue] = dataset.image(1);
     assert(red === green && green === blue);
+    assert.match(
+      dataset.notes!.join(),
+      /: 1 of 2 pictures are grey, and become RGB as the rest\.$/,
+    );
+    Deno.removeSync(join(folder, "0.jpg"));
+    using grey = await openDataset(folder);
+    assert.deepEqual([grey.imageShape, grey.notes], [[18, 21, 1], []]);
+    using asked = await openDataset(folder, { rgb: true });
+    assert.deepEqual([asked.imageShape, asked.image(0)], [[18, 21, 3], dataset.image(1)]);
   });
 });
 
@@ -152,14 +157,14 @@ Deno.test("pictures of mixed sizes keep their sizes where that is asked for", as
     const tall = { width: 1, height: 4, channels: 3, data: pixels(12) };
     const wide = { width: 5, height: 2, channels: 1, data: pixels(10) };
     write(folder, { "0.png": encodePng(tall), "1.png": encodePng(wide) });
-    using dataset = await openDataset(folder, { rgb: "auto", mixedSizes: true });
+    using dataset = await openDataset(folder, { mixedSizes: true });
     assert.deepEqual(dataset.imageShape, [4, 5, 3]);
     assert.deepEqual([0, 1].map((i) => dataset.shapeOf!(i)), [[4, 1, 3], [2, 5, 3]]);
     assert.deepEqual(dataset.image(0), tall.data);
     const grey = [...wide.data].flatMap((byte) => [byte, byte, byte]);
     assert.deepEqual([...dataset.image(1)], grey);
     write(folder, { "1.png": encodePng(tall) });
-    using alike = await openDataset(folder, { rgb: "auto", mixedSizes: true });
+    using alike = await openDataset(folder, { mixedSizes: true });
     assert.equal(alike.shapeOf, undefined);
   });
 });
@@ -172,7 +177,10 @@ Deno.test("a folder with something wrong in it is refused with the name of the f
     });
   const small = encodePng({ width: 1, height: 1, channels: 3, data: new Uint8Array(3) });
   await refuses({ "a.txt": "" }, /has no pictures: expected files that end in \.png/);
-  await refuses({ "0.png": png(0), "1.png": small, "2.png": small }, /1\.png is 1 x 1 RGB, but/);
+  await refuses(
+    { "0.png": png(0), "1.png": small, "2.png": small },
+    /1\.png is 1 x 1, but 0\.png is 3 x 2/,
+  );
   await refuses({ "0.png": png(0), "1.png": "oops" }, /1\.png is neither a PNG nor a JPEG/);
   await refuses({ "0.png": png(0), "dataset.json": "{" }, /dataset\.json is not valid JSON/);
   await refuses({ "0.png": png(0), "dataset.json": '{"labels": [3]}' }, /dataset\.json must hold/);
@@ -230,12 +238,19 @@ Deno.test("npz files without images are refused with what they hold", async () =
     };
     const u8 = (...shape: number[]) =>
       ({ type: "u8", shape, data: new Uint8Array(shape.reduce((a, b) => a * b, 1)) }) as const;
-    await refuses([["mu", u8(1)]], /expected an array named arr_0, found mu/);
+    await refuses(
+      [["mu", u8(1)]],
+      /expected an array named arr_0, images, x_train or train_images, found mu/,
+    );
     await refuses([["arr_0", u8(4, 4)]], /found u8 of shape \(4, 4\)\./);
     await refuses([["arr_0", u8(2, 3, 8, 8)]], /move the channels to the end/);
     await refuses([["arr_0", { ...u8(2, 2, 2), type: "bool" }]], /found bool/);
     await refuses([["arr_0", u8(2, 2, 2)], ["arr_1", u8(3)]], /2 images but 3 labels/);
-    await refuses([["arr_0", u8(2, 2, 2)], ["arr_1", u8(2, 1)]], /holds no labels/);
+    await refuses([["arr_0", u8(2, 2, 2)], ["arr_1", u8(2, 1, 1)]], /arr_1\.npy holds no labels/);
+    await refuses(
+      [["arr_0", u8(2, 2, 2)], ["arr_1", u8(2, 14)]],
+      /has 14 numbers for each picture/,
+    );
   });
 });
 
@@ -275,14 +290,14 @@ Deno.test("public data sets are found by name in the usual places, the nearest f
   });
 });
 
-Deno.test("a name is looked for in data/ and in the user's cache, unless a file is called so", async () => {
+Deno.test("a name is looked for in data/ and in the user's cache, and never means a file here", async () => {
   await withTempFolder(async (folder) => {
     const images = (pixel: number) => idx([1, 1, 1], Uint8Array.of(pixel));
     const file = "train-images-idx3-ubyte";
     const code = `
       import { openDataset } from ${JSON.stringify(import.meta.resolve("../../lib/data/open.ts"))};
       using dataset = await openDataset("mnist");
-      console.log(dataset.image(0)[0]);
+      console.log(dataset.image(0)[0], ...dataset.notes);
     `;
     const found = async () => {
       const child = new Deno.Command(Deno.execPath(), {
@@ -294,13 +309,14 @@ Deno.test("a name is looked for in data/ and in the user's cache, unless a file 
       const [text, error] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
       return text.trim() || error;
     };
-    write(folder, { "a.ts": code });
-    assert.match(await found(), /data set mnist was not found/);
+    write(folder, { "a.ts": code, [`mnist/${file}`]: images(3) });
+    assert.match(await found(), /mnist was not found \(what is called so here is \.\/mnist\)/);
     write(folder, { [`cache/datasets/mnist/${file}`]: images(1) });
-    assert.equal(await found(), "1");
+    assert.match(await found(), /^1 mnist is the data set .*, not what .* here: that is \.\/mnist/);
+    Deno.removeSync(join(folder, "mnist"), { recursive: true });
     write(folder, { [`data/mnist/${file}`]: images(2) });
     assert.equal(await found(), "2");
-    write(folder, { [`mnist/${file}`]: images(3) });
-    assert.equal(await found(), "3");
+    write(folder, { "a.ts": code.replace('"mnist"', '"dataset:mnist"') });
+    assert.equal(await found(), "2");
   });
 });

@@ -65,7 +65,7 @@ Deno.test("a file written by the Python package is read with all its element typ
   assert.deepEqual(values("flag"), [1, 0]);
   assert.deepEqual(values("empty"), []);
   assert.deepEqual(tensors.get("scalar")!.shape, []);
-  assert.deepEqual([...tensors.get("scalar")!.toInt32()], [4]);
+  assert.deepEqual([...tensors.get("scalar")!.toFloat64()], [4]);
 });
 
 Deno.test("bfloat16 and the two 8-bit floats are widened exactly", () => {
