@@ -98,12 +98,13 @@ async function describeSet(dataset: LatentDataset, args: InfoOptions, terminal: 
   progress.update(dataset.length);
   progress.finish();
   const { mean, std } = description.statistics;
+  const constant = std.flatMap((value, c) => value > 0 ? [] : [c]);
   // The means of a posterior, where there are such, each channel on the scale that training sees.
   await writeGrid(args, dataset.length, (i) => {
     const stored = dataset.stored(i);
     const data = Uint8ClampedArray.from(stored, (value, at) => {
       const c = at % channels % mean.length;
-      return ((value - mean[c]) / std[c] * 0.5 + 1) * 127.5;
+      return ((value - mean[c]) / (std[c] || 1) * 0.5 + 1) * 127.5;
     });
     return channelView({ width, height, channels, data: new Uint8Array(data.buffer) });
   });
@@ -123,7 +124,10 @@ async function describeSet(dataset: LatentDataset, args: InfoOptions, terminal: 
       `mean:      ${mean.map((value) => value.toFixed(4)).join(", ")}`,
       `deviation: ${std.map((value) => value.toFixed(4)).join(", ")}`,
       `SHA-256:   ${contentHash}`,
-      `training:  --set 'data.latents.normalize={"mean":${exact(mean)},"std":${exact(std)}}'`,
+      constant.length > 0
+        ? `training:  nothing to normalise by: channel ${constant.join(", ")} is the same number ` +
+          `everywhere, so the deviation is 0`
+        : `training:  --set 'data.latents.normalize={"mean":${exact(mean)},"std":${exact(std)}}'`,
       ...(args.grid === undefined ? [] : [`grid:      ${args.grid}, the first channels`]),
     ];
   });

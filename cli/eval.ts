@@ -1,5 +1,7 @@
 /** `imm eval`. @module */
 
+import { knownName } from "../lib/data/spec.ts";
+import { parseSplit } from "../lib/data/splits.ts";
 import { GateError, UsageError } from "../lib/errors.ts";
 import { evaluate, type Evaluation } from "../lib/eval/evaluate.ts";
 import type { FeatureExtractor } from "../lib/eval/extractor.ts";
@@ -165,16 +167,18 @@ async function run(args: Args, terminal: Terminal): Promise<void> {
   await interruptible(
     terminal,
     async (signal) => {
+      const onNote = (note: string) => terminal.warn(note);
+      const { skipCorrupt, padTo } = args;
       await using reference = args.reference === undefined
         ? null
-        : await openSide(args.reference, { skipCorrupt: args.skipCorrupt, padTo: args.padTo });
+        : await openSide(args.reference, { skipCorrupt, padTo, onNote });
       if (saveStats !== undefined && isStatistics(reference)) {
         throw new UsageError(
           "--save-stats needs the images of the reference, but --reference holds statistics.",
         );
       }
       await using fake = samples !== undefined
-        ? await openSide(samples, args)
+        ? await openSide(samples, { ...args, onNote })
         : await openModel(args, signal);
       await compare(args, { fake, reference, metrics, requirements }, terminal, signal);
     },
@@ -256,7 +260,10 @@ async function compare(
     reference: inputs.reference?.sha256,
     force: args.force,
   });
-  const evaluation = { ...computed, warnings: [...computed.warnings, ...warnings] };
+  const evaluation = {
+    ...computed,
+    warnings: [...computed.warnings, ...sameImages(args, inputs), ...warnings],
+  };
   terminal.result(
     { ...evaluation, inputs, ...(gate ? { gate } : {}) },
     () => textReport(evaluation, gate).trimEnd().split("\n"),
@@ -269,6 +276,24 @@ async function compare(
     : undefined;
   await writeReports(args, terminal, { evaluation, gate, gallery });
   if (gate && !gate.passed) throw new GateError(`${gateFailures(gate).join("; ")}.`);
+}
+
+/** What must be said where real images are compared with themselves: such a score passes any gate. */
+function sameImages(
+  { _: [samples], reference, num }: Args,
+  { samples: one, reference: other }: Readonly<Record<string, Record<string, unknown> | null>>,
+): string[] {
+  const isWhole = samples !== undefined && reference !== undefined && num === undefined;
+  const isSame = isWhole && (samples === reference ||
+    (knownName(samples) !== null && knownName(samples) === knownName(reference) &&
+      parseSplit(samples).split === parseSplit(reference).split) ||
+    (typeof one?.sha256 === "string" && one.sha256 === other?.sha256));
+  return isSame
+    ? [
+      `${samples} and ${reference} are the same images: this is how a set differs from itself, ` +
+      `and says nothing of any samples`,
+    ]
+    : [];
 }
 
 /** The gate, where something is required, and what must be said about it. */

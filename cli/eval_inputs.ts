@@ -65,6 +65,8 @@ export interface ImagesArgs {
   readonly skipCorrupt?: boolean;
   /** Pad images with black to squares of this size. */
   readonly padTo?: number;
+  /** Is told what a person should know of how the files were understood, in a sentence. */
+  readonly onNote?: (note: string) => void;
 }
 
 /** Unreadable images that a message names. */
@@ -79,6 +81,7 @@ export async function openImages(spec: string, args: ImagesArgs = {}): Promise<S
     mixedSizes: args.padTo === undefined,
     onCorrupt: (error) => corrupt.push(error),
   });
+  for (const note of dataset.notes ?? []) args.onNote?.(note);
   try {
     const { num, seed = 0, shard, skipCorrupt } = args;
     if (num !== undefined && num > dataset.length) {

@@ -78,7 +78,7 @@ export const verb = defineVerb({
       terminal,
       async (signal) => {
         await using side = data !== undefined
-          ? await openImages(data, { ...args, shard })
+          ? await openImages(data, { ...args, shard, onNote: (note) => terminal.warn(note) })
           : await openGenerated(args.checkpoint!, { ...args, shard, seeds: seedsOf(args), signal });
         await using extractor = await openExtractor(args, [side], terminal, signal);
         const made = await withProgress(

@@ -4,7 +4,12 @@
  * @module
  */
 
-import { type ChannelStatistics, LATENT_STATISTICS, latentWidth } from "./latent_loader.ts";
+import {
+  type ChannelStatistics,
+  LATENT_STATISTICS,
+  latentWidth,
+  negativeWidth,
+} from "./latent_loader.ts";
 import type { LatentDataset, LatentMoments } from "./latents.ts";
 
 /** Kind, size, classes and moments of a data set of latents. */
@@ -30,7 +35,7 @@ export interface LatentDescription {
 }
 
 /**
- * Reads every latent twice, once for the hash.
+ * Reads every latent twice, once for the hash. Throws as {@link measureLatents} does.
  *
  * @param moments which the arrays hold; default: those that the files name
  * @param onProgress called now and then
@@ -64,6 +69,7 @@ export function describeLatents(
  * of the means plus the mean of the variances.
  *
  * @param indices of the latents that are looked at
+ * @throws {FormatError} when a number is not finite, or a deviation negative
  */
 export function measureLatents(
   dataset: LatentDataset,
@@ -80,6 +86,7 @@ export function measureLatents(
       for (let c = 0; c < channels; c++) {
         const value = stored[at + c];
         const width = moments === null ? 0 : latentWidth(moments, stored[at + channels + c]);
+        if (width < 0) throw negativeWidth(`${dataset.name}: latent ${index}`, width);
         sums[c] += value;
         squares[c] += value ** 2 + width ** 2;
       }

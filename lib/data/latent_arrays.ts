@@ -20,6 +20,7 @@ import { countLabels, labelsFromArray } from "./labels.ts";
 import {
   BaseLatents,
   channelsLast,
+  finiteLatent,
   type LatentDataset,
   type LatentLayout,
   latentLayout,
@@ -269,7 +270,8 @@ class ArrayLatents extends BaseLatents {
     const part = this.#partOf(index);
     const { latents, mirrored: flipped } = this.parts[part];
     const array = mirrored && flipped ? flipped : latents;
-    return channelsLast(array.row(index - this.#starts[part]), this.#layout);
+    const row = index - this.#starts[part];
+    return channelsLast(finiteLatent(array.row(row), `${array.name}[${row}]`), this.#layout);
   }
 
   override label(index: number): number | null {

@@ -14,6 +14,7 @@ import { countLabels } from "./labels.ts";
 import {
   BaseLatents,
   channelsLast,
+  finiteLatent,
   type LatentDataset,
   type LatentLayout,
   latentLayout,
@@ -88,7 +89,10 @@ class FolderLatents extends BaseLatents {
           `${this.paths[0]} has (${expected.join(", ")}); all latents of a data set must be alike.`,
       );
     }
-    return channelsLast(values, this.#layout);
+    return channelsLast(
+      finiteLatent(values, this.tree.describe(this.paths[index])),
+      this.#layout,
+    );
   }
 
   override label(index: number): number | null {

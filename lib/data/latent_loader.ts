@@ -131,6 +131,14 @@ export function latentWidth(moments: LatentMoments, second: number): number {
   return Math.exp(0.5 * Math.min(MAX_LOG_VARIANCE, Math.max(MIN_LOG_VARIANCE, second)));
 }
 
+/** Of a posterior whose second half is not what was said. */
+export function negativeWidth(name: string, width: number): FormatError {
+  return new FormatError(
+    `${name} has the standard deviation ${width}; are these log variances? Then set ` +
+      `data.latents.moments=mean-logvar (imm dataset info: --moments mean-logvar).`,
+  );
+}
+
 /**
  * Draws and normalises one latent.
  *
@@ -156,12 +164,7 @@ export function drawLatent(
       if (noise !== null) {
         const second = stored[from + channels + c];
         const width = latentWidth(moments!, second);
-        if (width < 0) {
-          throw new FormatError(
-            `${name} has the standard deviation ${width}; are these log variances? Then set ` +
-              `data.latents.moments=mean-logvar.`,
-          );
-        }
+        if (width < 0) throw negativeWidth(name, width);
         value += width * noise[to + c];
       }
       if (!Number.isFinite(value)) {

@@ -10,6 +10,7 @@
 import { createHash } from "node:crypto";
 import { FormatError } from "../errors.ts";
 import { bytesOf } from "../format/numeric.ts";
+import { counted } from "../units.ts";
 import type { Dataset, LabelledSet } from "./dataset.ts";
 
 /**
@@ -34,7 +35,7 @@ export interface LatentDataset extends LabelledSet {
    * The numbers of item `index`, [height, width, channels], in memory of their own.
    *
    * @param mirrored of the mirrored picture, where there are such
-   * @throws {FormatError} when the file is damaged or has changed
+   * @throws {FormatError} when the file is damaged or has changed, or a number is not finite
    */
   stored(index: number, mirrored?: boolean): Float32Array<ArrayBuffer>;
 }
@@ -103,6 +104,26 @@ export function latentLayout(shape: readonly number[], name: string): LatentLayo
   throw new FormatError(
     `${name} holds no latents: expected squares with channels, [C, H, W] or [H, W, C] each, found ` +
       `[${shape.join(", ")}].`,
+  );
+}
+
+/**
+ * The same numbers, which must be finite: one that is not would make all statistics and every
+ * gradient so.
+ *
+ * @throws {FormatError} naming the item and how many are not
+ */
+export function finiteLatent(
+  values: Float32Array<ArrayBuffer>,
+  name: string,
+): Float32Array<ArrayBuffer> {
+  const first = values.findIndex((value) => !Number.isFinite(value));
+  if (first < 0) return values;
+  const odd = values.reduce((count, value) => count + (Number.isFinite(value) ? 0 : 1), 0);
+  throw new FormatError(
+    `${name} has ${counted(odd, "number")} that ${odd === 1 ? "is" : "are"} not finite, of ` +
+      `${values.length}: the first is ${values[first]} at ${first}; encode the picture again, or ` +
+      `leave it out.`,
   );
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { main } from "../../cli/main.ts";
+import { writeNpz } from "../../lib/format/npz.ts";
 import { withTempFolder } from "../support/files.ts";
 import { memorySink } from "../support/sink.ts";
 
@@ -57,5 +58,28 @@ Deno.test("mistakes are told in a sentence and nothing is written", async () => 
       assert.match(stderr, pattern);
       assert.deepEqual([...Deno.readDirSync(folder)], []);
     }
+  });
+});
+
+Deno.test("imm dataset info recommends statistics of latents, where there are some to recommend", async () => {
+  await withTempFolder(async (folder) => {
+    const path = join(folder, "latents.npz");
+    const info = async (data: Float32Array) => {
+      await writeNpz(path, [["latents", { type: "f32", shape: [2, 2, 2, 2], data }]]);
+      return await runDataset("info", path);
+    };
+    const values = Float32Array.from({ length: 16 }, (_, i) => i % 3);
+    assert.match(
+      (await info(values)).stdout,
+      /\ntraining: {2}--set 'data\.latents\.normalize=\{"mean":\[/,
+    );
+    const nan = await info(values.with(9, NaN));
+    assert.deepEqual([nan.code, nan.stdout], [1, ""]);
+    assert.match(
+      nan.stderr,
+      /latents\.npy\[1\] has 1 number that is not finite, of 8: the first is NaN/,
+    );
+    const constant = await info(values.map((value, i) => i % 8 < 4 ? value : 5));
+    assert.match(constant.stdout, /\ntraining: {2}nothing to normalise by: channel 1 is the same/);
   });
 });

@@ -425,3 +425,28 @@ Deno.test("a set is measured: of moments the statistics are those of what is dra
     );
   });
 });
+
+Deno.test("latents that are not numbers are named, not measured; nor are deviations below 0", async () => {
+  await withTempFolder(async (folder) => {
+    const bad = MEANS.with(SIZE + 3, NaN).with(SIZE + 5, Infinity);
+    const file = join(folder, "bad.npz");
+    await writeNpz(file, [["latents", { type: "f32", shape: SHAPE, data: bad }]]);
+    await Deno.mkdir(join(folder, "bad"));
+    for (const n of [0, 1]) {
+      const one = bad.slice(n * SIZE, (n + 1) * SIZE);
+      await Deno.writeFile(join(folder, "bad", `${n}.npy`), await npy(SHAPE.slice(1), one));
+    }
+    for (const [path, name] of [[file, /bad\.npz.*\[1\]/], [join(folder, "bad"), /bad.1\.npy/]]) {
+      using dataset = await openLatents(path as string);
+      const wrong = /has 2 numbers that are not finite, of \d+: the first is NaN at 3;/;
+      await assertFormatError(() => describeLatents(dataset), name as RegExp, wrong);
+      await assertFormatError(() => dataset.contentHash(), name as RegExp);
+    }
+  });
+  await withMoments(WIDTHS.map(Math.log), async (dataset) => {
+    await assertFormatError(
+      () => describeLatents(dataset, "mean-std"),
+      /moments\.npz: latent \d has the standard deviation -.*mean-logvar/,
+    );
+  });
+});
