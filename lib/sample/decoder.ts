@@ -14,6 +14,7 @@ import { FormatError } from "../errors.ts";
 import { bytesOf, toFloat32 } from "../format/numeric.ts";
 import { loadOneToOne } from "../onnx_runtime.ts";
 import { type Shape, sizeOf } from "../tensor/tensor.ts";
+import { requireFinite } from "./finite.ts";
 import type { GeneratedBatch } from "./generator.ts";
 
 /**
@@ -136,6 +137,11 @@ export class LatentDecoder implements AsyncDisposable {
           `[${dims.join(", ")}].`,
       );
     }
+    requireFinite(data, data.length, {
+      what: "pictures decoded at once",
+      name: () => `that of latent ${index}`,
+      reason: `${this.path} or the normalization of the latents does not fit the model`,
+    });
     const plane = rows * columns;
     const [scale, offset] = this.record.range === "unit" ? [2, -1] : [1, 0];
     const picture = new Float32Array(data.length);

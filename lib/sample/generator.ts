@@ -25,6 +25,7 @@ import type { Network } from "../models/network.ts";
 import { atPrecision, type Precision } from "../models/precision.ts";
 import { createNetwork } from "../models/registry.ts";
 import { input, sizeOf, type Tensor, withStorage } from "../tensor/mod.ts";
+import { requireFinite } from "./finite.ts";
 
 /** A network whose weights are on the device already: their memory is shared, never freed here. */
 export interface SharedModel {
@@ -163,7 +164,12 @@ export class Generator {
     }
   }
 
-  /** All samples, [images, ...sample]. @throws {ImmError} when the options do not fit together */
+  /**
+   * All samples, [images, ...sample].
+   *
+   * @throws {ImmError} when the options do not fit together
+   * @throws {NotFiniteError} when samples hold NaN or infinity
+   */
   async generate(options: GenerateOptions): Promise<Float32Array> {
     const size = sizeOf(this.network.sampleShape);
     const all = new Float32Array(options.seeds.length * size);
@@ -171,7 +177,11 @@ export class Generator {
     return all;
   }
 
-  /** The same batch by batch, for runs whose samples do not fit in memory. */
+  /**
+   * The same batch by batch, for runs whose samples do not fit in memory.
+   *
+   * @throws {NotFiniteError} when samples hold NaN or infinity
+   */
   async *batches(options: GenerateOptions): AsyncGenerator<GeneratedBatch> {
     const { seeds, steps, onStep, signal } = options;
     const guidance = this.#checked(options);
@@ -194,7 +204,13 @@ export class Generator {
         onStep: onStep && ((step, x) => onStep(step, x.subarray(0, count * size), first)),
         signal,
       });
-      yield { first, count, samples: Float32Array.from(x.subarray(0, count * size)) };
+      const samples = Float32Array.from(x.subarray(0, count * size));
+      requireFinite(samples, size, {
+        what: "samples made at once",
+        name: (n) => `that of seed ${seeds[first + n]}`,
+        reason: "the weights have exploded in training, or are damaged; take an earlier checkpoint",
+      });
+      yield { first, count, samples };
     }
   }
 

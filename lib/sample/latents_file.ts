@@ -10,6 +10,7 @@ import { FormatError } from "../errors.ts";
 import { NpzFile } from "../format/npz.ts";
 import { openSafetensors } from "../format/safetensors.ts";
 import { sameShape, type Shape, sizeOf } from "../tensor/tensor.ts";
+import { requireFinite } from "./finite.ts";
 
 const NAME = "latents";
 
@@ -30,6 +31,7 @@ interface StoredArray {
  * where both would fit, which is when C = H = W). Numbers are taken as they are.
  *
  * @throws {FormatError} when the file cannot be read or has no array of such a shape
+ * @throws {NotFiniteError} when some are not finite
  */
 export async function readLatents(path: string, sampleShape: Shape): Promise<Latents> {
   const { shape, toFloat32 } = await readArray(path);
@@ -45,6 +47,11 @@ export async function readLatents(path: string, sampleShape: Shape): Promise<Lat
     );
   }
   const values = toFloat32();
+  requireFinite(values, sizeOf(sampleShape), {
+    what: `latents of ${path}`,
+    name: (n) => `number ${n}`,
+    reason: "give finite noise",
+  });
   return { images, values: channelsFirst ? channelsLast(values, sampleShape) : values };
 }
 
