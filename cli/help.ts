@@ -68,7 +68,7 @@ export function programHelp(verbs: readonly Summary[]): string {
       ["IMM_TUNE", "off, cached, first-use or again: when to measure which WebGPU kernels suit"],
     ]),
     "Exit codes: 0 done, 1 failure, 2 wrong usage, 3 a threshold was not met,\n" +
-    "130 interrupted.",
+    "75 stopped by the system (run it again), 130 interrupted.",
   ].join("\n\n");
 }
 

@@ -4,11 +4,12 @@
  * @module
  */
 
-import { ImmError, UsageError } from "../lib/errors.ts";
+import { ImmError, isSystemError, UsageError } from "../lib/errors.ts";
 import { printable } from "../lib/printable.ts";
 import { didYouMean } from "../lib/suggest.ts";
 import { VERSION } from "../lib/version.ts";
 import { groupHelp, programHelp, verbHelp } from "./help.ts";
+import { guardSignals } from "./signals.ts";
 import { Terminal, type TerminalOptions } from "./terminal.ts";
 import { parseVerb } from "./verb.ts";
 import { findVerb, type VerbEntry, verbs as allVerbs, verbsUnder } from "./verbs.ts";
@@ -29,7 +30,11 @@ export async function main(
   try {
     return await dispatch(args, streams, verbs);
   } catch (error) {
-    return report(error, new Terminal({ ...streams, verbose }));
+    try {
+      return report(error, new Terminal({ ...streams, verbose }));
+    } catch {
+      return error instanceof ImmError ? error.exitCode : 1; // nobody is left to be told
+    }
   }
 }
 
@@ -144,9 +149,7 @@ function causeLines(cause: Error): string[] {
   return [`Caused by: ${first}`, ...rest];
 }
 
-/** A full disk, a folder that may not be written, a file that went away. */
-function isSystemError(error: unknown): boolean {
-  return error instanceof Error && /\(os error \d+\)/.test(error.message);
+if (import.meta.main) {
+  guardSignals();
+  Deno.exit(await main(Deno.args));
 }
-
-if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -126,13 +126,26 @@ function inLines(text: Lines): string {
   return [text].flat().map((line) => `${printable(line)}\n`).join("");
 }
 
-/** A stream of the operating system as a sink. Writes are synchronous: nothing is lost on exit. */
+/** Streams whose reader or terminal went away. */
+const gone = new Set<unknown>();
+
+/**
+ * A stream of the operating system as a sink. Writes are synchronous: nothing is lost on exit. Once a
+ * write has failed (the reader of a pipe ended, the terminal was closed), later ones do nothing: who
+ * ends because of the first must be able to end in good order.
+ */
 export function streamSink(stream: typeof Deno.stdout | typeof Deno.stderr): Sink {
   const encoder = new TextEncoder();
   return {
     write(text) {
+      if (gone.has(stream)) return;
       let bytes = encoder.encode(text);
-      while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+      try {
+        while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+      } catch (error) {
+        gone.add(stream);
+        throw error;
+      }
     },
     isTerminal: stream.isTerminal(),
     columns: terminalColumns,

@@ -34,7 +34,21 @@ export class GateError extends ImmError {
 /** The user stopped the program; state has been saved. */
 export class InterruptedError extends ImmError {
   /** 130: as of a program that SIGINT ended. */
-  override readonly exitCode = 130;
+  override readonly exitCode: number = 130;
+}
+
+/**
+ * The system asked the program to stop (SIGTERM of a scheduler, a terminal that was closed); state
+ * has been saved, and the same work can be started again to go on.
+ */
+export class StoppedError extends InterruptedError {
+  /** 75: "try again later" (EX_TEMPFAIL), which batch systems can requeue on. */
+  override readonly exitCode = 75;
+}
+
+/** What the system refused: a full disk, a folder that may not be written, a file that went away. */
+export function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && /\(os error \d+\)/.test(error.message);
 }
 
 /** A broken invariant inside this project: always a bug, never the user's fault. */

@@ -46,18 +46,23 @@ export class GridPainter {
   ) {}
 
   /** One grid per entry of `report.steps`, as PNG. */
-  readonly draw: Draw = async (learner) => {
+  readonly draw: Draw = async (learner, signal) => {
     const { steps, grid } = this.config.report;
     const pictures = [];
     for (const count of steps) {
-      const image = await this.grid(learner, count, grid);
+      const image = await this.grid(learner, count, grid, signal);
       pictures.push({ steps: count, png: await encodePng(image) });
     }
     return pictures;
   };
 
   /** A grid of `count` samples of the averaged weights in `steps` steps. */
-  async grid(learner: Learner, steps: number, count: number): Promise<Image> {
+  async grid(
+    learner: Learner,
+    steps: number,
+    count: number,
+    signal?: AbortSignal,
+  ): Promise<Image> {
     const { network } = learner;
     const shape = this.decoder?.shape ?? network.sampleShape;
     this.#generator ??= await Generator.create(this.device, {
@@ -75,6 +80,7 @@ export class GridPainter {
         this.config.imm,
         scheduleTimes(this.config.imm, { kind: "uniform", steps }),
       ),
+      signal,
     });
     const samples = this.decoder ? await this.decoder.decode(made) : made;
     if (shape.length === 1) return scatterPlot(samples, shape[0]);

@@ -311,8 +311,7 @@ export class RunFolder implements AsyncDisposable {
     try {
       await write(path);
     } catch (error) {
-      const next = `when that is mended, continue with: imm train --resume ${this.path}`;
-      throw describeWriteError(error, path, `; ${next}`);
+      throw describeWriteError(error, path);
     }
     return path;
   }
@@ -392,9 +391,9 @@ async function takeLock(path: string): Promise<Deno.FsFile> {
 }
 
 /** What the system says about a full disk and the like, with the file's name. */
-function describeWriteError(error: unknown, path: string, advice = ""): unknown {
+function describeWriteError(error: unknown, path: string): unknown {
   if (error instanceof ImmError || !(error instanceof Error)) return error;
-  return new ImmError(`${path} could not be written: ${error.message}${advice}`, { cause: error });
+  return new ImmError(`${path} could not be written: ${error.message}`, { cause: error });
 }
 
 async function namesIn(path: string): Promise<string[]> {

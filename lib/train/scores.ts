@@ -39,7 +39,7 @@ export class Scorer {
   ) {}
 
   /** Scores the averaged weights as they are now. */
-  readonly score = async (learner: Learner): Promise<Scores> => {
+  readonly score = async (learner: Learner, signal?: AbortSignal): Promise<Scores> => {
     const { scores, grid } = this.config.report;
     const images = datasetImages(this.dataset);
     const extractor = this.#extractor ??= await openScoreExtractor(
@@ -54,10 +54,11 @@ export class Scorer {
       ...learner.averaged,
     }, { batch: Math.min(grid, scores.samples) });
     const { values } = await evaluate({
-      samples: await this.#samples(this.#generator, scores),
+      samples: await this.#samples(this.#generator, scores, signal),
       reference: this.#reference ?? images,
       extractor,
       metrics: scores.metrics,
+      signal,
     });
     return values;
   };
@@ -70,7 +71,11 @@ export class Scorer {
   }
 
   /** The same seeds every time, and classes in turn. */
-  async #samples(generator: Generator, scores: ScoreSettings): Promise<ImageSource> {
+  async #samples(
+    generator: Generator,
+    scores: ScoreSettings,
+    signal?: AbortSignal,
+  ): Promise<ImageSource> {
     const classes = generator.network.conditioning.labels?.classes ?? 0;
     const seeds = Array.from({ length: scores.samples }, (_, i) => i);
     const labels = classes > 0 ? seeds.map((i) => i % classes) : undefined;
@@ -79,6 +84,7 @@ export class Scorer {
       seeds,
       labels,
       steps: pushforwardSteps(this.config.imm, times),
+      signal,
     });
     const [height, width, channels] = generator.network.sampleShape;
     return memoryImages("samples", {

@@ -8,9 +8,10 @@
  */
 
 import type { Device } from "../device/device.ts";
-import { DeviceError, ImmError, InterruptedError } from "../errors.ts";
+import { DeviceError, FormatError, ImmError, InterruptedError, isSystemError } from "../errors.ts";
 import { dropLabels, sampleTimes, trainingKey } from "../imm/mod.ts";
 import { createNetwork } from "../models/registry.ts";
+import { NotFiniteError } from "../sample/finite.ts";
 import type { TrainConfig } from "./config.ts";
 import { averageWeight } from "./ema.ts";
 import type { Progress } from "./checkpoint.ts";
@@ -77,11 +78,23 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Scores a learner's averaged weights; of the first metric less is better. */
-export type Score = (learner: Learner) => Promise<Readonly<Record<string, number>>>;
+/**
+ * Scores a learner's averaged weights; of the first metric less is better. An aborted signal may end
+ * it early, with the signal's reason.
+ */
+export type Score = (
+  learner: Learner,
+  signal?: AbortSignal,
+) => Promise<Readonly<Record<string, number>>>;
 
-/** Draws sample grids with a learner's averaged weights. */
-export type Draw = (learner: Learner) => Promise<readonly { steps: number; png: Uint8Array }[]>;
+/** Draws sample grids with a learner's averaged weights; ends early as {@link Score} does. */
+export type Draw = (
+  learner: Learner,
+  signal?: AbortSignal,
+) => Promise<readonly { steps: number; png: Uint8Array }[]>;
+
+/** Training cannot go on from what it has become: the newest checkpoint is from before. */
+class BrokenDownError extends ImmError {}
 
 /** How a run ended. */
 export interface TrainResult {
@@ -94,18 +107,22 @@ export interface TrainResult {
 }
 
 /**
- * Trains until `train.images` images have been seen.
+ * Trains until `train.images` images have been seen. Whatever ends it before, its state is saved
+ * first, where there is one: only when training broke down, or the device did, the newest checkpoint
+ * is from before. The error says which it is, and how to go on.
  *
  * @throws {InterruptedError} after an abort; the state has been saved
- * @throws {ImmError} when the loss or a gradient is not finite; the newest checkpoint is good
+ * @throws {ImmError} when the loss, a gradient or a sample is not finite; the newest checkpoint is good
  * @throws {DeviceError} when the device is lost; the newest checkpoint is good
+ * @throws {FormatError} when a picture is damaged; the state has been saved
+ * @throws {ImmError} when something cannot be written; the state has been saved, if it could be
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const run = await Run.start(options);
   try {
     return await run.toTheEnd();
   } catch (error) {
-    throw run.explained(error);
+    throw await run.saved(error);
   } finally {
     run.free();
   }
@@ -172,7 +189,7 @@ class Run {
     observer?.start?.(this.#images);
     let synced = performance.now();
     while (this.#images < train.images) {
-      if (signal?.aborted) await this.#interrupt();
+      signal?.throwIfAborted();
       await this.#step();
       observer?.step?.(this.#images);
       if (performance.now() - synced > SYNC_MILLISECONDS) {
@@ -190,14 +207,43 @@ class Run {
     return { images: this.#images, seconds: this.#seconds(), last: this.#lastLine };
   }
 
-  /** A device that is lost takes everything since the last checkpoint with it: says how to go on. */
-  explained(error: unknown): unknown {
-    if (!(error instanceof DeviceError) || this.#savedAt === null) return error;
-    return new DeviceError(
-      `${error.message}; continue from image ${this.#savedAt} with: imm train --resume ` +
-        this.options.folder.path,
-      { cause: error },
+  /** The one way out: saves what can be saved, and returns the error with how to go on. */
+  async saved(error: unknown): Promise<unknown> {
+    const { signal, folder, config: { train: { images } } } = this.options;
+    if (error instanceof BrokenDownError) return error;
+    const asked = signal?.aborted === true && error === signal.reason;
+    if (this.#images === 0) {
+      return asked ? new InterruptedError("stopped before the first step") : error;
+    }
+    const unsaved = await this.#rescue(error);
+    const next = `continue with: imm train --resume ${folder.path}`;
+    if (asked && unsaved === null) {
+      return new InterruptedError(`stopped after ${this.#images} of ${images} images; ${next}`);
+    }
+    return withAdvice(
+      asked ? unsaved : error,
+      unsaved === null
+        ? `stopped after ${this.#images} of ${images} images, which are saved; when that is mended, ` +
+          next
+        : this.#savedAt === null
+        ? "no checkpoint had been written yet"
+        : error instanceof DeviceError
+        ? `continue from image ${this.#savedAt} with: imm train --resume ${folder.path}`
+        : `the newest checkpoint is of image ${this.#savedAt}; when that is mended, ${next}`,
     );
+  }
+
+  /** Writes a checkpoint because of an error; returns null, or what kept it from being written. */
+  async #rescue(error: unknown): Promise<unknown> {
+    // Of a device that failed nobody knows which of its numbers are right.
+    if (error instanceof DeviceError) return error;
+    try {
+      await this.#checkpoint();
+      return null;
+    } catch (unsaved) {
+      // Written all the same, if it was only that nobody could be told.
+      return this.#savedAt === this.#images ? null : unsaved;
+    }
   }
 
   free(): void {
@@ -291,13 +337,14 @@ class Run {
       imagesPerSecond: (this.#images - this.#lastReport.images) / elapsed,
       seconds,
     };
+    // Where the line cannot be written, a checkpoint keeps the sums, and the next line has them.
+    await folder.log(line, config.report);
     this.learner.resetSums();
     this.#binCounts.fill(0);
     this.#spent = { data: 0, device: 0 };
     this.#sumsSince = this.#images;
     this.#lastReport = { images: this.#images, seconds };
     this.#lastLine = line;
-    await folder.log(line, config.report);
     observer?.report?.(line);
   }
 
@@ -315,21 +362,22 @@ class Run {
     return { sums, scaling };
   }
 
-  #brokeDown(what: string): ImmError {
+  #brokeDown(what: string, found?: string): BrokenDownError {
     const good = this.#savedAt === null
       ? "no checkpoint had been written yet"
       : `the checkpoint of image ${this.#savedAt} is good`;
-    return new ImmError(
-      `${what} stopped being finite between image ${this.#sumsSince} and ${this.#images}; ${good}. ` +
+    return new BrokenDownError(
+      `${what} stopped being finite between image ${this.#sumsSince} and ${this.#images}` +
+        `${found === undefined ? "" : ` (${found})`}; ${good}. ` +
         "Try a lower optimizer.lr, a longer optimizer.warmup, or optimizer.clip=1" +
         (this.options.config.train.precision === "float16" ? ", or train.precision=float32" : ""),
     );
   }
 
   async #draw(): Promise<void> {
-    const { draw, folder, observer } = this.options;
+    const { draw, folder, observer, signal } = this.options;
     if (!draw) return;
-    for (const { steps, png } of await draw(this.learner)) {
+    for (const { steps, png } of await this.#sampled(draw(this.learner, signal))) {
       const path = await folder.picture(this.#images, steps, png);
       observer?.wrote?.(path);
     }
@@ -354,11 +402,11 @@ class Run {
   }
 
   async #score(): Promise<void> {
-    const { config, folder, observer, score } = this.options;
+    const { config, folder, observer, score, signal } = this.options;
     if (!score) return;
     const [metric] = config.report.scores.metrics;
     const before = (await folder.scores()).map(({ values }) => values[metric]);
-    const values = await score(this.learner);
+    const values = await this.#sampled(score(this.learner, signal));
     const isBest = before.every((value) => !(value <= values[metric]));
     const weights = isBest ? await this.learner.averagedWeights() : null;
     const line = { images: this.#images, values };
@@ -371,17 +419,31 @@ class Run {
     await folder.snapshot(config, this.#images, await this.learner.save());
   }
 
-  async #interrupt(): Promise<never> {
-    await this.#checkpoint();
-    throw new InterruptedError(
-      `stopped after ${this.#images} of ${this.options.config.train.images} images; ` +
-        `continue with: imm train --resume ${this.options.folder.path}`,
-    );
+  /** What was made of samples. Where those are no numbers, training has broken down. */
+  async #sampled<Value>(work: Promise<Value>): Promise<Value> {
+    try {
+      return await work;
+    } catch (error) {
+      if (error instanceof NotFiniteError) throw this.#brokeDown("samples", error.message);
+      throw error;
+    }
   }
 
   #seconds(): number {
     return this.#secondsBefore + (performance.now() - this.#start) / 1000;
   }
+}
+
+/** An error that is no bug, with what to do about it. */
+function withAdvice(error: unknown, advice: string): unknown {
+  if (!(error instanceof ImmError) && !isSystemError(error)) return error;
+  const message = `${error.message.replace(/\.$/, "")}; ${advice}`;
+  const Kind = error instanceof DeviceError
+    ? DeviceError
+    : error instanceof FormatError
+    ? FormatError
+    : ImmError;
+  return new Kind(message, { cause: error });
 }
 
 /** Whether every number of a state is finite. */

@@ -2,6 +2,7 @@
 
 import { interruptible } from "../../../cli/interrupt.ts";
 import { main } from "../../../cli/main.ts";
+import { guardSignals } from "../../../cli/signals.ts";
 import { defineVerb } from "../../../cli/verb.ts";
 
 const verb = defineVerb({
@@ -35,4 +36,5 @@ const verb = defineVerb({
 });
 
 const entry = { name: verb.name, summary: verb.summary, load: () => Promise.resolve(verb) };
+guardSignals();
 Deno.exit(await main(Deno.args, {}, [entry]));
