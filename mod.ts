@@ -89,6 +89,7 @@ export {
   InternalError,
   InterruptedError,
   UsageError,
+  WriteError,
 } from "./lib/errors.ts";
 
 // Training: from a preset or a file to a run in a folder, or step by step with a Learner.

@@ -15,7 +15,16 @@ import type { GenerateOptions } from "../lib/sample/generator.ts";
 import { interpolatedLatents, type SeedPair } from "../lib/sample/interpolation.ts";
 import type { ClassChoice } from "../lib/sample/labels.ts";
 import { latentScale, readLatents } from "../lib/sample/latents_file.ts";
-import { checkOutput, type OutputFormat, outputFormat } from "../lib/sample/output.ts";
+import { claimOutputs } from "../lib/outputs.ts";
+import { fileRecord, mayReplace } from "../lib/sample/file_record.ts";
+import { checkFolder, type FolderContent, PictureFolder } from "../lib/sample/folder.ts";
+import {
+  checkOutput,
+  isFolderFormat,
+  type OutputFormat,
+  outputFormat,
+} from "../lib/sample/output.ts";
+import { classGridName } from "../lib/sample/picture_output.ts";
 import { partPath } from "../lib/sample/parts.ts";
 import {
   arePictures,
@@ -24,10 +33,11 @@ import {
   type SampleSet,
   subset,
 } from "../lib/sample/sample_set.ts";
-import { finishedPictures, numbersHash, type SampleSettings } from "../lib/sample/settings.ts";
+import { numbersHash, type SampleSettings } from "../lib/sample/settings.ts";
 import { framesOf } from "../lib/sample/trajectory.ts";
 import { parseShard, shardOf } from "../lib/shard.ts";
 import type { Shape } from "../lib/tensor/tensor.ts";
+import { formatRanges } from "../lib/units.ts";
 import { openDecoder } from "./decoding.ts";
 import type { Parsed } from "./options.ts";
 import type { options } from "./sample.ts";
@@ -61,9 +71,22 @@ export interface Job {
   /** The rule, in the words of the option. */
   readonly classRule: string;
   readonly settings: SampleSettings;
-  readonly out: { readonly path: string; readonly format: OutputFormat } | undefined;
+  readonly out: JobOutput | undefined;
   readonly show: boolean;
   readonly overwrite: boolean;
+}
+
+/** Where the images go. */
+export interface JobOutput {
+  readonly path: string;
+  readonly format: OutputFormat;
+  /**
+   * Takes the file, or the folder, for this program alone, or with others that make parts of the same
+   * set. Asked as the last thing before the work: much may have happened since the job was prepared.
+   *
+   * @throws {UsageError} when something is there that is not to be replaced
+   */
+  claim(): Promise<Disposable>;
 }
 
 /** What to make, before anything is known of files. */
@@ -147,6 +170,7 @@ async function jobOf(
     decoder: decoder?.record,
   };
   set = { ...set, shape };
+  const wholeSeeds = set.seeds;
   const only = (numbers: readonly number[]) => {
     generate = optionsOf({ ...generate, steps: plan.steps }, sampleShape, numbers);
     set = subset(set, numbers);
@@ -160,15 +184,43 @@ async function jobOf(
       );
     }
     only(part);
-    if (out && out.format !== "folder") {
-      out = { ...out, path: partPath(out.path, shard) };
-      set = { ...set, record: JSON.stringify(settings) };
-    }
+    if (out && out.format !== "folder") out = { ...out, path: partPath(out.path, shard) };
   }
   const frames = args.trajectory ? framesOf(plan.steps.length) : 1;
-  if (out) await checkOutput(out.path, out.format, withFrames(set, frames));
   const images = set.seeds.length;
-  if (out?.format === "folder") only(await unfinished(out.path, set, settings, args.overwrite));
+  let output: JobOutput | undefined;
+  if (out) {
+    const { path, format } = out;
+    const overwrite = args.overwrite ?? false;
+    await checkOutput(path, format, withFrames(set, frames));
+    if (isFolderFormat(format)) {
+      const content: FolderContent = format === "folder"
+        ? { record: settings, names: set.seeds.map((_, n) => pictureName(set, n)), overwrite }
+        : {
+          record: { ...settings, grids: { seeds: formatRanges(seeds), columns: args.columns } },
+          names: [...new Set(set.labels)].map(classGridName),
+          overwrite,
+        };
+      const { finished } = await checkFolder(path, content);
+      if (format === "folder") {
+        only(content.names.flatMap((name, n) => finished.has(name) ? [] : [n]));
+      }
+      output = { path, format, claim: () => PictureFolder.open(path, content) };
+    } else {
+      const record = fileRecord(settings, {
+        seeds: wholeSeeds,
+        shard: shard && `${shard.index}/${shard.of}`,
+        columns: format === "grid" ? args.columns : undefined,
+        frames: args.trajectory ? frames : undefined,
+      });
+      set = { ...set, record };
+      const replace = overwrite || ((path: string) => mayReplace(path, format, record));
+      const file = { option: "--out", path, replace };
+      const inputs = [source, args.latents, args.decoder];
+      output = { path, format, claim: () => claimOutputs([file], inputs) };
+      using _checked = await output.claim();
+    }
+  }
   return {
     source,
     set: withFrames(set, frames),
@@ -183,7 +235,7 @@ async function jobOf(
     times: plan.times,
     classRule: plan.classRule,
     settings,
-    out,
+    out: output,
     show: args.show,
     overwrite: args.overwrite ?? false,
   };
@@ -268,18 +320,6 @@ function withFrames(set: SampleSet, frames: number): SampleSet {
   if (frames === 1) return set;
   const repeated = <T>(all: readonly T[]) => all.flatMap((v) => new Array<T>(frames).fill(v));
   return { ...set, seeds: repeated(set.seeds), labels: repeated(set.labels), columns: frames };
-}
-
-/** Numbers of the pictures that a folder does not have yet. */
-async function unfinished(
-  folder: string,
-  set: SampleSet,
-  settings: SampleSettings,
-  overwrite: boolean | undefined,
-): Promise<number[]> {
-  const names = set.seeds.map((_, n) => pictureName(set, n));
-  const finished = await finishedPictures(folder, names, settings, { overwrite });
-  return names.flatMap((name, n) => finished.has(name) ? [] : [n]);
 }
 
 async function scaledLatents(

@@ -1,6 +1,6 @@
 /** `imm sample merge`. @module */
 
-import { UsageError } from "../lib/errors.ts";
+import { claimOutputs } from "../lib/outputs.ts";
 import { mergeParts } from "../lib/sample/parts.ts";
 import { flag, text } from "./options.ts";
 import { defineVerb } from "./verb.ts";
@@ -26,9 +26,8 @@ export const verb = defineVerb({
     overwrite: flag({ help: "replace a file that is there" }),
   },
   async run(args, terminal) {
-    if (!args.overwrite && await Deno.stat(args.out).catch(() => null) !== null) {
-      throw new UsageError(`${args.out} is there already; give --overwrite to replace it.`);
-    }
+    const out = { option: "--out", path: args.out, replace: args.overwrite };
+    using _claim = await claimOutputs([out], args._);
     await mergeParts(args._, args.out);
     terminal.result(
       { out: args.out, parts: args._.length },

@@ -15,7 +15,6 @@ import { Journal } from "../lib/sample/journal.ts";
 import { writeSamples } from "../lib/sample/output.ts";
 import { toPictures } from "../lib/sample/picture_output.ts";
 import { arePictures, optionsOf, type SampleSet } from "../lib/sample/sample_set.ts";
-import { writeRecord } from "../lib/sample/settings.ts";
 import { trajectories } from "../lib/sample/trajectory.ts";
 import { formatRanges } from "../lib/units.ts";
 import type { Job } from "./sample_job.ts";
@@ -33,6 +32,7 @@ export async function generateAndWrite(
 ) {
   const { set, out, source, generate } = job;
   const started = performance.now();
+  using _claim = await out?.claim();
   const generator = job.generate.seeds.length === 0 ? null : await open(job, device);
   const ready = performance.now();
   const shown: Image[] = [];
@@ -49,7 +49,6 @@ export async function generateAndWrite(
         yield batch;
       }
     };
-    if (out?.format === "folder") await writeRecord(out.path, job.settings);
     if (out) files = await writeSamples(out.path, out.format, set, samples());
     else for await (const _ of samples()) if (shown.length >= SHOWN) break;
     await journal?.remove();

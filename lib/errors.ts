@@ -22,6 +22,18 @@ export class UsageError extends ImmError {
 /** A file is missing, truncated, or not what its name says. The message names the file. */
 export class FormatError extends ImmError {}
 
+/** A file could not be written to its end: a full disk, a quota, a device that is gone. */
+export class WriteError extends ImmError {
+  /**
+   * @param path of the file
+   * @param cause what the system said
+   * @param advice what to do, a sentence
+   */
+  constructor(readonly path: string, cause: Error, advice = "") {
+    super(`${path} could not be written: ${cause.message}${advice}`, { cause });
+  }
+}
+
 /** No usable adapter, a device that was lost, or a limit that a plan exceeds. */
 export class DeviceError extends ImmError {}
 

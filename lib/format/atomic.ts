@@ -5,7 +5,7 @@
  */
 
 import { basename, dirname, join } from "node:path";
-import { FormatError } from "../errors.ts";
+import { FormatError, WriteError } from "../errors.ts";
 import { bytesOf } from "./numeric.ts";
 import { describeFileError } from "./source.ts";
 
@@ -25,6 +25,7 @@ export type ChunkPatcher = (offset: number, bytes: Uint8Array) => Promise<void>;
  * @param content the bytes, text (UTF-8), or a function that writes them piece by piece; it is also
  * given what replaces bytes once they are written, null for what is not a regular file
  * @throws {FormatError} when the folder does not exist or may not be written
+ * @throws {WriteError} when the disk is full, or writing fails otherwise
  */
 export async function writeFileAtomic(
   path: string,
@@ -40,7 +41,7 @@ export async function writeFileAtomic(
   }
   if (existing !== null && !existing.isFile) {
     using file = await Deno.open(path, { write: true });
-    await produce(writerTo(file), null);
+    await produce(writerTo(file, path), null);
     return;
   }
   // A symbolic link is kept: what it points at is replaced.
@@ -50,12 +51,12 @@ export async function writeFileAtomic(
   const file = await create(temporary, path);
   try {
     try {
-      await produce(writerTo(file), patcherOf(file));
-      await file.sync();
+      await produce(writerTo(file, path), patcherOf(file, path));
+      await naming(path, () => file.sync());
     } finally {
       file.close();
     }
-    await Deno.rename(temporary, target);
+    await naming(path, () => Deno.rename(temporary, target));
   } catch (error) {
     await Deno.remove(temporary).catch(() => {}); // the first error is the one worth telling
     throw error;
@@ -77,22 +78,39 @@ async function create(temporary: string, path: string): Promise<Deno.FsFile> {
   }
 }
 
-function writerTo(file: Deno.FsFile): ChunkWriter {
-  const encoder = new TextEncoder();
-  return (chunk) =>
-    writeAll(file, typeof chunk === "string" ? encoder.encode(chunk) : bytesOf(chunk));
+/** Whether a name is that of a file that {@link writeFileAtomic} has begun. */
+export function isTemporary(name: string): boolean {
+  return /^\..+\.[0-9a-f]{8}\.tmp$/.test(name);
 }
 
-function patcherOf(file: Deno.FsFile): ChunkPatcher {
+/** What the system says about a full disk and the like, with the name of the file. */
+async function naming<Value>(path: string, write: () => Promise<Value>): Promise<Value> {
+  try {
+    return await write();
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) throw error; // its reader has enough
+    throw new WriteError(path, error as Error);
+  }
+}
+
+function writerTo(file: Deno.FsFile, path: string): ChunkWriter {
+  const encoder = new TextEncoder();
+  return (chunk) =>
+    writeAll(file, typeof chunk === "string" ? encoder.encode(chunk) : bytesOf(chunk), path);
+}
+
+function patcherOf(file: Deno.FsFile, path: string): ChunkPatcher {
   return async (offset, bytes) => {
     await file.seek(offset, Deno.SeekMode.Start);
-    await writeAll(file, bytes);
+    await writeAll(file, bytes, path);
     await file.seek(0, Deno.SeekMode.End);
   };
 }
 
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array, path: string): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) {
+    rest = rest.subarray(await naming(path, () => file.write(rest)));
+  }
 }
 
 /** The rename itself lives in the folder: without this it can be lost when the power fails. */

@@ -7,7 +7,7 @@
  */
 
 import { basename, dirname, join } from "jsr:@std/path@^1";
-import { ImmError, UsageError } from "../errors.ts";
+import { ImmError, UsageError, WriteError } from "../errors.ts";
 import { checksum } from "../format/checksum.ts";
 import { bytesOf, toFloat32 } from "../format/numeric.ts";
 import { decodeRgb, encodeRgb } from "../imm/rgb.ts";
@@ -76,7 +76,7 @@ export class Journal implements Disposable {
       }
       if (found === "") {
         await file.truncate(0);
-        writeAll(file, new TextEncoder().encode(header), 0);
+        writeAll(file, new TextEncoder().encode(header), 0, own);
       }
       const size = sizeOf(shape) * (asPixels ? 1 : 4);
       const start = new TextEncoder().encode(header).length;
@@ -107,7 +107,7 @@ export class Journal implements Disposable {
       view.setUint32(0, count, true);
       view.setUint32(4, checksum(bytes), true);
       record.set(bytes, PREFIX);
-      writeAll(this.file, record, at);
+      writeAll(this.file, record, at, this.path);
       at += record.length;
       yield { first, count, samples };
       first += count;
@@ -187,7 +187,11 @@ function readExactly(file: Deno.FsFile, offset: number, length: number): Uint8Ar
   return bytes;
 }
 
-function writeAll(file: Deno.FsFile, bytes: Uint8Array, offset: number): void {
-  file.seekSync(offset, Deno.SeekMode.Start);
-  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(file.writeSync(rest));
+function writeAll(file: Deno.FsFile, bytes: Uint8Array, offset: number, path: string): void {
+  try {
+    file.seekSync(offset, Deno.SeekMode.Start);
+    for (let rest = bytes; rest.length > 0;) rest = rest.subarray(file.writeSync(rest));
+  } catch (error) {
+    throw new WriteError(path, error as Error, "; the same command goes on where there is room");
+  }
 }

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { dirname, extname } from "jsr:@std/path@^1";
+import { extname } from "jsr:@std/path@^1";
 import { UsageError } from "../errors.ts";
 import { MAX_PIXELS } from "../format/pixels.ts";
+import { refuseTilde } from "../outputs.ts";
 import { writeNpzSamples, writeSafetensorsSamples } from "./array_output.ts";
 import type { GeneratedBatch } from "./generator.ts";
 import { gridSize, writeClassGrids, writeFolder, writeGrid, writeZip } from "./picture_output.ts";
@@ -61,7 +62,8 @@ export async function outputFormat(
 }
 
 /**
- * Checks everything that can be checked before the work begins.
+ * Checks whether samples can be in such a format; what is there already, others check (`outputs.ts`
+ * and `folder.ts`).
  *
  * @throws {UsageError} when the samples cannot be written like that
  */
@@ -89,19 +91,19 @@ export async function checkOutput(
     }
   }
   const info = await Deno.stat(path).catch(() => null);
-  if (format === "folder" || format === "class-grids") {
+  if (isFolderFormat(format)) {
+    refuseTilde(path, "--out");
     if (info && !info.isDirectory) {
       throw new UsageError(`${path} is a file; give the name of a folder, or another --format.`);
     }
-    return;
-  }
-  if (info?.isDirectory) {
+  } else if (info?.isDirectory) {
     throw new UsageError(`${path} is a folder; give the name of a file for --format ${format}.`);
   }
-  const parent = dirname(path);
-  if (!(await Deno.stat(parent).catch(() => null))?.isDirectory) {
-    throw new UsageError(`the folder ${parent} does not exist; create it before sampling.`);
-  }
+}
+
+/** Whether a format is that of a folder with pictures. */
+export function isFolderFormat(format: OutputFormat): format is "folder" | "class-grids" {
+  return format === "folder" || format === "class-grids";
 }
 
 /** Number of images of the class that has most. */

@@ -15,7 +15,10 @@ import { openSafetensors, type SafetensorsFile, writeSafetensors } from "../form
 import { openZip, type ZipArchive } from "../format/zip.ts";
 import { ZipWriter } from "../format/zip_writer.ts";
 import type { Shard } from "../shard.ts";
+import { parseRanges } from "../units.ts";
+import { type FileRecord, partRecord } from "./file_record.ts";
 import { RECORD_NAME } from "./sample_set.ts";
+import { difference } from "./settings.ts";
 import { sameShape } from "../tensor/tensor.ts";
 
 /** Rows of an array that are copied at a time. */
@@ -83,7 +86,10 @@ function inOrder(paths: readonly string[]): string[] {
 async function mergeNpz(paths: readonly string[], out: string): Promise<void> {
   const files = await openAll(paths, NpzFile.open);
   try {
-    sameSettings(await Promise.all(files.map((file) => file.note(RECORD_NAME))), paths);
+    const record = sameSet(
+      await Promise.all(files.map((file) => file.note(RECORD_NAME))),
+      paths,
+    );
     const names = sameLists(files.map((file) => file.names), paths);
     const arrays = await Promise.all(names.map(async (name): Promise<[string, ArrayToWrite]> => {
       const readers = await Promise.all(files.map((file) => file.array(name)));
@@ -93,7 +99,8 @@ async function mergeNpz(paths: readonly string[], out: string): Promise<void> {
       const count = readers.reduce((sum, each) => sum + each.shape[0], 0);
       return [name, { type, shape: [count, ...shape.slice(1)], data: () => rowsOf(readers) }];
     }));
-    await writeNpz(out, arrays);
+    checkCount(arrays.find(([name]) => name === "arr_0")?.[1].shape[0], record, paths);
+    await writeNpz(out, arrays, { notes: { [RECORD_NAME]: record } });
   } finally {
     for (const file of files) file.close();
   }
@@ -113,9 +120,13 @@ async function mergeZip(paths: readonly string[], out: string): Promise<void> {
     const records = files.map(async (file) =>
       file.members.has(RECORD_NAME) ? new TextDecoder().decode(await file.read(RECORD_NAME)) : null
     );
-    sameSettings(await Promise.all(records), paths);
+    const record = sameSet(await Promise.all(records), paths);
+    const pictures = files.reduce((sum, { members }) => sum + members.size - 1, 0);
+    checkCount(pictures, record, paths);
     await writeFileAtomic(out, async (write) => {
       const zip = new ZipWriter(write);
+      const bytes = new TextEncoder().encode(record);
+      await zip.add(RECORD_NAME, [bytes], { size: bytes.length });
       const seen = new Set<string>();
       for (const [i, file] of files.entries()) {
         for (const name of file.members.keys()) {
@@ -138,7 +149,7 @@ async function mergeZip(paths: readonly string[], out: string): Promise<void> {
 async function mergeSafetensors(paths: readonly string[], out: string): Promise<void> {
   const files: SafetensorsFile[] = await openAll(paths, openSafetensors);
   try {
-    sameSettings(files.map(({ metadata }) => metadata[RECORD_NAME] ?? null), paths);
+    const record = sameSet(files.map(({ metadata }) => metadata[RECORD_NAME] ?? null), paths);
     const names = sameLists(files.map(({ entries }) => [...entries.keys()].sort()), paths);
     const tensors = names.map((name) => {
       const entries = files.map((file) => file.entries.get(name)!);
@@ -155,7 +166,8 @@ async function mergeSafetensors(paths: readonly string[], out: string): Promise<
     // In the order in which one process writes them.
     const order = ["samples", "seeds", "labels"];
     tensors.sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
-    await writeSafetensors(out, tensors);
+    checkCount(tensors.find(([name]) => name === "seeds")?.[1].shape[0], record, paths);
+    await writeSafetensors(out, tensors, { [RECORD_NAME]: record });
   } finally {
     for (const file of files) file.close();
   }
@@ -186,14 +198,48 @@ async function openAll<File extends { close(): void }>(
   }
 }
 
-/** @throws {FormatError} when parts say that they were made differently */
-function sameSettings(records: readonly (string | null)[], paths: readonly string[]): void {
-  const odd = records.findIndex((record) => record !== records[0]);
-  if (odd >= 0) {
-    throw new FormatError(
-      `${paths[odd]} was made with other settings or another model than ${paths[0]}.`,
-    );
+/**
+ * The record of the set that all parts say they belong to.
+ *
+ * @param paths in the order of the parts
+ * @throws {FormatError} when they are of different sets, or were renamed
+ */
+function sameSet(records: readonly (string | null)[], paths: readonly string[]): string {
+  const parts = records.map((record, i) => partRecord(paths[i], record));
+  const [first] = parts;
+  for (const [i, { whole, seeds, shard }] of parts.entries()) {
+    if (seeds !== first.seeds) {
+      throw new FormatError(
+        `${paths[i]} is of the set with the seeds ${short(seeds)}, but ${paths[0]} of that with ` +
+          `${short(first.seeds)}: images would be missing or there twice.`,
+      );
+    }
+    if (whole !== first.whole) {
+      throw new FormatError(
+        `${paths[i]} was made with other settings or another model than ${paths[0]} ` +
+          `(${difference(first.whole, JSON.parse(whole))}).`,
+      );
+    }
+    if (shard !== `${i + 1}/${parts.length}`) {
+      throw new FormatError(
+        `${paths[i]} is part ${shard} of its set, which is not what its name says.`,
+      );
+    }
   }
+  return first.whole;
+}
+
+/** @throws {FormatError} when there are not as many images as the set has seeds */
+function checkCount(found: number | undefined, record: string, paths: readonly string[]): void {
+  const expected = parseRanges((JSON.parse(record) as FileRecord).seeds, "seeds").length;
+  if (found === expected) return;
+  throw new FormatError(
+    `${paths[0]} and the other parts hold ${found ?? "no"} images, but the set has ${expected}.`,
+  );
+}
+
+function short(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 function sameLists(lists: readonly (readonly string[])[], paths: readonly string[]) {

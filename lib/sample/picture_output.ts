@@ -9,6 +9,7 @@ import { writeFileAtomic } from "../format/atomic.ts";
 import { enlargement, imageGrid, splitImages } from "../format/grid.ts";
 import type { Image } from "../format/pixels.ts";
 import { encodePng } from "../format/png.ts";
+import { withPngText } from "../format/png_text.ts";
 import { ZipWriter } from "../format/zip_writer.ts";
 import { decodeRgb } from "../imm/rgb.ts";
 import type { Shape } from "../tensor/tensor.ts";
@@ -54,8 +55,15 @@ export async function writeGrid(
   batches: AsyncIterable<GeneratedBatch>,
 ): Promise<number> {
   const all = await Array.fromAsync(pictures(set, batches));
-  await writeFileAtomic(path, encodePng(sampleGrid(all, set)));
+  const png = encodePng(sampleGrid(all, set));
+  const { record } = set;
+  await writeFileAtomic(path, record === undefined ? png : withPngText(png, RECORD_NAME, record));
   return 1;
+}
+
+/** `class-7.png`: the grid of a class. */
+export function classGridName(label: number | null): string {
+  return `class-${label ?? "none"}.png`;
 }
 
 /** A PNG file per class, `class-7.png`, with all images of the class. */
@@ -75,7 +83,7 @@ export async function writeClassGrids(
   await Deno.mkdir(path, { recursive: true });
   for (const [label, own] of byClass) {
     const grid = sampleGrid(own, { shape: set.shape, columns: set.columns });
-    await writeFileAtomic(join(path, `class-${label ?? "none"}.png`), encodePng(grid));
+    await writeFileAtomic(join(path, classGridName(label)), encodePng(grid));
   }
   return byClass.size;
 }

@@ -19,11 +19,11 @@ export interface SampleSet {
   readonly columns?: number;
   /** Samples of the whole set, where this is a part; it decides whether there are subfolders. */
   readonly total?: number;
-  /** How a part was made; it is kept in the file, so that only parts of one set are merged. */
+  /** How the samples are made; kept in the file that they are written to. See `FileRecord`. */
   readonly record?: string;
 }
 
-/** Name of the record in a folder of pictures, and in the file of a part. */
+/** Name of the record in a folder of pictures, and inside of a file. */
 export const RECORD_NAME = "samples.json";
 
 /** Images in one folder. */

@@ -20,9 +20,12 @@
 
 import { join } from "jsr:@std/path@^1";
 import { LATENT_NOTE, latentNote, normalizationOf } from "../data/latent_note.ts";
-import { FormatError, ImmError, UsageError } from "../errors.ts";
-import { writeFileAtomic } from "../format/atomic.ts";
+import { FormatError, ImmError, UsageError, WriteError } from "../errors.ts";
+import { FileLock, LOCK_NAME } from "../file_lock.ts";
+import { isTemporary, writeFileAtomic } from "../format/atomic.ts";
 import { type Model, saveModel } from "../models/model_file.ts";
+import { refuseTilde } from "../outputs.ts";
+import { RECORD_NAME } from "../sample/sample_set.ts";
 import { type Checkpoint, loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
 import { profileName } from "./ema.ts";
@@ -84,9 +87,6 @@ export const SNAPSHOT_FOLDER = "snapshots";
 
 const CHECKPOINT = /^checkpoint-(\d{9,})\.safetensors$/;
 
-/** What a killed process may leave of a file that it was writing; see writeFileAtomic. */
-const TEMPORARY = /^\..+\.[0-9a-f]{8}\.tmp$/;
-
 /** A training run on disk. Close it to give up the lock. */
 export class RunFolder implements AsyncDisposable {
   /** Whether nothing but the configuration has been written. */
@@ -95,7 +95,7 @@ export class RunFolder implements AsyncDisposable {
 
   private constructor(
     readonly path: string,
-    private readonly lock: Deno.FsFile,
+    private readonly lock: FileLock,
     private readonly origin: RunOrigin,
     { bare }: { bare: boolean },
   ) {
@@ -112,6 +112,7 @@ export class RunFolder implements AsyncDisposable {
     config: TrainConfig,
     origin: RunOrigin = {},
   ): Promise<RunFolder> {
+    refuseTilde(path, "--out");
     await refuseUsed(path);
     await Deno.mkdir(join(path, "samples"), { recursive: true });
     const lock = await takeLock(path);
@@ -120,7 +121,7 @@ export class RunFolder implements AsyncDisposable {
       await refuseUsed(path); // another process may have been faster
       await writeFileAtomic(file, JSON.stringify(config, null, 2) + "\n");
     } catch (error) {
-      lock.close();
+      lock[Symbol.dispose]();
       throw describeWriteError(error, file);
     }
     return new RunFolder(path, lock, origin, { bare: true });
@@ -132,7 +133,7 @@ export class RunFolder implements AsyncDisposable {
     const folder = new RunFolder(path, await takeLock(path), origin, { bare: false });
     for (const inside of [path, join(path, "samples"), join(path, SNAPSHOT_FOLDER)]) {
       for (const name of await namesIn(inside)) {
-        if (TEMPORARY.test(name)) await Deno.remove(join(inside, name));
+        if (isTemporary(name)) await Deno.remove(join(inside, name));
       }
     }
     return folder;
@@ -296,10 +297,10 @@ export class RunFolder implements AsyncDisposable {
   /** Gives up the lock; of a new run without anything to keep nothing stays. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#bare) await Deno.remove(join(this.path, "config.json")).catch(() => {});
-    this.lock.close();
+    this.lock[Symbol.dispose]();
     if (!this.#bare) return;
     // Only what is empty: whatever else is in these folders belongs to someone.
-    for (const left of [".lock", "samples", "."]) {
+    for (const left of ["samples", "."]) {
       await Deno.remove(join(this.path, left)).catch(() => {});
     }
   }
@@ -377,23 +378,22 @@ async function refuseUsed(path: string): Promise<void> {
       `${path} holds a training run; continue it with --resume ${path}, or choose another --out`,
     );
   }
+  if (before.includes(RECORD_NAME)) {
+    throw new UsageError(`${path} holds pictures of imm sample; choose another --out`);
+  }
 }
 
-/**
- * An exclusive lock of the folder, given up by the system when the process ends. The file stays:
- * to remove it would let two processes lock two files of the same name.
- */
-async function takeLock(path: string): Promise<Deno.FsFile> {
-  const file = await Deno.open(join(path, ".lock"), { create: true, write: true });
-  if (await file.tryLock(true)) return file;
-  file.close();
-  throw new ImmError(`another process is training in ${path}; wait for it or choose another --out`);
+/** An exclusive lock of the folder, which `imm sample` asks for as well. */
+async function takeLock(path: string): Promise<FileLock> {
+  const lock = await FileLock.take(join(path, LOCK_NAME));
+  if (lock !== null) return lock;
+  throw new ImmError(`another process is writing in ${path}; wait for it, or take another folder`);
 }
 
 /** What the system says about a full disk and the like, with the file's name. */
 function describeWriteError(error: unknown, path: string): unknown {
   if (error instanceof ImmError || !(error instanceof Error)) return error;
-  return new ImmError(`${path} could not be written: ${error.message}`, { cause: error });
+  return new WriteError(path, error);
 }
 
 async function namesIn(path: string): Promise<string[]> {

@@ -156,7 +156,7 @@ Deno.test(
     withRun(async (folder, model) => {
       const samples = async (...args: (string | number)[]) => {
         const out = join(folder, "out.safetensors");
-        const command = ["--checkpoint", model, "--device", kind, "--out", out];
+        const command = ["--checkpoint", model, "--device", kind, "--out", out, "--overwrite"];
         const { code, stderr } = await run(...command, ...args);
         assert.equal(code, 0, stderr);
         using file = await openSafetensors(out);
@@ -316,9 +316,68 @@ Deno.test(
         await refuses(/part 2 of 3 is missing/, 2, parts[0], parts[1], "--out", at("b"));
         await refuses(/part 3 of 3 was given twice/, 2, ...parts, parts[0], "--out", at("b"));
         await refuses(/not named like a part/, 2, at("whole"), "--out", at("b"));
-        await succeed(...command, "--out", at("a"), "--shard", "2/3", "--guidance", 2);
-        await refuses(/2-of-3.* other settings or another model/, 1, ...parts, "--out", at("b"));
+        await succeed(
+          ...command,
+          "--out",
+          at("a"),
+          "--shard",
+          "2/3",
+          "--guidance",
+          2,
+          "--overwrite",
+        );
+        await refuses(
+          /2-of-3.* other settings or another model.*\(guidance: 1, now 2\)/,
+          1,
+          ...[...parts, "--out", at("b")],
+        );
+        // A part of another set: some images would be missing, and others there twice.
+        const more = [...common(model), "--seeds", "0-20", "--out", at("a"), "--shard", "2/3"];
+        await succeed(...more, "--overwrite");
+        await refuses(
+          /2-of-3.* is of the set with the seeds 0-20, but .*1-of-3.* with 3-12,40/,
+          1,
+          ...[...parts, "--out", at("b")],
+        );
+        await Deno.copyFile(at("a.1-of-3"), at("a.2-of-3"));
+        await refuses(/2-of-3.* is part 1\/3 of its set/, 1, ...parts, "--out", at("b"));
+        await refuses(/what is read/, 2, ...parts, "--out", parts[0], "--overwrite");
       }
+    }),
+);
+
+Deno.test(
+  "a file of other settings is replaced only when asked, and of the same ones always",
+  sampling,
+  () =>
+    withRun(async (folder, model) => {
+      for (const extension of ["png", "npz", "zip", "safetensors"]) {
+        const out = join(folder, `a.${extension}`);
+        const command = [...common(model), "--out", out, "--seeds", "0-3"];
+        await succeed(...command);
+        const made = Deno.readFileSync(out);
+        await succeed(...command);
+        assert.deepEqual(Deno.readFileSync(out), made);
+        const refuses = async (message: RegExp, ...args: string[]) => {
+          const { code, stderr } = await run(...command, ...args);
+          assert.match(stderr, message);
+          assert.equal(code, 2);
+          assert.deepEqual(Deno.readFileSync(out), made);
+        };
+        await refuses(/made differently \(seeds: "0-3", now "0-4"\)/, "--seeds", "0-4");
+        await refuses(/made differently \(guidance: 1, now 2\)/, "--guidance", "2");
+        await succeed(...command, "--guidance", "2", "--overwrite");
+        assert.notDeepEqual(Deno.readFileSync(out), made);
+        await Deno.writeTextFile(out, "something of mine");
+        const own = await run(...command);
+        assert.match(own.stderr, /is there already; give --overwrite/);
+        assert.equal(Deno.readTextFileSync(out), "something of mine");
+      }
+      const weights = join(model, "model.safetensors");
+      const before = Deno.readFileSync(weights);
+      const { stderr } = await run(...common(model), "--out", weights, "--overwrite");
+      assert.match(stderr, /what is read/);
+      assert.deepEqual(Deno.readFileSync(weights), before);
     }),
 );
 
@@ -349,7 +408,7 @@ Deno.test(
 /** Samples of a command that writes safetensors. */
 async function samplesOf(folder: string, ...args: (string | number)[]) {
   const out = join(folder, "out.safetensors");
-  await succeed(...args, "--out", out);
+  await succeed(...args, "--out", out, "--overwrite");
   using file = await openSafetensors(out);
   return (await file.read("samples")).toFloat32();
 }
@@ -418,7 +477,12 @@ Deno.test(
       const out = join(folder, "grids");
       const command = [...common(model), "--seeds", "0-5", "--format", "class-grids"];
       await succeed(...command, "--classes", "2,0,1", "--columns", 2, "--out", out);
-      assert.deepEqual(await names(out), ["class-0.png", "class-1.png", "class-2.png"]);
+      assert.deepEqual(await names(out), [
+        "class-0.png",
+        "class-1.png",
+        "class-2.png",
+        "samples.json",
+      ]);
       const { width, height } = decodePng(await Deno.readFile(join(out, "class-2.png")), "2");
       assert.deepEqual([width, height], [(2 * 5 + 1) * 8, (1 * 5 + 1) * 8]);
     }),
@@ -431,7 +495,7 @@ Deno.test(
     withRun(async (folder, model) => {
       const plan = async (...args: (string | number)[]) => {
         const out = join(folder, "a.npz");
-        const base = ["--checkpoint", model, "--device", kind, "--seeds", "0-1"];
+        const base = ["--checkpoint", model, "--device", kind, "--seeds", "0-1", "--overwrite"];
         const found = JSON.parse(await succeed(...base, "--out", out, "--json", "-q", ...args));
         return [found.schedule, found.steps, found.guidance, found.classes];
       };
@@ -456,7 +520,7 @@ const WRONG: readonly [string[], number, RegExp][] = [
   [["--checkpoint", "EMPTY", "--out", "OUT.npz"], 1, /EMPTY has no model\.safetensors/],
   [["--checkpoint", "OTHER", "--out", "OUT.npz"], 1, /OTHER.* has no description of a model/],
   [["--checkpoint", "TEXT", "--out", "OUT.npz"], 1, /TEXT/],
-  [["--checkpoint", "RUN", "--out", "no/OUT.npz"], 2, /no does not exist; create it/],
+  [["--checkpoint", "RUN", "--out", "no/OUT.npz"], 2, /no of --out does not exist; create it/],
   [["--checkpoint", "RUN", "--out", "TEXT", "--format", "folder"], 2, /TEXT is a file/],
   [["--checkpoint", "RUN", "--out", "OUT", "--classes", "4"], 2, /no class 4: .* classes 0 to 3/],
   [["--checkpoint", "PLAIN", "--out", "OUT", "--classes", "0"], 2, /the model has no classes/],

@@ -265,7 +265,7 @@ Deno.test("two processes cannot train in one folder, and Ctrl-C saves and says h
     await until(async () => (await checkpointsIn(out)).length > 0, "a checkpoint");
     const second = await imm("train", "--resume", out, "--device", "wasm");
     assert.equal(second.code, 1);
-    assert.match(second.stderr, /error: another process is training in .*run/);
+    assert.match(second.stderr, /error: another process is writing in .*run/);
 
     child.kill("SIGINT");
     const { code, stderr } = await ended(child);

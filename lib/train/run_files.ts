@@ -1,0 +1,36 @@
+/**
+ * Which files belong to a training run, for whoever is asked to write over one.
+ *
+ * @module
+ */
+
+import { basename, dirname } from "jsr:@std/path@^1";
+
+/** Files that a run writes into its folder; run_folder.ts lists them. */
+const FILES = new RegExp(
+  "^(config\\.json|stats\\.jsonl|scores\\.jsonl|best\\.safetensors|model(-.+)?\\.safetensors|" +
+    "checkpoint-\\d+\\.safetensors)$",
+);
+
+/** Folders of such files inside of a run's. */
+const FOLDERS = ["snapshots", "samples", "tensorboard"];
+
+/** Whether there is a training run in a folder: its configuration, and what only a run has. */
+export async function holdsRun(folder: string): Promise<boolean> {
+  const names: string[] = [];
+  try {
+    for await (const { name } of Deno.readDir(folder)) names.push(name);
+  } catch {
+    return false;
+  }
+  return names.some((name) => /^checkpoint-\d{9,}\.safetensors$/.test(name)) ||
+    (names.includes("config.json") && (names.includes("stats.jsonl") || names.includes("samples")));
+}
+
+/** The folder of the run that a file belongs to, which need not be there yet; null for none. */
+export async function runOfFile(path: string): Promise<string | null> {
+  const folder = dirname(path);
+  if (FILES.test(basename(path)) && await holdsRun(folder)) return folder;
+  const above = dirname(folder);
+  return FOLDERS.includes(basename(folder)) && await holdsRun(above) ? above : null;
+}
