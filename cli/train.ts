@@ -37,8 +37,8 @@ export const verb = defineVerb({
       does: "change keys of the configuration",
     },
     {
-      command: "imm train --config my.json --data photos/ --out runs/photos",
-      does: "train your own configuration on a folder of pictures",
+      command: "imm train --preset cifar10-small --config my.json --data photos/ --out runs/photos",
+      does: "train on a folder of pictures, with settings of your own over those of a preset",
     },
     {
       command: "imm train --preset imagenet256-s --data latents.zip --out runs/imagenet",
@@ -60,7 +60,10 @@ export const verb = defineVerb({
   ],
   options: {
     preset: choice(PRESET_NAMES, { help: "start from a named configuration", value: "NAME" }),
-    config: text({ help: "start from a configuration file instead", value: "FILE" }),
+    config: text({
+      help: "start from a configuration file, or lay it over a preset",
+      value: "FILE",
+    }),
     data: text({
       help: "data set: digits, a folder, .zip, .npz, IDX or CIFAR file, or latents",
       value: "DATA",
@@ -108,15 +111,22 @@ export const verb = defineVerb({
     const resolve = () =>
       args.resume !== undefined ? resolveResumed(args.resume) : resolveConfig(source);
     if (args.dryRun) {
-      const config = await resolve().then(({ config, data }) => {
+      const config = await resolve().then(({ config, data, notes = [] }) => {
         data.close();
+        terminal.say(`data: ${data.summary}`);
+        for (const note of notes) terminal.say(note);
+        for (const warning of data.warnings) terminal.warn(warning);
         return config;
       }, (error) => {
         // Without its data, a preset that says its sizes can be planned all the same.
         if (args.resume !== undefined || args.data !== undefined) throw error;
         return resolveWithoutData(source).catch(() => Promise.reject(error));
       });
-      return await dryRun(config, { ...args, microBatch }, terminal);
+      const { preset, config: file, data, set } = args;
+      // The scores are of the preset as it is, with its own data.
+      const isPreset = file === undefined && data === undefined && set.length === 0;
+      const scored = isPreset ? preset : undefined;
+      return await dryRun(config, { ...args, preset: scored, microBatch }, terminal);
     }
     if (args.resume === undefined && args.out === undefined) {
       throw new UsageError("imm train needs --out DIR, the folder for the run (or --resume DIR)");
@@ -135,6 +145,7 @@ export const verb = defineVerb({
         ? await TrainingRun.resume(device, args.resume, resolved)
         : await TrainingRun.start(device, resolved, args.out!);
       terminal.say(`data: ${run.summary}`);
+      for (const note of resolved.notes ?? []) terminal.say(note);
       for (const warning of run.warnings) terminal.warn(warning);
       if (run.config.data.latents !== null && run.config.report.decoder === null) {
         terminal.say(

@@ -99,7 +99,7 @@ export function describeClasses(set: LabelledSet): string {
   if (set.labelCount === 0) return "no labels";
   const { labelNames, labelSource } = set;
   const counts = classCounts(set);
-  const from = labelSource ? ` from ${labelSource}` : "";
+  const from = labelSource && labelSource !== set.name ? ` from ${labelSource}` : "";
   const one = (n: number, i: number) => labelNames ? `${labelNames[i]} ${n}` : `${i}: ${n}`;
   const list = counts.slice(0, LISTED).map(one).join(", ");
   const rest = counts.slice(LISTED);

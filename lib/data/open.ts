@@ -34,6 +34,8 @@ import type { Split } from "./splits.ts";
 export interface OpenOptions extends FolderOptions {
   /** Pads the images with black to squares of this size; 0 leaves them as they are. */
   readonly padTo?: number;
+  /** Pads only images whose longer side this agrees to. Default: all, or it is an error. */
+  readonly padIf?: (size: number) => boolean;
 }
 
 /**
@@ -77,12 +79,15 @@ export async function openImagesOrLatents(
   options: OpenOptions = {},
 ): Promise<Dataset | LatentDataset> {
   const dataset = await openPlain(spec, options);
-  const { padTo = 0 } = options;
+  const { padTo = 0, padIf } = options;
   if (padTo === 0) return dataset;
   if (isLatents(dataset)) {
+    if (padIf) return dataset;
     dataset.close();
     throw new FormatError(`${spec} holds latents of an autoencoder, which cannot be padded.`);
   }
+  const [height, width] = dataset.imageShape;
+  if (padIf && !padIf(Math.max(height, width))) return dataset;
   try {
     return new PaddedDataset(dataset, padTo);
   } catch (error) {

@@ -8,6 +8,14 @@
 import type { Device } from "../device/device.ts";
 import { FormatError, UsageError } from "../errors.ts";
 import type { LatentDecoder } from "../sample/decoder.ts";
+import {
+  isChosen,
+  type Layered,
+  overlay,
+  parseForData,
+  presetNotes,
+  withSizesOfData,
+} from "./adapt.ts";
 import { type DataShape, parseTrainConfig, type TrainConfig } from "./config.ts";
 import { GridPainter, openGridDecoder } from "./grids.ts";
 import { preset, presetShape } from "./presets.ts";
@@ -17,11 +25,11 @@ import { applySettings } from "./settings.ts";
 import { openTrainingData, type TrainingData } from "./sources.ts";
 import { train, type TrainObserver, type TrainResult } from "./trainer.ts";
 
-/** Where a configuration comes from; later ones override earlier ones. */
+/** Where a configuration comes from; later ones override earlier ones. A preset or a file is needed. */
 export interface ConfigSource {
-  /** Name of a preset, or undefined with `configFile`. */
+  /** Name of a preset, whose sizes of the network give way to those of the data. */
   readonly preset?: string;
-  /** Path of a JSON file. */
+  /** Path of a JSON file; over a preset it need not be complete. */
   readonly configFile?: string;
   /** Replaces `data.source`. */
   readonly data?: string;
@@ -35,6 +43,8 @@ export interface ResolvedConfig {
   readonly config: TrainConfig;
   /** What `config.data` names. */
   readonly data: TrainingData;
+  /** How the preset was fitted to the data, and what was left to the person, in sentences. */
+  readonly notes?: readonly string[];
 }
 
 /**
@@ -44,7 +54,12 @@ export interface ResolvedConfig {
  * @throws {FormatError} when the file or the data cannot be read
  */
 export async function resolveConfig(source: ConfigSource): Promise<ResolvedConfig> {
-  return await withData(await readSource(source));
+  const layered = await readSource(source);
+  if (source.preset === undefined) return await withData(layered.value);
+  const mayPad = !isChosen(layered, "data", "padTo");
+  const resolved = await withData(withSizesOfData(layered), { mayPad });
+  const { config, data } = resolved;
+  return { ...resolved, notes: presetNotes(source.preset, layered, config, data) };
 }
 
 /**
@@ -55,19 +70,24 @@ export async function resolveConfig(source: ConfigSource): Promise<ResolvedConfi
  */
 export async function resolveWithoutData(source: ConfigSource): Promise<TrainConfig> {
   const shape = source.preset === undefined ? null : presetShape(source.preset);
-  return parseTrainConfig(await readSource(source), shape);
+  return parseTrainConfig((await readSource(source)).value, shape);
 }
 
-async function readSource(source: ConfigSource): Promise<object> {
+async function readSource(source: ConfigSource): Promise<Layered> {
   const { data, settings = [] } = source;
-  if ((source.preset === undefined) === (source.configFile === undefined)) {
-    throw new UsageError("give either a preset (--preset NAME) or a file (--config FILE)");
+  if (source.preset === undefined && source.configFile === undefined) {
+    throw new UsageError(
+      "give a preset (--preset NAME), a file (--config FILE), or both, of which the file goes over " +
+        "the preset",
+    );
   }
-  const base = source.preset !== undefined
-    ? preset(source.preset)
-    : await readJson(source.configFile!);
+  const own = source.configFile === undefined ? {} : await readJson(source.configFile);
+  const below = source.preset === undefined ? {} : preset(source.preset);
   const all = data === undefined ? settings : [`data.source=${JSON.stringify(data)}`, ...settings];
-  return applySettings(base, all);
+  return {
+    value: applySettings(overlay({ ...below }, { ...own }), all) as Layered["value"],
+    chosen: applySettings({ ...own }, all) as Layered["chosen"],
+  };
 }
 
 /**
@@ -87,11 +107,15 @@ export async function resolveResumed(path: string): Promise<ResolvedConfig> {
 }
 
 /** Opens the data of a configuration and resolves what follows from them. */
-async function withData(value: unknown): Promise<ResolvedConfig> {
+async function withData(
+  value: object,
+  options: { readonly mayPad?: boolean } = {},
+): Promise<ResolvedConfig> {
   // What is wrong without knowing the data is said before the data are opened.
-  const data = await openTrainingData(parseTrainConfig(value, UNKNOWN_DATA).data);
+  const data = await openTrainingData(parseTrainConfig(value, UNKNOWN_DATA).data, options);
   try {
-    const config = parseTrainConfig(value, data.shape);
+    const parsed = parseForData(value, data);
+    const config = { ...parsed, data: { ...parsed.data, padTo: data.padTo } };
     checkNetwork(config, data);
     return { config, data };
   } catch (error) {
@@ -107,7 +131,10 @@ const UNKNOWN_DATA: DataShape = { resolution: 2 ** 12 * 3 * 5 * 7, channels: 3, 
 function checkNetwork({ network, data, report }: TrainConfig, { name, shape }: TrainingData): void {
   const expect = (key: string, given: number, found: number) => {
     if (given === found) return;
-    throw new UsageError(`network.${key} is ${given}, but ${name} has ${found}`);
+    throw new UsageError(
+      `network.${key} is ${given}, but ${name} has ${found}; leave it out, or --set ` +
+        `network.${key}=${found}`,
+    );
   };
   if ("dimensions" in shape) {
     if (network.type !== "mlp") {

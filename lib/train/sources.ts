@@ -30,6 +30,8 @@ export interface TrainingData {
   readonly name: string;
   /** What the network has to know of them. */
   readonly shape: DataShape;
+  /** Height and width that pictures were padded to; 0 where they were not. */
+  readonly padTo: number;
   /** The pictures; null for latents and points. */
   readonly dataset: Dataset | null;
   /** Names of the classes, where the data have some. */
@@ -55,14 +57,20 @@ const POINTS = "toy2d";
 /**
  * Opens the data of a configuration.
  *
+ * @param options with `mayPad`, pictures are padded only where that is little: not where they are
+ * larger already, or at most half of it
  * @throws {FormatError} when they cannot be read, or are no squares
  * @throws {UsageError} when they are not what the settings say
  */
-export async function openTrainingData(settings: DataSettings): Promise<TrainingData> {
+export async function openTrainingData(
+  settings: DataSettings,
+  { mayPad = false }: { readonly mayPad?: boolean } = {},
+): Promise<TrainingData> {
   if (settings.source === POINTS || settings.source === `dataset:${POINTS}`) {
     return {
       name: POINTS,
       shape: { dimensions: EightGaussians.dimensions },
+      padTo: settings.padTo,
       dataset: null,
       classNames: null,
       warnings: [],
@@ -71,7 +79,10 @@ export async function openTrainingData(settings: DataSettings): Promise<Training
       close: () => {},
     };
   }
-  const dataset = await openImagesOrLatents(settings.source, { padTo: settings.padTo });
+  const dataset = await openImagesOrLatents(settings.source, {
+    padTo: settings.padTo,
+    padIf: mayPad ? (size) => size > settings.padTo / 2 && size <= settings.padTo : undefined,
+  });
   try {
     return isLatents(dataset) ? latentData(dataset, settings) : pictureData(dataset, settings);
   } catch (error) {
@@ -85,7 +96,8 @@ function pictureData(dataset: Dataset, settings: DataSettings): TrainingData {
   if (settings.latents !== null) {
     throw new UsageError(
       `data.latents is set, but ${dataset.name} holds pictures of ${width} x ${height} pixels; ` +
-        `give latents of an autoencoder with --data, or set data.latents=null`,
+        `give latents of an autoencoder with --data (imm dataset prepare --encoder makes them), or ` +
+        `set data.latents=null`,
     );
   }
   if (height !== width) {
@@ -97,6 +109,7 @@ function pictureData(dataset: Dataset, settings: DataSettings): TrainingData {
   return {
     name: dataset.name,
     shape: { resolution: height, channels, classes: dataset.labelCount },
+    padTo: height === settings.padTo ? settings.padTo : 0,
     dataset,
     classNames: dataset.labelNames,
     warnings: [...(dataset.notes ?? []), ...labelNotes(dataset)],
@@ -131,6 +144,7 @@ function latentData(dataset: LatentDataset, settings: DataSettings): TrainingDat
   return {
     name,
     shape: { resolution, channels, classes: dataset.labelCount },
+    padTo: 0,
     dataset: null,
     classNames: dataset.labelNames,
     warnings: [...(dataset.notes ?? []), ...labelNotes(dataset), ...(odd === null ? [] : [odd])],
