@@ -243,7 +243,10 @@ Deno.test("imm dataset info says what latents are, and the setting that normalis
     const grid = join(folder, "grid.png");
     const { code, stdout, stderr } = await imm("dataset", "info", data, "--grid", grid);
     assert.equal(code, 0, stderr);
-    assert.match(stdout, /^latents: {3}6 of 4 x 4 x 8: mean-std\nclasses: {3}0: 2, 1: 2, 2: 2\n/);
+    assert.match(
+      stdout,
+      /^latents: {3}6 of 4 x 4 x 8: mean-std\nclasses: {3}3 classes from dataset\.json: 0: 2, 1: 2, 2: 2\n/,
+    );
     const setting = /--set 'data\.latents\.normalize=(\{.*\})'/.exec(stdout)!;
     const { mean, std } = JSON.parse(setting[1]);
     assert.deepEqual([mean.length, std.length], [4, 4]);
