@@ -18,6 +18,7 @@ import { formatDuration } from "../lib/units.ts";
 import { deviceOptions } from "./device_options.ts";
 import { flag, settings, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
+import { interruptible } from "./interrupt.ts";
 import { trainVisibly } from "./train.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -70,8 +71,15 @@ export const verb = defineVerb({
       const out = args.out ?? await freeFolder("runs/quickstart");
       const settings = [...args.fast ? ["train.images=19200"] : [], ...args.set];
       {
-        await using run = await TrainingRun.start(device, { preset, settings }, out);
-        await trainVisibly(run, terminal);
+        await interruptible(
+          terminal,
+          async (signal) => {
+            await using run = await TrainingRun.start(device, { preset, settings }, out);
+            await trainVisibly(run, terminal, { signal });
+          },
+          undefined,
+          "done",
+        );
       }
       const { report, pictures } = await sampleAndScore(device, out, terminal);
       const seconds = (performance.now() - started) / 1000;

@@ -4,6 +4,8 @@ import { openDevice } from "../lib/device/open.ts";
 import { UsageError } from "../lib/errors.ts";
 import { PRECISIONS } from "../lib/models/precision.ts";
 import { TRAIN_SETTINGS } from "../lib/train/config.ts";
+import type { TrainConfig } from "../lib/train/config.ts";
+import { scoreLine, startLines } from "../lib/train/narrative.ts";
 import { PRESET_NAMES } from "../lib/train/presets.ts";
 import { chooseMicroBatch, type MemoryLimits } from "../lib/train/planner.ts";
 import {
@@ -18,6 +20,7 @@ import { deviceOptions } from "./device_options.ts";
 import { Dashboard } from "./dashboard.ts";
 import { choice, flag, flagName, integer, settings, text } from "./options.ts";
 import { NullProgress, type Progress } from "./progress.ts";
+import { shellWord } from "./shell_word.ts";
 import type { Terminal } from "./terminal.ts";
 import { dryRun, memoryBudget, parseMicroBatch, withMicroBatch } from "./train_plan.ts";
 import { defineVerb } from "./verb.ts";
@@ -140,69 +143,92 @@ export const verb = defineVerb({
     });
     try {
       if (microBatch === "auto") resolved = fitted(resolved, memoryBudget(device, args.memory));
-      terminal.detail(`device: ${device.description}`);
-      await using run = args.resume !== undefined
-        ? await TrainingRun.resume(device, args.resume, resolved)
-        : await TrainingRun.start(device, resolved, args.out!);
-      terminal.say(`data: ${run.summary}`);
-      for (const note of resolved.notes ?? []) terminal.say(note);
-      for (const warning of run.warnings) terminal.warn(warning);
-      if (run.config.data.latents !== null && run.config.report.decoder === null) {
-        terminal.say(
-          "Sample grids show the first channels of the latents; --set report.decoder=FILE.onnx " +
-            "decodes them",
-        );
-      }
-      await using dashboard = args.dashboard === undefined
-        ? null
-        : Dashboard.open({ path: run.path, images: run.config.train.images }, args.dashboard);
-      if (dashboard) terminal.say(`The run is shown at ${dashboard.url}`);
-      const result = await trainVisibly(run, terminal, args);
+      const result = await interruptible(
+        terminal,
+        async (signal) => {
+          await using run = args.resume !== undefined
+            ? await TrainingRun.resume(device, args.resume, resolved)
+            : await TrainingRun.start(device, resolved, args.out!);
+          terminal.say(`device: ${device.description}`);
+          terminal.say(`data: ${run.summary}`);
+          for (const note of resolved.notes ?? []) terminal.say(note);
+          for (const warning of run.warnings) terminal.warn(warning);
+          if (run.config.data.latents !== null && run.config.report.decoder === null) {
+            terminal.say(
+              "Sample grids show the first channels of the latents; --set report.decoder=FILE.onnx " +
+                "decodes them",
+            );
+          }
+          await using dashboard = args.dashboard === undefined
+            ? null
+            : Dashboard.open({ path: run.path, images: run.config.train.images }, args.dashboard);
+          if (dashboard) terminal.say(`The run is shown at ${dashboard.url}`);
+          const trained = await trainVisibly(run, terminal, { ...args, signal });
+          return { folder: run.path, ...trained };
+        },
+        undefined,
+        "done",
+      );
       const loss = result.last ? `, loss ${result.last.loss.toPrecision(4)}` : "";
       terminal.result(
-        { folder: run.path, ...result },
-        `trained on ${result.images} images${loss}; the model is ${run.path}/model.safetensors`,
+        result,
+        `trained on ${result.images} images${loss}; the model is ${result.folder}/model.safetensors`,
       );
+      terminal.say(nextCommands(resolved.config, result.folder));
     } finally {
       device.close();
     }
   },
 });
 
+/** What people do with a model that has been trained. */
+function nextCommands({ data, network }: TrainConfig, folder: string): string[] {
+  const checkpoint = `--checkpoint ${shellWord(folder)}`;
+  if (network.type === "mlp") {
+    return [`next: imm sample ${checkpoint} --out points.safetensors`];
+  }
+  if (data.latents !== null) {
+    return [`next: imm sample ${checkpoint} --decoder FILE.onnx --out samples.png`];
+  }
+  return [
+    `next: imm sample ${checkpoint} --out samples.png`,
+    `      imm eval ${checkpoint} --reference ${shellWord(data.source)}`,
+  ];
+}
+
 /** Share of the time that goes into getting data from which on it is shown. */
 const SHOWN_WAITING = 0.05;
 
-/** Runs the training with a progress bar; Ctrl-C saves a checkpoint. */
+/** Runs the training with a progress bar; an aborted signal saves a checkpoint. */
 export async function trainVisibly(
   run: TrainingRun,
   terminal: Terminal,
-  { dataWorkers }: { readonly dataWorkers?: number } = {},
+  { dataWorkers, signal }: { readonly dataWorkers?: number; readonly signal?: AbortSignal } = {},
 ) {
   const total = run.config.train.images;
   let progress: Progress = new NullProgress();
   let note = "";
   try {
-    const result = await interruptible(terminal, (signal) =>
-      run.train({
-        signal,
-        dataWorkers,
-        observer: {
-          start: (images) => progress = terminal.progress("training", total, "images", images),
-          step: (images) => progress.update(images, note),
-          report: ({ loss, time: { data, device, host } }) => {
-            const waiting = data / (data + device + host);
-            note = `loss ${loss.toPrecision(3)}` +
-              (waiting < SHOWN_WAITING ? "" : `, ${Math.round(100 * waiting)} % for data`);
-          },
-          scored: ({ values }) =>
-            terminal.detail(
-              Object.entries(values).map(([name, value]) => `${name} ${value.toPrecision(4)}`)
-                .join(", "),
-            ),
-          wrote: (path) => terminal.detail(`wrote ${path}`),
-          warn: (message) => terminal.warn(message),
+    const result = await run.train({
+      signal,
+      dataWorkers,
+      observer: {
+        start: (start) => {
+          // The device and the data have been said already.
+          terminal.say(startLines(start).filter((line) => !/^(device|data):/.test(line)));
+          progress = terminal.progress("training", total, "images", start.images);
         },
-      }));
+        step: (images) => progress.update(images, note),
+        report: ({ loss, time: { data, device, host } }) => {
+          const waiting = data / (data + device + host);
+          note = `loss ${loss.toPrecision(3)}` +
+            (waiting < SHOWN_WAITING ? "" : `, ${Math.round(100 * waiting)} % for data`);
+        },
+        scored: ({ values }) => terminal.detail(scoreLine(values)),
+        wrote: (path) => terminal.detail(`wrote ${path}`),
+        warn: (message) => terminal.warn(message),
+      },
+    });
     progress.update(result.images, note);
     return result;
   } finally {

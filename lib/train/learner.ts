@@ -6,6 +6,7 @@
  */
 
 import { compile } from "../compile/compile.ts";
+import { summarize } from "../compile/print.ts";
 import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
 import type { Device, Executable } from "../device/device.ts";
 import { requireFloat16 } from "../device/float16.ts";
@@ -253,6 +254,16 @@ export class Learner {
       norms,
       float16,
     );
+  }
+
+  /** Bytes on the device: of the state alone, and of all that a step needs. */
+  get memory(): { readonly stateBytes: number; readonly deviceBytes: number } {
+    const { half, scaling } = this.float16 ?? {};
+    const buffers = [...Object.values(this.#buffers), ...this.#averages, half, scaling];
+    const stateBytes = buffers.reduce((sum, buffer) => sum + (buffer?.arena.bytes ?? 0), 0);
+    const own = [this.gradients.plan, this.update.plan].map(summarize)
+      .reduce((sum, plan) => sum + plan.slotBytes + plan.inputBytes + plan.outputBytes, 0);
+    return { stateBytes, deviceBytes: stateBytes + own };
   }
 
   /** The averaged weights' memory, for sampling while training. */

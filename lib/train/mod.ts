@@ -17,6 +17,7 @@ export * from "./learner.ts";
 export * from "./checkpoint.ts";
 export * from "./run_folder.ts";
 export * from "./trainer.ts";
+export * from "./narrative.ts";
 export * from "./grids.ts";
 export * from "./sources.ts";
 export * from "./points.ts";

@@ -255,6 +255,7 @@ export class TrainingRun implements AsyncDisposable {
         device,
         config,
         source,
+        data: data.summary,
         folder,
         resume: this.resumed,
         draw: painter.draw,

@@ -2,6 +2,7 @@
  * The folder of a training run:
  *
  *     config.json                     the resolved configuration
+ *     log.txt                         what happened and when, for people
  *     stats.jsonl                     one line per report
  *     checkpoint-000076800.safetensors   state after that many images, the newest few
  *     model.safetensors               averaged weights of the newest checkpoint
@@ -25,6 +26,7 @@ import { FileLock, LOCK_NAME } from "../file_lock.ts";
 import { isTemporary, writeFileAtomic } from "../format/atomic.ts";
 import { type Model, saveModel } from "../models/model_file.ts";
 import { refuseTilde } from "../outputs.ts";
+import { printable } from "../printable.ts";
 import { RECORD_NAME } from "../sample/sample_set.ts";
 import { type Checkpoint, loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
@@ -79,6 +81,9 @@ export interface RunOrigin {
   readonly classNames?: readonly string[] | null;
 }
 
+/** What happened, for people. */
+const LOG = "log.txt";
+
 /** Log of the scores. */
 const SCORES = "scores.jsonl";
 
@@ -92,6 +97,8 @@ export class RunFolder implements AsyncDisposable {
   /** Whether nothing but the configuration has been written. */
   #bare: boolean;
   #events: EventFile | null = null;
+  /** Whether the log for people is this run's: another may have been there before. */
+  #madeLog: boolean | undefined;
 
   private constructor(
     readonly path: string,
@@ -232,6 +239,22 @@ export class RunFolder implements AsyncDisposable {
     }
   }
 
+  /**
+   * Adds lines for people to `log.txt`, each with the time. It never fails: what matters is written
+   * elsewhere as well, and where nothing can be written that ends the run.
+   */
+  note(...lines: readonly string[]): void {
+    const time = new Date().toISOString().replace("T", " ").replace(/\.\d+Z/, "Z");
+    const text = lines.map((line) => `${time}  ${printable(line)}\n`).join("");
+    const file = join(this.path, LOG);
+    try {
+      this.#madeLog ??= !existsSync(file);
+      Deno.writeTextFileSync(file, text, { append: true });
+    } catch {
+      // A full disk, or a folder that was removed.
+    }
+  }
+
   /** Adds scores to their log, and keeps the weights when `best` says so. */
   async scored(
     config: TrainConfig,
@@ -300,7 +323,7 @@ export class RunFolder implements AsyncDisposable {
     this.lock[Symbol.dispose]();
     if (!this.#bare) return;
     // Only what is empty: whatever else is in these folders belongs to someone.
-    for (const left of ["samples", "."]) {
+    for (const left of [...(this.#madeLog ? [LOG] : []), "samples", "."]) {
       await Deno.remove(join(this.path, left)).catch(() => {});
     }
   }
@@ -394,6 +417,15 @@ async function takeLock(path: string): Promise<FileLock> {
 function describeWriteError(error: unknown, path: string): unknown {
   if (error instanceof ImmError || !(error instanceof Error)) return error;
   return new WriteError(path, error);
+}
+
+function existsSync(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function namesIn(path: string): Promise<string[]> {

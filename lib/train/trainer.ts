@@ -7,15 +7,18 @@
  * @module
  */
 
+import { basename } from "jsr:@std/path@^1";
 import type { Device } from "../device/device.ts";
 import { DeviceError, FormatError, ImmError, InterruptedError, isSystemError } from "../errors.ts";
 import { dropLabels, sampleTimes, trainingKey } from "../imm/mod.ts";
 import { createNetwork } from "../models/registry.ts";
 import { NotFiniteError } from "../sample/finite.ts";
+import { formatDuration } from "../units.ts";
 import type { TrainConfig } from "./config.ts";
 import { averageWeight } from "./ema.ts";
 import type { Progress } from "./checkpoint.ts";
 import { Learner, type LearnerState, type StepBatch, type StepSums, timeBin } from "./learner.ts";
+import { reportLine, type RunStart, scoreLine, startLines } from "./narrative.ts";
 import { TIME_BINS } from "./programs.ts";
 import type { RunFolder, ScoreLine, StatsLine } from "./run_folder.ts";
 import type { ScalingState } from "./scaling.ts";
@@ -47,8 +50,8 @@ export interface BatchSource {
 
 /** What happens during training, for whoever shows it. */
 export interface TrainObserver {
-  /** Before the first step, with the images that the run had seen before it was resumed. */
-  start?(images: number): void;
+  /** Before the first step, with what the run is; not at all where no step is left. */
+  start?(start: RunStart): void;
   /** After every step. */
   step?(images: number): void;
   /** After a line was added to the log. */
@@ -66,6 +69,8 @@ export interface TrainOptions {
   readonly device: Device;
   readonly config: TrainConfig;
   readonly source: BatchSource;
+  /** What the data are, in a line, for the log. */
+  readonly data?: string;
   readonly folder: RunFolder;
   /** Whether to continue from the folder's newest checkpoint. */
   readonly resume: boolean;
@@ -122,7 +127,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     return await run.toTheEnd();
   } catch (error) {
-    throw await run.saved(error);
+    const explained = await run.saved(error);
+    const message = explained instanceof Error ? explained.message : String(explained);
+    options.folder.note(message);
+    throw explained;
   } finally {
     run.free();
   }
@@ -171,7 +179,10 @@ class Run {
     });
     try {
       const checkpoint = resume
-        ? await folder.latestCheckpoint((message) => observer?.warn?.(message))
+        ? await folder.latestCheckpoint((message) => {
+          folder.note(`warning: ${message}`);
+          observer?.warn?.(message);
+        })
         : null;
       if (checkpoint) learner.restore(checkpoint.state, checkpoint.path);
       else learner.initialize(network.parameters.initial(seed));
@@ -185,8 +196,12 @@ class Run {
   }
 
   async toTheEnd(): Promise<TrainResult> {
-    const { config: { train, report }, observer, signal } = this.options;
-    observer?.start?.(this.#images);
+    const { config: { train, report }, folder, observer, signal } = this.options;
+    if (this.#images < train.images) {
+      const start = this.#described();
+      folder.note(...startLines(start));
+      observer?.start?.(start);
+    }
     let synced = performance.now();
     while (this.#images < train.images) {
       signal?.throwIfAborted();
@@ -204,7 +219,25 @@ class Run {
       if (this.#passed(train.ema.snapshots)) await this.#snapshot();
       if (this.#passed(report.checkpoint) || done) await this.#checkpoint();
     }
-    return { images: this.#images, seconds: this.#seconds(), last: this.#lastLine };
+    const seconds = this.#seconds();
+    if (this.#lastLine) folder.note(`trained in ${formatDuration(seconds)}`);
+    return { images: this.#images, seconds, last: this.#lastLine };
+  }
+
+  #described(): RunStart {
+    const { device, config: { network, train }, folder, data = null } = this.options;
+    return {
+      folder: folder.path,
+      device: device.description,
+      data,
+      network: network.type,
+      parameters: this.learner.network.parameters.parameterCount,
+      ...this.learner.memory,
+      images: this.#images,
+      total: train.images,
+      batch: train.batch,
+      microBatch: train.microBatch ?? train.batch,
+    };
   }
 
   /** The one way out: saves what can be saved, and returns the error with how to go on. */
@@ -339,6 +372,7 @@ class Run {
     };
     // Where the line cannot be written, a checkpoint keeps the sums, and the next line has them.
     await folder.log(line, config.report);
+    folder.note(reportLine(line, config.train.images));
     this.learner.resetSums();
     this.#binCounts.fill(0);
     this.#spent = { data: 0, device: 0 };
@@ -398,6 +432,7 @@ class Run {
     };
     const path = await folder.checkpoint(config, progress, state);
     this.#savedAt = this.#images;
+    folder.note(`wrote ${basename(path)}`);
     observer?.wrote?.(path);
   }
 
@@ -411,6 +446,7 @@ class Run {
     const weights = isBest ? await this.learner.averagedWeights() : null;
     const line = { images: this.#images, values };
     await folder.scored(config, line, weights, config.report);
+    folder.note(`${scoreLine(values)}${isBest ? ", the best so far" : ""}`);
     observer?.scored?.(line);
   }
 

@@ -64,9 +64,12 @@ Deno.test("the page needs its token, serves the run and nothing else, and asks n
 /** A browser without a window, where there is one. */
 async function findBrowser(): Promise<string | null> {
   for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
-    const works = await new Deno.Command(name, { args: ["--version"], stdout: "null" }).output()
-      .then(({ success }) => success, () => false);
-    if (works) return name;
+    try {
+      const command = new Deno.Command(name, { args: ["--version"], stdout: "null" });
+      if ((await command.output()).success) return name;
+    } catch {
+      // there is none of this name
+    }
   }
   return null;
 }
@@ -74,7 +77,7 @@ async function findBrowser(): Promise<string | null> {
 Deno.test("a browser draws the curves and the samples", async (t) => {
   const browser = await findBrowser();
   await t.step({
-    name: "in Chromium",
+    name: browser === null ? "(no Chromium on PATH)" : "in Chromium",
     ignore: browser === null,
     fn: () =>
       withTempFolder(async (folder) => {

@@ -120,6 +120,11 @@ Deno.test("whatever goes wrong in mid-run, what was trained is saved and the err
           );
         }
         await goesOn(device, path);
+        const log = (await Deno.readTextFile(join(path, "log.txt"))).split("\n");
+        const end = log.findIndex((line) => line.endsWith(error.message));
+        assert(end > 0, "log.txt tells the end");
+        const again = `training: 80 images in steps of 8; continued at image ${steps * BATCH}`;
+        assert(log.slice(end + 1).some((line) => line.endsWith(again)), "and what came after");
       }
     });
   } finally {
