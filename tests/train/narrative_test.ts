@@ -31,7 +31,7 @@ Deno.test("a start tells what is trained on what, an end what comes next, and lo
     const { parameters, deviceBytes, stateBytes } = describeRun(config);
     const start = [
       /^device: WebAssembly, /,
-      /^data: digits: 1,797 pictures of 8 x 8 x 1; 10 classes /,
+      /^data: digits: 1,797 pictures of 8 x 8 x 1; 10 classes/,
       new RegExp(`^network: song_unet, ${parameters.toLocaleString("en")} parameters$`),
       // The same that a dry run says before.
       new RegExp(
