@@ -1,6 +1,7 @@
 /** `imm convert`. @module */
 
 import { extname } from "jsr:@std/path@^1";
+import { averageBeside } from "../lib/convert/averages.ts";
 import {
   type ConvertOptions,
   findModelIn,
@@ -44,7 +45,8 @@ const options = {
     help: "override a key, as imm.timeConditioning=stride or network.numHeads=16",
   }),
   weights: text({
-    help: "which weights of a checkpoint: the beginning of their names (default: the average)",
+    help: "which weights of a checkpoint: the beginning of their names, a dot for none (default: " +
+      "the average)",
     value: "PREFIX",
   }),
   latents: text({
@@ -92,6 +94,13 @@ export const verb = defineVerb({
       terminal.say(
         `took the weights under ${quoted(model.prefix)}; the file also has ` +
           `${model.others.map(quoted).join(", ")} (--weights)`,
+      );
+    }
+    const beside = model.average ? null : await averageBeside(path);
+    if (beside !== null) {
+      terminal.warn(
+        `${beside} lies beside ${path} and seems to be the average of its weights, which ` +
+          "samples are usually made with",
       );
     }
     if (!model.network.sEmbed) {

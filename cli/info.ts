@@ -43,11 +43,12 @@ export const verb = defineVerb({
   },
 });
 
-function fileLines({ path, format, bytes, tensors }: FileDescription): string[] {
+function fileLines({ path, format, bytes, tensors, passedOver }: FileDescription): string[] {
   return [
     row("file", path),
     row("format", `${format}, ${formatBytes(bytes)}`),
     row("tensors", `${tensors.length}, ${formatBytes(tensorBytes(tensors))}`),
+    ...(passedOver.length > 0 ? [row("passed over", `objects of ${passedOver.join(", ")}`)] : []),
   ];
 }
 

@@ -26,6 +26,7 @@ import type { PublicModel } from "../models/public_models.ts";
 import { createNetwork } from "../models/registry.ts";
 import type { ParameterStore } from "../nn/parameters.ts";
 import { sameShape, sizeOf } from "../tensor/tensor.ts";
+import { nameAverages } from "./averages.ts";
 import { chooseWeightSet, findWeightSets, type WeightSet } from "./find_weights.ts";
 import type { ForeignFile, ForeignTensor } from "./foreign_file.ts";
 import { type OfficialOptions, officialOptions } from "./official_options.ts";
@@ -42,12 +43,19 @@ export interface ConvertOptions {
   readonly settings?: { readonly network: object; readonly imm: object };
   /** How the latents that it was trained on were normalised. */
   readonly latents?: LatentNormalization;
+  /**
+   * Where a file leaves open which of its weights are meant: take the most likely ones, and say so
+   * under the assumptions, in place of an error.
+   */
+  readonly guess?: boolean;
 }
 
 /** A model whose tensors are still in the file that it comes from. */
 export interface FoundModel extends ModelDescription {
   /** Prefix of its tensors in the file. */
   readonly prefix: string;
+  /** Whether the file says that its weights are an average. */
+  readonly average: boolean;
   /** Prefixes of other sets of weights in the file. */
   readonly others: readonly string[];
   /** What was supposed because the file does not show it: sentences. */
@@ -77,15 +85,17 @@ export interface FoundTensor {
  * Finds the model in a file and checks that every tensor of its network is there. Reads no numbers.
  *
  * @throws {FormatError} when there is no network in it, or not all of one
- * @throws {UsageError} when the file does not say how its network is to be called, and `options`
- * neither
+ * @throws {UsageError} when the file does not say how its network is to be called, or which of its
+ * weights are meant, and `options` neither
  */
 export function findModelIn(file: ForeignFile, options: ConvertOptions = {}): FoundModel {
   const own = parseModelMetadata(file.name, file.metadata);
   const sets = own === null
     ? findWeightSets(file.tensors, file.name)
-    : [{ prefix: "model.", tensors: modelTensors(file.tensors) }];
-  const set = chooseWeightSet(sets, options.weights, file.name);
+    : [{ prefix: "model.", tensors: modelTensors(file.tensors), average: false }];
+  const among = own === null ? file.tensors : sets[0].tensors;
+  const { set, doubt } = chooseWeightSet(sets, among, options.weights, file.name);
+  if (doubt !== null && !options.guess) throw new UsageError(doubt);
   const official = officialOptions(file.value, set.prefix);
   const { network, assumptions } = networkOf(file, set, own?.network ?? null, official, options);
   const imm = methodOf(file.name, own?.imm ?? null, official, options);
@@ -109,10 +119,11 @@ export function findModelIn(file: ForeignFile, options: ConvertOptions = {}): Fo
       ...(latents === null ? {} : { [LATENT_NOTE]: latentNote(latents) }),
     },
     prefix: set.prefix,
+    average: set.average,
     others: sets.filter((other) => other !== set).map(({ prefix }) => prefix),
-    assumptions,
+    assumptions: doubt === null ? assumptions : [...assumptions, doubt],
     parameterCount: parameters.parameterCount,
-    tensors: matchTensors(parameters, set.tensors, file.name),
+    tensors: matchTensors(parameters, namedTensors(set, parameters, file.name), file),
   };
 }
 
@@ -237,11 +248,21 @@ function methodOf(
   return immConfig({ ...given, ...single } as Partial<ImmConfig>);
 }
 
+/** The tensors of a set by name; those of an average without names have them by their order. */
+function namedTensors(
+  { tensors, nameless }: WeightSet,
+  parameters: ParameterStore,
+  source: string,
+): ReadonlyMap<string, ForeignTensor> {
+  if (nameless === undefined) return tensors;
+  return new Map([...tensors, ...nameAverages(nameless, parameters, source)]);
+}
+
 /** Pairs what the network needs with what there is; what follows from the sizes is filled in. */
 function matchTensors(
   parameters: ParameterStore,
   tensors: ReadonlyMap<string, ForeignTensor>,
-  source: string,
+  { name: source, unknown: passedOver }: ForeignFile,
 ): FoundTensor[] {
   const known = new Set(parameters.names);
   const unknown = [...tensors.keys()].filter((name) => !known.has(name));
@@ -275,7 +296,11 @@ function matchTensors(
           missing.length > 0 ? `it lacks ${listed(missing)}` : "",
           unknown.length > 0 ? `it has ${listed(unknown)} that the network does not` : "",
         ].filter((text) => text !== "").join(" and ") +
-        `; give the configuration with --config or --set.`,
+        `; give the configuration with --config or --set.` +
+        // A tensor may be in an object that nobody here can look into.
+        (missing.length > 0 && passedOver.length > 0
+          ? ` Objects of ${listed(passedOver)} are not known here and were passed over.`
+          : ""),
     );
   }
   return found;

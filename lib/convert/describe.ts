@@ -52,6 +52,8 @@ export interface FileDescription {
   readonly training: { readonly progress: unknown; readonly config: unknown } | null;
   /** The newest line of the log, for the folder of a run. */
   readonly lastReport: Readonly<Record<string, unknown>> | null;
+  /** Classes of objects that are not known here and were passed over. */
+  readonly passedOver: readonly string[];
   /** All tensors, in the order of the file. */
   readonly tensors: readonly TensorDescription[];
 }
@@ -72,6 +74,7 @@ export async function describeFile(path: string): Promise<FileDescription> {
     ...found,
     training: trainingOf(file.metadata) ?? (source === path ? null : await configOfRun(path)),
     lastReport: source === path ? null : await lastReport(path),
+    passedOver: file.unknown,
     tensors: [...file.tensors].map(([name, { type, shape }]) => ({ name, type, shape })),
   };
 }
@@ -83,14 +86,17 @@ export function tensorBytes(tensors: readonly TensorDescription[]): number {
 
 function findSomeModel(file: ForeignFile): Pick<FileDescription, "model" | "problem"> {
   try {
-    return { model: summary(file, findModelIn(file), true), problem: null };
+    return { model: summary(file, findModelIn(file, { guess: true }), true), problem: null };
   } catch (error) {
     if (!(error instanceof ImmError)) throw error;
     if (!(error instanceof UsageError)) return { model: null, problem: error.message };
   }
   try {
     // The network shows in the tensors, even where nothing says how it was trained.
-    const found = findModelIn(file, { settings: { network: {}, imm: IMM_DEFAULTS } });
+    const found = findModelIn(file, {
+      settings: { network: {}, imm: IMM_DEFAULTS },
+      guess: true,
+    });
     return { model: summary(file, found, false), problem: null };
   } catch (error) {
     if (!(error instanceof ImmError)) throw error;

@@ -7,21 +7,33 @@
 
 import { FormatError, UsageError } from "../errors.ts";
 import { LANDMARKS } from "../models/infer.ts";
+import { sameShape, sizeOf } from "../tensor/tensor.ts";
+import {
+  dotlessAverages,
+  isAverage,
+  type NamelessAverage,
+  namelessAverages,
+  strangeAverage,
+} from "./averages.ts";
 import type { ForeignTensor } from "./foreign_file.ts";
 
 /** A set of tensors that makes a network. */
 export interface WeightSet {
   /** What stood before the network's own names, as `ema.model.`. */
   readonly prefix: string;
-  /** By official name, which begins with `model.`. */
+  /** By official name, which begins with `model.`; of a nameless average the weights that it is of. */
   readonly tensors: ReadonlyMap<string, ForeignTensor>;
+  /** Whether the file says that it is an average. */
+  readonly average: boolean;
+  /** Averages in the order of the network's parameters, which take the place of `tensors`. */
+  readonly nameless?: NamelessAverage;
 }
 
 /** First letters of the official names: those of the wrapper's only child. */
 const OFFICIAL = "model.";
 
-/** Words in a prefix, the most wanted first: averages, then what else holds a network. */
-const WANTED = [/(^|[._])ema/, /averag|shadow/, /state_dict/, /(^|[._])(model|net|network)\./];
+/** Words in a prefix of what is no average, the most wanted first. */
+const WANTED = [/state_dict/, /(^|[._])(model|net|network)\./];
 /** Parts of a checkpoint that have a network's names but are not its weights. */
 const UNWANTED = /(^|\.)(optim\w*|opt|exp_avg\w*|training|grads?|momentum)\./;
 
@@ -39,9 +51,26 @@ export function findWeightSets(
     const landmark = LANDMARKS.find((l) => name === l || name.endsWith(`.${l}`));
     if (landmark !== undefined) prefixes.add(name.slice(0, name.length - landmark.length));
   }
-  const sets = [...prefixes].filter((prefix) => !UNWANTED.test(prefix))
-    .sort((a, b) => rank(a) - rank(b) || a.length - b.length)
-    .map((prefix) => ({ prefix, tensors: below(prefix, tensors) }));
+  const named = [...prefixes].filter((prefix) => !UNWANTED.test(prefix))
+    .map((prefix) => ({
+      prefix,
+      tensors: below(prefix, tensors),
+      average: isAverage(prefix, tensors),
+    }));
+  const current = named.filter(({ average }) => !average).sort(byLikelihood);
+  const lists = namelessAverages(tensors);
+  const sets: WeightSet[] = [
+    ...named.filter(({ average }) => average).sort(byLikelihood)
+      .map((set) => ({ ...set, tensors: completed(set.tensors, current) })),
+    ...dotlessAverages(tensors, current).map((set) => ({ ...set, average: true })),
+    ...lists.map((nameless) => ({
+      prefix: nameless.prefix,
+      tensors: current[0]?.tensors ?? new Map(),
+      average: true,
+      nameless,
+    })),
+    ...current,
+  ];
   if (sets.length === 0) {
     const names = [...tensors.keys()].slice(0, 3).join(", ");
     throw new FormatError(
@@ -52,26 +81,99 @@ export function findWeightSets(
   return sets;
 }
 
+/** A set, and what is not certain about it. */
+export interface ChosenSet {
+  readonly set: WeightSet;
+  /** Why another one may be meant: a sentence; null where there is no doubt. */
+  readonly doubt: string | null;
+}
+
 /**
- * The set that was asked for, else the most likely one.
+ * The set that was asked for, else the average where there is one, else the only one.
  *
- * @param wanted a prefix or the beginning of one, as `ema`
+ * @param tensors all of the file
+ * @param wanted a prefix or the beginning of one, as `ema`; a dot for no prefix
  * @throws {UsageError} when no prefix begins like that, with those that there are
  */
 export function chooseWeightSet(
   sets: readonly WeightSet[],
+  tensors: ReadonlyMap<string, ForeignTensor>,
   wanted: string | undefined,
   source: string,
-): WeightSet {
-  if (wanted === undefined) return sets[0];
-  const found = sets.find(({ prefix }) => prefix === wanted || prefix.startsWith(`${wanted}.`));
-  if (found === undefined) {
-    throw new UsageError(
-      `--weights: ${source} has no weights under "${wanted}"; it has ` +
-        `${sets.map(({ prefix }) => `"${prefix.replace(/\.$/, "")}"`).join(", ")}.`,
+): ChosenSet {
+  if (wanted !== undefined) {
+    const found = sets.find(({ prefix }) =>
+      [prefix, shown(prefix) || "."].includes(wanted) || prefix.startsWith(`${wanted}.`)
     );
+    if (found === undefined) {
+      throw new UsageError(
+        `--weights: ${source} has no weights under "${wanted}"; it has ${listed(sets)}.`,
+      );
+    }
+    return { set: found, doubt: null };
   }
-  return found;
+  const averages = sets.filter(({ average }) => average);
+  const [set, ...others] = averages.length > 0 ? averages : sets;
+  const different = others.filter((other) => !isSame(set, other));
+  if (different.length > 0) {
+    return {
+      set,
+      doubt: `${source} holds ${averages.length > 0 ? "several averages" : "several networks"}: ` +
+        `${listed([set, ...different])}; ` +
+        (averages.length > 0 ? "" : "one may be the average of another; ") +
+        `choose with --weights.`,
+    };
+  }
+  const strange = averages.length > 0 ? null : strangeAverage(
+    tensors,
+    sets.map(({ prefix }) => prefix),
+    [...set.tensors.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+  );
+  return {
+    set,
+    doubt: strange === null ? null : `${source} seems to hold an average of the weights under ` +
+      `"${strange}", in a layout that is not understood. Save it under the names of the ` +
+      `parameters, or take the current weights with --weights ${shown(set.prefix) || "."}.`,
+  };
+}
+
+/** Prefixes for people. */
+function listed(sets: readonly WeightSet[]): string {
+  return sets.map(({ prefix }) => `"${shown(prefix)}"`).join(", ");
+}
+
+function shown(prefix: string): string {
+  return prefix.replace(/\.$/, "");
+}
+
+/**
+ * An average of the trained parameters alone, with buffers and frozen parameters from the weights
+ * that it is of.
+ */
+function completed(
+  tensors: ReadonlyMap<string, ForeignTensor>,
+  current: readonly WeightSet[],
+): ReadonlyMap<string, ForeignTensor> {
+  const source = current.find((set) =>
+    [...tensors].every(([name, { shape }]) => {
+      const of = set.tensors.get(name);
+      return of !== undefined && sameShape(of.shape, shape);
+    })
+  );
+  // In the order of the weights, which are all there.
+  return source === undefined ? tensors : new Map([...source.tensors, ...tensors]);
+}
+
+/** Whether two names stand for the same numbers, as those of one module that two others hold. */
+function isSame(a: WeightSet, b: WeightSet): boolean {
+  return a.nameless === undefined && b.nameless === undefined &&
+    [...a.tensors].every(([name, { place }]) =>
+      place !== undefined && place === b.tensors.get(name)?.place
+    );
+}
+
+function byLikelihood(a: WeightSet, b: WeightSet): number {
+  return rank(a.prefix) - rank(b.prefix) || a.prefix.length - b.prefix.length;
 }
 
 function rank(prefix: string): number {

@@ -11,7 +11,8 @@ import type { NumericType } from "../format/numeric.ts";
 import { NUMERIC_TYPES, openSafetensors } from "../format/safetensors.ts";
 import { openFileSource } from "../format/source.ts";
 import { openTorchFile, type TorchFile } from "../format/torch_file.ts";
-import { namedTensors } from "../format/torch_module.ts";
+import { type NamedTensor, namedTensors } from "../format/torch_module.ts";
+import { TorchTensor } from "../format/torch_tensor.ts";
 import { isZip, openZip } from "../format/zip.ts";
 
 /** A tensor that is still in its file. */
@@ -20,6 +21,8 @@ export interface ForeignTensor {
   readonly type: NumericType;
   /** Lengths of the axes. */
   readonly shape: readonly number[];
+  /** Where its elements lie, the same for tensors that share them; not every format tells. */
+  readonly place?: string;
   /** The elements, row-major and little-endian, read now. */
   read(): Promise<Uint8Array>;
 }
@@ -46,6 +49,8 @@ export interface ForeignFile extends Disposable {
   readonly metadata: Readonly<Record<string, string>>;
   /** What PyTorch or pickle saved, besides its tensors. */
   readonly value: unknown;
+  /** Classes of objects that were passed over, as `collections.deque`: they are not known here. */
+  readonly unknown: readonly string[];
 }
 
 const TORCH_FORMATS = {
@@ -96,6 +101,7 @@ async function openSafe(path: string, bytes: number): Promise<ForeignFile> {
     tensors,
     metadata: file.metadata,
     value: null,
+    unknown: [],
     [Symbol.dispose]: () => file.close(),
   };
 }
@@ -122,6 +128,7 @@ async function openNpz(path: string, bytes: number): Promise<ForeignFile> {
       tensors,
       metadata: {},
       value: null,
+      unknown: [],
       [Symbol.dispose]: () => file.close(),
     };
   } catch (error) {
@@ -137,13 +144,26 @@ async function openTorch(path: string, bytes: number): Promise<ForeignFile> {
       name: path,
       format: TORCH_FORMATS[file.format],
       bytes,
-      tensors: namedTensors(file.value, path),
+      tensors: withPlaces(namedTensors(file.value, path)),
       metadata: {},
       value: file.value,
+      unknown: file.unknown,
       [Symbol.dispose]: () => file.close(),
     };
   } catch (error) {
     file.close();
     throw error;
   }
+}
+
+function withPlaces(tensors: ReadonlyMap<string, NamedTensor>): Map<string, ForeignTensor> {
+  const numbers = new Map<unknown, number>();
+  return new Map([...tensors].map(([name, tensor]) => {
+    const { type, shape } = tensor;
+    const read = () => tensor.read();
+    if (!(tensor instanceof TorchTensor)) return [name, { type, shape, read }];
+    const { storage, offset, strides } = tensor;
+    if (!numbers.has(storage)) numbers.set(storage, numbers.size);
+    return [name, { type, shape, place: `${numbers.get(storage)}+${offset}/${strides}`, read }];
+  }));
 }

@@ -16,13 +16,21 @@
  * | set, frozenset                 | Set                                                         |
  * | a class or function            | {@link PickleGlobal}                                        |
  * | what calling one of them gives | whatever the table's entry returns                          |
+ * | an object of an unknown class  | {@link PickleObject}, where the table allows it             |
  *
  * @module
  */
 
 import { FormatError } from "../errors.ts";
 import { PickleInput } from "./pickle_input.ts";
-import { isStateful, PickleGlobal, type PickleGlobals, PickleMistake } from "./pickle_values.ts";
+import {
+  isHostile,
+  isStateful,
+  PickleGlobal,
+  type PickleGlobals,
+  PickleMistake,
+  PickleObject,
+} from "./pickle_values.ts";
 import type { ByteSource } from "./source.ts";
 
 export * from "./pickle_values.ts";
@@ -212,8 +220,9 @@ class Machine {
       case "\x90": { // ADDITEMS
         const items = this.#popMark();
         const set = this.#top();
-        if (!(set instanceof Set)) throw this.#corrupt("it adds items to what is no set");
-        for (const item of items) set.add(item);
+        if (set instanceof PickleObject) { for (const item of items) set.items.push(item); }
+        else if (set instanceof Set) { for (const item of items) set.add(item); }
+        else throw this.#corrupt("it adds items to what is no set");
         return;
       }
 
@@ -330,12 +339,14 @@ class Machine {
   }
 
   #list(): unknown[] {
-    const list = this.#top();
+    const top = this.#top();
+    const list = top instanceof PickleObject ? top.items : top;
     if (!Array.isArray(list)) throw this.#corrupt("it appends to what is no list");
     return list;
   }
 
-  #setItems(target: unknown, items: readonly unknown[]): Map<unknown, unknown> {
+  #setItems(top: unknown, items: readonly unknown[]): Map<unknown, unknown> {
+    const target = top instanceof PickleObject ? top.entries : top;
     if (!(target instanceof Map)) throw this.#corrupt("it sets items of what is no dictionary");
     if (items.length % 2 !== 0) throw this.#corrupt("a key has no value");
     for (let i = 0; i < items.length; i += 2) target.set(items[i], items[i + 1]);
@@ -358,8 +369,12 @@ class Machine {
     const call = this.options.globals(full);
     if (call === undefined) {
       throw new FormatError(
-        `${this.#name} needs "${full.slice(0, 200)}", which is not among the names that are ` +
-          `understood here; nothing of the file was run.`,
+        `${this.#name} needs "${full.slice(0, 200)}", which ` +
+          (isHostile(full)
+            ? "does things when Python opens the file: no checkpoint has a use for that, so do " +
+              "not open it there; "
+            : "is not among the names that are understood here; ") +
+          "nothing of the file was run.",
       );
     }
     return new PickleGlobal(full, call);

@@ -191,10 +191,17 @@ const CALLS: ReadonlyMap<string, PickleCall | null> = new Map<string, PickleCall
     return asBytes(text);
   }],
   // How protocols 0 and 1 write an object: (class, base, state of the base).
-  ["copyreg._reconstructor", ([type]) => {
-    if (!(type instanceof PickleGlobal)) throw new PickleMistake("expected a class");
-    return type.call === null ? new PickleObject(type.name, []) : type.call([]);
+  ["copyreg._reconstructor", ([type, , state]) => {
+    const object = make(type, []);
+    if (object instanceof PickleObject) {
+      if (state instanceof Map) {
+        for (const [key, value] of state) object.entries.set(key, value);
+      } else if (Array.isArray(state)) { for (const item of state) object.items.push(item); }
+    }
+    return object;
   }],
+  ["copyreg.__newobj__", ([type, ...args]) => make(type, args)],
+  ["copyreg.__newobj_ex__", ([type, args]) => make(type, listOf(args))],
   ["numpy.ndarray", null],
   ["numpy.dtype", ([code]) => {
     if (typeof code !== "string") throw new PickleMistake("expected the code of an element type");
@@ -219,6 +226,11 @@ export const PYTHON_GLOBALS: PickleGlobals = (name) => {
   if (core) return Object.hasOwn(NUMPY_CORE, core[1]) ? NUMPY_CORE[core[1]] : undefined;
   return CALLS.get(name);
 };
+
+function make(type: unknown, args: readonly unknown[]): unknown {
+  if (!(type instanceof PickleGlobal)) throw new PickleMistake("expected a class");
+  return type.call === null ? new PickleObject(type.name, args) : type.call(args);
+}
 
 function listOf(value: unknown = []): readonly unknown[] {
   if (value instanceof Set) return [...value];

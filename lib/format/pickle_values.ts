@@ -33,6 +33,10 @@ export interface Stateful {
 export class PickleObject implements Stateful {
   /** What `__setstate__` would have been given; attributes by name, for most classes. */
   state: unknown = null;
+  /** What was appended to it, for a class that is a list, a set or a queue. */
+  readonly items: unknown[] = [];
+  /** What was set by key, for a class that is a dictionary. */
+  readonly entries: Map<unknown, unknown> = new Map();
 
   constructor(readonly type: string, readonly args: readonly unknown[]) {}
 
@@ -44,6 +48,31 @@ export class PickleObject implements Stateful {
   attribute(name: string): unknown {
     return this.state instanceof Map ? this.state.get(name) : undefined;
   }
+}
+
+/** Modules of which a pickle names something only to have it done when it is opened. */
+const HOSTILE_MODULES = new Set([
+  ..."os posix nt posixpath ntpath sys subprocess pty shutil socket importlib imp runpy".split(" "),
+  ..."code codeop pdb bdb timeit ctypes webbrowser commands popen2 asyncio pip urllib".split(" "),
+  ..."http httplib requests aiohttp ftplib smtplib telnetlib pickle _pickle cPickle".split(" "),
+  "marshal",
+]);
+/** Names of other modules that attacks are made of. */
+const HOSTILE_NAMES = new RegExp(
+  "^(?:" + [
+    "builtins\\.(?:eval|exec|execfile|compile|__import__|open|input|breakpoint|globals|apply)",
+    "torch\\.(?:hub|utils\\.cpp_extension|serialization\\.load|load|jit\\.load)\\b.*",
+    "numpy\\.(?:load|fromfile|testing\\..*)",
+    ".*\\.(?:system|popen|runstring|import_module)",
+  ].join("|") + ")$",
+);
+
+/**
+ * Whether a name is of those that run commands, open files or talk to the network. Nothing of the
+ * kind would run here; but a file that has it was made to attack whoever opens it.
+ */
+export function isHostile(name: string): boolean {
+  return HOSTILE_MODULES.has(name.split(".", 1)[0]) || HOSTILE_NAMES.test(name);
 }
 
 /** The first of several tables that knows a name decides. */

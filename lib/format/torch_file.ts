@@ -9,11 +9,12 @@
  */
 
 import { FormatError } from "../errors.ts";
-import { NUMERIC_SIZE } from "./numeric.ts";
 import {
   combineGlobals,
+  isHostile,
   PickleBytes,
   type PickleCall,
+  PickleGlobal,
   type PickleGlobals,
   PickleMistake,
   PickleObject,
@@ -21,7 +22,7 @@ import {
 } from "./pickle.ts";
 import { inert, PYTHON_GLOBALS } from "./pickle_globals.ts";
 import { type ByteSource, bytesSource, openFileSource, sliceSource } from "./source.ts";
-import { storageType, TENSOR_CALLS, TorchStorage } from "./torch_tensor.ts";
+import { opaqueSize, storageType, TENSOR_CALLS, TorchStorage } from "./torch_tensor.ts";
 import { isZip, type ZipArchive, zipFrom } from "./zip.ts";
 
 /** An open file. Its tensors can be read until it is closed. */
@@ -31,6 +32,11 @@ export interface TorchFile extends Disposable {
   readonly format: "zip" | "legacy" | "pickle";
   /** What was saved; see pickle.ts for what Python's objects become. */
   readonly value: unknown;
+  /**
+   * Classes and functions that are not known here, in order of appearance: their objects are kept as
+   * {@link PickleObject}s, and what they would have done was not.
+   */
+  readonly unknown: readonly string[];
   close(): void;
 }
 
@@ -51,11 +57,19 @@ export async function openTorchFile(path: string): Promise<TorchFile> {
 export async function torchFileFrom(source: ByteSource): Promise<TorchFile> {
   try {
     const start = await source.read(0, Math.min(4, source.size));
+    const unknown = new Set<string>();
     const { format, value } = isZip(start)
-      ? { format: "zip" as const, value: await readZip(source) }
-      : readStream(source, 0);
+      ? { format: "zip" as const, value: await readZip(source, unknown) }
+      : readStream(source, unknown, 0);
     const close = () => source.close();
-    return { name: source.name, format, value, close, [Symbol.dispose]: close };
+    return {
+      name: source.name,
+      format,
+      value,
+      unknown: [...unknown],
+      close,
+      [Symbol.dispose]: close,
+    };
   } catch (error) {
     source.close();
     throw error;
@@ -63,7 +77,7 @@ export async function torchFileFrom(source: ByteSource): Promise<TorchFile> {
 }
 
 /** The object of an archive; storages are members of it. */
-async function readZip(source: ByteSource): Promise<unknown> {
+async function readZip(source: ByteSource, unknown: Set<string>): Promise<unknown> {
   const archive = await zipFrom(sliceSource(source, source.name, 0, source.size), {
     zeroIsUnknown: true, // torch.serialization.set_crc32_options(False)
   });
@@ -78,10 +92,11 @@ async function readZip(source: ByteSource): Promise<unknown> {
   const pickle = bytesSource(await archive.read(main, MAX_PICKLE_BYTES), source.name);
   const storages = new Map<string, TorchStorage>();
   const { value } = readPickle(pickle, {
-    globals: torchGlobals(0),
+    globals: torchGlobals(source.name, unknown, 0),
     persistent: (id) => storageOf(id, storages),
   });
   for (const storage of storages.values()) {
+    if (storage.isOpaque) continue;
     const member = await archive.open(`${folder}data/${storage.key}`);
     if (member.size !== storage.byteLength) {
       throw new FormatError(
@@ -106,9 +121,10 @@ async function checkByteOrder(archive: ZipArchive, folder: string): Promise<void
 /** A pickle, or the stream of pickles of a legacy file. */
 function readStream(
   source: ByteSource,
+  unknown: Set<string>,
   nesting: number,
 ): { format: "legacy" | "pickle"; value: unknown } {
-  const globals = torchGlobals(nesting);
+  const globals = torchGlobals(source.name, unknown, nesting);
   const first = readPickle(source, { globals, persistent: unexpectedStorage });
   if (first.value !== LEGACY_MAGIC) return { format: "pickle", value: first.value };
 
@@ -176,23 +192,26 @@ function storageOf(id: unknown, storages: Map<string, TorchStorage>): TorchStora
   const [kind, type, key, , elements, view] = id;
   const own = storageType(type);
   if (
-    kind !== "storage" || own === undefined || typeof key !== "string" ||
+    kind !== "storage" || !(type instanceof PickleGlobal) || typeof key !== "string" ||
     !Number.isSafeInteger(elements) || elements < 0
   ) {
-    throw new PickleMistake("an object outside of the pickle is no storage of a known type");
+    throw new PickleMistake("an object outside of the pickle is no storage");
   }
   if (view !== undefined && view !== null) {
     throw new PickleMistake("a storage is a view of another, as only PyTorch 0.x wrote");
   }
   const known = storages.get(key);
   if (known) {
-    if (known.type !== own || known.elements !== elements) {
+    if (known.type !== (own ?? null) || known.elements !== elements) {
       throw new PickleMistake(`storage "${key}" is described in two ways`);
     }
     return known;
   }
-  const storage = new TorchStorage(key, own, elements);
-  if (own !== null && !Number.isSafeInteger(elements * NUMERIC_SIZE[own])) {
+  // Complex and quantized numbers are not known here, and their tensors are passed over.
+  const storage = own === undefined
+    ? new TorchStorage(key, null, elements, opaqueSize(type))
+    : new TorchStorage(key, own, elements);
+  if (!Number.isSafeInteger(storage.byteLength)) {
     throw new PickleMistake(`storage "${key}" is larger than any file`);
   }
   storages.set(key, storage);
@@ -203,13 +222,22 @@ function unexpectedStorage(): never {
   throw new PickleMistake("it refers to storages, but is not a file of torch.save");
 }
 
-/** The names that files of PyTorch need. `nesting`: pickles around this one. */
-function torchGlobals(nesting: number): PickleGlobals {
+/**
+ * The names that files of PyTorch need. Any other one is a class or function of which only the
+ * contents matter, unless it is one of those that attacks are made of.
+ *
+ * @param file its name, for errors
+ * @param unknown is given the names that are not known
+ * @param nesting pickles around this one
+ */
+function torchGlobals(file: string, unknown: Set<string>, nesting: number): PickleGlobals {
   // How pickle.dump writes a storage: bytes that are a legacy file of their own.
   const loadFromBytes: PickleCall = ([bytes]) => {
     if (!(bytes instanceof PickleBytes)) throw new PickleMistake("expected bytes");
     if (nesting >= MAX_NESTING) throw new PickleMistake("too many files within files");
-    return readStream(bytes.source, nesting + 1).value;
+    // Whatever is wrong with them is wrong with the file.
+    const source = sliceSource(bytes.source, file, 0, bytes.length);
+    return readStream(source, unknown, nesting + 1).value;
   };
   return combineGlobals(
     (name) => name === "torch.storage._load_from_bytes" ? loadFromBytes : undefined,
@@ -217,12 +245,18 @@ function torchGlobals(nesting: number): PickleGlobals {
     (name) => MODULE_CALLS.get(name),
     (name) => INERT_NAMES.test(name) ? inert(name) : undefined,
     PYTHON_GLOBALS,
+    (name) => {
+      if (isHostile(name)) return undefined;
+      unknown.add(name);
+      return inert(name);
+    },
   );
 }
 
 /**
- * Classes and functions of which a whole module in a pickle may consist. Their instances become
- * {@link PickleObject}s; nothing is looked up, imported or called.
+ * Classes and functions of which whole modules and the leavings of trainers consist, and of which
+ * nobody needs to be told. Their instances become {@link PickleObject}s as those of all others do;
+ * nothing is looked up, imported or called.
  */
 const INERT_NAMES = new RegExp(
   "^(?:" + [

@@ -6,38 +6,79 @@
  */
 
 import { FormatError } from "../errors.ts";
+import { type NumericType, toFloat32, toFloat64 } from "./numeric.ts";
 import { PickleObject } from "./pickle.ts";
+import { PickleArray } from "./pickle_globals.ts";
 import { TorchTensor } from "./torch_tensor.ts";
 
+/** A tensor of PyTorch, or an array of numpy, that is still in its file. */
+export interface NamedTensor {
+  readonly type: NumericType;
+  readonly shape: readonly number[];
+  /** The elements, row-major and little-endian, read now. */
+  read(): Promise<Uint8Array<ArrayBuffer>>;
+  /** The elements as float32, read now. */
+  toFloat32(): Promise<Float32Array<ArrayBuffer>>;
+  /** The elements as float64, read now. */
+  toFloat64(): Promise<Float64Array<ArrayBuffer>>;
+}
+
 const MAX_TENSORS = 1_000_000;
-const MAX_DEPTH = 64;
+const MAX_DEPTH = 200;
 
 /**
- * All tensors below a value, in order, with their keys, attributes and numbers joined by dots.
- * What is no tensor and holds none is left out.
+ * All tensors and arrays of numbers below a value, in order, with their keys, attributes and numbers
+ * joined by dots. What is no tensor and holds none is left out, and so is what an object holds of
+ * itself, as a child that knows its parent.
  *
- * @throws {FormatError} when they are nested too deeply, in themselves even, or are too many
+ * @throws {FormatError} when they are nested too deeply, or are too many
  */
-export function namedTensors(value: unknown, name = "the file"): Map<string, TorchTensor> {
-  const tensors = new Map<string, TorchTensor>();
+export function namedTensors(value: unknown, name = "the file"): Map<string, NamedTensor> {
+  const tensors = new Map<string, NamedTensor>();
+  let found = 0;
+  const around = new Set<unknown>();
+  // Objects may be shared, and what holds none has to be looked through only once.
+  const empty = new Set<unknown>();
   const visit = (value: unknown, prefix: string, depth: number): void => {
-    if (value instanceof TorchTensor) {
-      tensors.set(prefix, value);
-      if (tensors.size > MAX_TENSORS) {
+    const tensor = asTensor(value);
+    if (tensor !== null) {
+      tensors.set(prefix, tensor);
+      if (++found > MAX_TENSORS) {
         throw new FormatError(`${name} has more than ${MAX_TENSORS} tensors.`);
       }
       return;
     }
+    if (typeof value !== "object" || around.has(value) || empty.has(value)) return;
     if (depth > MAX_DEPTH) {
       if (children(value).next().done) return;
       throw new FormatError(`${name} nests its objects more than ${MAX_DEPTH} deep.`);
     }
+    const before = found;
+    around.add(value);
     for (const [key, child] of children(value)) {
       visit(child, prefix === "" ? key : `${prefix}.${key}`, depth + 1);
     }
+    around.delete(value);
+    if (found === before) empty.add(value);
   };
   visit(value, "", 0);
   return tensors;
+}
+
+function asTensor(value: unknown): NamedTensor | null {
+  if (value instanceof TorchTensor) return value;
+  if (!(value instanceof PickleArray) || value.type === null) return null;
+  const { type, shape } = value;
+  return {
+    type,
+    shape,
+    // deno-lint-ignore require-await -- reads at once, but fails as the others do
+    read: async () => value.read(),
+    // deno-lint-ignore require-await
+    toFloat32: async () => toFloat32(value.read(), type),
+    // deno-lint-ignore require-await
+    toFloat64: async () => toFloat64(value.read(), type),
+  };
 }
 
 /** Whether a value is an instance of `torch.nn.Module`, by what every one of them has. */
@@ -62,6 +103,9 @@ function* children(value: unknown): Generator<[string, unknown]> {
     }
     yield* children(value.attribute("_modules"));
   } else if (value instanceof PickleObject) {
+    yield* children(value.args);
     yield* children(value.state);
+    yield* children(value.entries);
+    yield* children(value.items);
   }
 }

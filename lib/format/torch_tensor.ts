@@ -26,9 +26,25 @@ const DTYPES: Readonly<Record<string, readonly [storage: string, type: NumericTy
 const TYPE_OF_STORAGE = new Map(
   Object.values(DTYPES).map(([storage, type]) => [storage, type] as const),
 );
-const TYPE_OF_DTYPE = new Map(
-  Object.entries(DTYPES).map(([dtype, [, type]]) => [dtype, type] as const),
-);
+const TYPE_OF_DTYPE = new Map<string, NumericType>([
+  ...Object.entries(DTYPES).map(([dtype, [, type]]) => [dtype, type] as const),
+  // Later types have no storages of their own.
+  ["float8_e4m3fn", "f8e4m3"],
+  ["float8_e5m2", "f8e5m2"],
+  ["uint16", "u16"],
+  ["uint32", "u32"],
+  ["uint64", "u64"],
+]);
+/** Bytes per element of the storages whose numbers are not known here. */
+const OPAQUE_SIZES: Readonly<Record<string, number>> = {
+  ComplexFloatStorage: 8,
+  ComplexDoubleStorage: 16,
+  QInt8Storage: 1,
+  QUInt8Storage: 1,
+  QInt32Storage: 4,
+  QUInt4x2Storage: 1,
+  QUInt2x4Storage: 1,
+};
 
 /** The class of storages of an element type, as `torch.FloatStorage`. */
 export function storageClass(type: NumericType): string | undefined {
@@ -43,12 +59,23 @@ export class TorchStorage {
   /**
    * @param key name of the storage in its file
    * @param type element type; null for a storage without one, whose tensors say theirs
+   * @param opaque bytes per element of numbers that are not known here
    */
-  constructor(readonly key: string, readonly type: NumericType | null, readonly elements: number) {}
+  constructor(
+    readonly key: string,
+    readonly type: NumericType | null,
+    readonly elements: number,
+    private readonly opaque?: number,
+  ) {}
+
+  /** Whether its numbers are not known here: no tensor of it can be read. */
+  get isOpaque(): boolean {
+    return this.opaque !== undefined;
+  }
 
   /** Length in bytes; that of an untyped storage is its number of elements. */
   get byteLength(): number {
-    return this.elements * (this.type === null ? 1 : NUMERIC_SIZE[this.type]);
+    return this.elements * (this.opaque ?? (this.type === null ? 1 : NUMERIC_SIZE[this.type]));
   }
 }
 
@@ -141,6 +168,17 @@ export function storageType(value: unknown): NumericType | null | undefined {
   return TYPE_OF_STORAGE.get(value.name.replace(/^torch\.(?:cuda\.)?/, ""));
 }
 
+/**
+ * Bytes per element of a class of storages whose numbers are not known here.
+ *
+ * @throws {PickleMistake} when not even that is known
+ */
+export function opaqueSize({ name }: PickleGlobal): number {
+  const size = OPAQUE_SIZES[name.replace(/^torch\.(?:cuda\.)?/, "")];
+  if (size === undefined) throw new PickleMistake(`${name} is no storage of a known type`);
+  return size;
+}
+
 /** `torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks, …)`. */
 const rebuildTensor: PickleCall = ([storage, offset, shape, strides]) => {
   if (!(storage instanceof TorchStorage)) throw new PickleMistake("expected a storage");
@@ -159,8 +197,8 @@ function tensor(
   offset: unknown,
   shape: unknown,
   strides: unknown,
-): TorchTensor {
-  if (type === null) throw new PickleMistake("a tensor has no known element type");
+): TorchTensor | PickleObject {
+  if (type === null) return new PickleObject("a tensor of an unknown element type", []);
   if (!isShape(shape) || !isLengths(strides) || strides.length !== shape.length) {
     throw new PickleMistake("a tensor has no proper shape and strides");
   }
@@ -170,7 +208,10 @@ function tensor(
 
 /** A parameter, or a tensor of a subclass, is its data. */
 const unwrap: PickleCall = ([data]) => {
-  if (!(data instanceof TorchTensor)) throw new PickleMistake("expected a tensor");
+  // What is no tensor here may be one whose numbers are not known.
+  if (!(data instanceof TorchTensor || data instanceof PickleObject)) {
+    throw new PickleMistake("expected a tensor");
+  }
   return data;
 };
 

@@ -51,15 +51,15 @@ Deno.test("tensors have official names, without their prefix and the marks of a 
 });
 
 Deno.test("a set can be asked for by the beginning of its prefix", () => {
-  const sets = findWeightSets(
-    file("ema.model.map_layer0.weight", "net.model.map_layer0.weight"),
-    "model.pt",
-  );
-  assert.equal(chooseWeightSet(sets, undefined, "model.pt").prefix, "ema.model.");
-  assert.equal(chooseWeightSet(sets, "net", "model.pt").prefix, "net.model.");
-  assert.equal(chooseWeightSet(sets, "net.model", "model.pt").prefix, "net.model.");
+  const tensors = file("ema.model.map_layer0.weight", "net.model.map_layer0.weight");
+  const sets = findWeightSets(tensors, "model.pt");
+  const choose = (wanted: string | undefined) =>
+    chooseWeightSet(sets, tensors, wanted, "model.pt").set.prefix;
+  assert.equal(choose(undefined), "ema.model.");
+  assert.equal(choose("net"), "net.model.");
+  assert.equal(choose("net.model"), "net.model.");
   assert.throws(
-    () => chooseWeightSet(sets, "ne", "model.pt"),
+    () => choose("ne"),
     (error) =>
       error instanceof UsageError && /"ne"; it has "ema\.model", "net\.model"/.test(error.message),
   );

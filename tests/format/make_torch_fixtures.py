@@ -3,7 +3,7 @@
 Run with numpy 2.4, PyTorch 2.15: python3 tests/format/make_torch_fixtures.py > tests/format/torch_fixtures.ts
 """
 
-import base64, collections, io, pickle, struct, sys, types
+import argparse, base64, collections, datetime, decimal, io, pathlib, pickle, struct, sys, types
 import numpy as np
 import torch
 
@@ -124,6 +124,57 @@ module("torch_utils")
 module("torch_utils.persistence", _reconstruct_persistent_obj=reconstruct)
 fixtures["edm"] = pickle.dumps({"ema": Net(3, depth=2).eval(), "loss_fn": None, "augment_pipe": None})
 
+
+
+# What trainers leave beside the weights: objects of their own classes and of Python's and numpy's.
+class Config:
+    def __init__(self, **values):
+        self.__dict__.update(values)
+
+
+class Settings(dict):
+    pass
+
+
+class History(list):
+    pass
+
+
+class Names(set):
+    pass
+
+
+for cls in (Config, Settings, History, Names):
+    cls.__module__ = "trainer"
+    cls.__qualname__ = cls.__name__
+Pair = collections.namedtuple("Pair", "first second", module="trainer")
+module("trainer", Config=Config, Settings=Settings, History=History, Names=Names, Pair=Pair)
+layer = torch.nn.Linear(2, 1)
+optimizer = torch.optim.AdamW(layer.parameters())
+config = Config(lr=1e-4, parent=None, kept=torch.tensor([1.0, 2.0]))
+config.parent = config  # as the nodes of a configuration know each other
+leavings = {
+    "queue": collections.deque([1, torch.tensor([3.0])], maxlen=4), "counter": collections.Counter("hello"),
+    "args": argparse.Namespace(out=pathlib.PurePosixPath("a"), reduce=max, now=datetime.timedelta(1)),
+    "config": config, "settings": Settings(deep=Settings(x=torch.tensor([4.0]))), "history": History([5, 6]),
+    "names": Names(["a"]), "pair": Pair(torch.tensor([7.0]), 8), "method": config.__init__,
+    "generator": np.random.default_rng(1), "decimal": decimal.Decimal("1.5"), "error": ValueError("x"),
+    "whole optimizer": optimizer, "optimizer": optimizer.state_dict(), "ellipsis": ...,
+    "complex": torch.ones(2, dtype=torch.complex64), "complex parameter": torch.nn.Parameter(torch.ones(1) * 1j),
+    "array": np.float32([[9, 10]]), "texts": np.array(["a", "b"]),
+    "model": {"weight": torch.tensor([11.0])},
+}
+for name, value in leavings.items():
+    try:
+        pickle.dumps(value)
+    except Exception as error:
+        raise SystemExit(f"{name}: {error}")
+# Later types have no place in older files.
+fixtures["leavingsZip"] = saved({**leavings, "float8": torch.ones(3).to(torch.float8_e4m3fn), "sparse": torch.eye(2).to_sparse()})
+fixtures["leavingsLegacy"] = saved(leavings, _use_new_zipfile_serialization=False)
+for protocol in (0, 2, 4):
+    fixtures[f"leavings{protocol}"] = pickle.dumps(leavings, protocol)
+fixtures["arrays"] = pickle.dumps({"params": {"dense": {"kernel": np.arange(6, dtype="<f4").reshape(2, 3)}}, "step": np.int64(3)})
 
 
 # A transformer of the public code, small, with its wrapper's arguments: modules without any code.
