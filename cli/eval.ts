@@ -2,7 +2,8 @@
 
 import { knownName } from "../lib/data/spec.ts";
 import { parseSplit } from "../lib/data/splits.ts";
-import { GateError, UsageError } from "../lib/errors.ts";
+import { GateError, ImmError, UsageError } from "../lib/errors.ts";
+import { matchClasses, type NamedClasses } from "../lib/eval/classes.ts";
 import { evaluate, type Evaluation } from "../lib/eval/evaluate.ts";
 import type { FeatureExtractor } from "../lib/eval/extractor.ts";
 import { makeGallery } from "../lib/eval/gallery.ts";
@@ -24,6 +25,7 @@ import {
 } from "../lib/eval/gate.ts";
 import {
   checkedMetrics,
+  classesOfClassifier,
   isInception,
   type Metric,
   METRICS,
@@ -80,10 +82,16 @@ const options = {
     repeat: true,
   }),
   ...reportOptions,
-  halves: flag({
-    help: "compare half of the real images with the other half, too",
+  floor: flag({
+    help: "compare as many real images as samples (half of them at most) with the others, too",
     default: true,
   }),
+  kidSubsetSize: integer({
+    help:
+      "images of each side in a subset of kid and kd (default 1000, or all where they are fewer)",
+    min: 2,
+  }),
+  kidSubsets: integer({ help: "subsets of kid and kd (default 100)", min: 1, max: 100_000 }),
   manifoldImages: integer({
     help: "images of each side, the first ones, that pr and dc look at (default all)",
     min: 6,
@@ -223,8 +231,9 @@ async function compare(
     ...requirements.thresholds.map(({ metric }) => metric),
     ...[...requirements.tolerances.keys()].filter((name) => name !== null),
   ];
+  const fitting = asked ? null : fittingMetrics(fake, reference, extractor);
   const metrics = checkedMetrics([
-    ...asked ?? fittingMetrics(fake, reference, extractor),
+    ...asked ?? fitting!.metrics,
     ...required.flatMap((name) => metricOf(name) ?? []),
   ]);
   const [fakeImages, realImages] = [fake, reference].map(imagesOf);
@@ -243,7 +252,9 @@ async function compare(
       referenceImages: isStatistics(reference) ? reference.some?.images : undefined,
       extractor,
       metrics,
-      halves: args.halves,
+      floor: args.floor,
+      subsets: { size: args.kidSubsetSize, subsets: args.kidSubsets },
+      keepGoing: true,
       manifoldImages: args.manifoldImages,
       threads: args.threads,
       force: args.force,
@@ -262,7 +273,14 @@ async function compare(
   });
   const evaluation = {
     ...computed,
-    warnings: [...computed.warnings, ...sameImages(args, inputs), ...warnings],
+    warnings: [
+      ...new Set([
+        ...computed.warnings,
+        ...sameImages(args, inputs),
+        ...fitting?.warnings ?? [],
+        ...warnings,
+      ]),
+    ],
   };
   terminal.result(
     { ...evaluation, inputs, ...(gate ? { gate } : {}) },
@@ -275,6 +293,13 @@ async function compare(
     )
     : undefined;
   await writeReports(args, terminal, { evaluation, gate, gallery });
+  const failed = Object.entries(evaluation.failed);
+  if (failed.length > 0) {
+    throw new ImmError(
+      `${failed.map(([metric]) => metric).join(", ")} could not be computed: ` +
+        failed.map(([, why]) => why).join(" "),
+    );
+  }
   if (gate && !gate.passed) throw new GateError(`${gateFailures(gate).join("; ")}.`);
 }
 
@@ -389,11 +414,25 @@ function fittingMetrics(
   fake: Side | StatisticsSide,
   reference: Side | StatisticsSide | null,
   extractor: FeatureExtractor,
-): Metric[] {
+): { readonly metrics: Metric[]; readonly warnings: string[] } {
   const metrics: Metric[] = [isInception(extractor) ? "fid" : "fd"];
+  const warnings: string[] = [];
   const quick = extractor.id === "digit-classifier" || extractor.id.startsWith("pixels-");
-  if (!quick || isStatistics(fake) || fake.classes === 0) return metrics;
-  if (!isStatistics(reference) && reference?.classes === fake.classes) metrics.push("nn");
-  if (extractor.classes === fake.classes) metrics.push("class");
-  return metrics;
+  const own = isStatistics(fake) ? undefined : fake.images.classes;
+  if (!quick || !own) return { metrics, warnings };
+  const addWhereTheyMatch = (metric: Metric, other: NamedClasses) => {
+    try {
+      matchClasses({ set: (fake as Side).images.name, classes: own }, other);
+      metrics.push(metric);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      warnings.push(`${metric} was left out: ${error.message}`);
+    }
+  };
+  const others = isStatistics(reference) ? undefined : reference?.images;
+  if (others?.classes) addWhereTheyMatch("nn", { set: others.name, classes: others.classes });
+  if (extractor.classes !== undefined) {
+    addWhereTheyMatch("class", classesOfClassifier(extractor.classes, extractor.classNames));
+  }
+  return { metrics, warnings };
 }

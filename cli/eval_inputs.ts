@@ -12,6 +12,7 @@ import { openDataset } from "../lib/data/open.ts";
 import { type DeviceName, openDevice } from "../lib/device/open.ts";
 import { fileSha256 } from "../lib/download.ts";
 import { FormatError, UsageError } from "../lib/errors.ts";
+import { presentClasses } from "../lib/eval/classes.ts";
 import { CHUNK } from "../lib/eval/feature_cache.ts";
 import { datasetImages, edmSubset, imageRange, type ImageSource } from "../lib/eval/images.ts";
 import { holdsStatistics, readReference } from "../lib/eval/reference_files.ts";
@@ -251,6 +252,15 @@ async function generatedSide(
     const whole: ImageSource = {
       name,
       count: seeds.length,
+      ...(labels
+        ? {
+          classes: {
+            count: classCount,
+            names: model.classNames ?? null,
+            present: presentClasses(labels),
+          },
+        }
+        : {}),
       batch,
       async read(first, count) {
         const range = <T>(all: readonly T[]) => all.slice(first, first + count);

@@ -6,9 +6,11 @@
  */
 
 import { ImmError } from "../errors.ts";
+import type { ImageClasses } from "./classes.ts";
 import type { Extracted, FeatureExtractor } from "./extractor.ts";
 import { CHUNK, FeatureCache } from "./feature_cache.ts";
 import { type ImageBatch, type ImageSource, joinBatches, memoryImages } from "./images.ts";
+import type { Logits } from "./metrics.ts";
 import { type Features, FeatureStatistics } from "./statistics.ts";
 import { type StatisticsPool, withPool } from "./statistics_pool.ts";
 
@@ -55,9 +57,11 @@ export interface Collected {
   /** All vectors, when they were to be kept. */
   readonly features: Features | null;
   /** Of an extractor that classifies: before the softmax, row-major `[rows, classes]`. */
-  readonly logits: { readonly data: Float32Array; readonly classes: number } | null;
+  readonly logits: Logits | null;
   /** Class of each image, where all have one. */
   readonly labels: Int32Array | null;
+  /** What the labels are of, where the source says so. */
+  readonly classes?: ImageClasses;
   /** Numbers of the images that were left out because they cannot be read. */
   readonly skipped: readonly number[];
   /** How many these are, with those that had no number because not even their headers can be read. */
@@ -116,8 +120,9 @@ async function collectWith(
     statistics,
     taps: tapStatistics,
     features: features && { rows, dimension, data: features.subarray(0, rows * dimension) },
-    logits: classes ? { data: joined(logits), classes } : null,
+    logits: classes ? { data: joined(logits), classes, names: extractor.classNames } : null,
     labels: rows > 0 && allLabels.length === rows ? allLabels : null,
+    classes: source.classes,
     skipped,
     unreadable: skipped.length + (source.missing ?? 0),
   };

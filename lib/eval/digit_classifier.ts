@@ -18,7 +18,7 @@ export async function openDigitClassifier(): Promise<OnnxExtractor> {
   const name = "the digit classifier";
   const model = gunzip(Uint8Array.fromBase64(DIGIT_CLASSIFIER), LIMIT, name);
   // Threads would take longer to start than this network to run.
-  return await OnnxExtractor.load(model, { threads: 1 });
+  return await OnnxExtractor.load(model, { threads: 1, classNames: [..."0123456789"] });
 }
 
 /** Whether the classifier did not see image `index` of the digits in training: about half. */

@@ -68,7 +68,7 @@ export async function evaluateDigits(
       reference: datasetImages(digits),
       extractor,
       metrics,
-      halves: true,
+      floor: true,
       signal,
     });
   const scores: DigitScores[] = [];
@@ -76,14 +76,14 @@ export async function evaluateDigits(
   for (const set of sets) {
     const inPixels = await run(set, pixels, ["fd", "nn"]);
     const inFeatures = await run(set, classifier, ["fd", "class"]);
-    const of = (side: "values" | "halves"): DigitScores => ({
+    const of = (side: "values" | "floor"): DigitScores => ({
       pixelFd: inPixels[side]!.fd,
       nearestAccuracy: inPixels[side]!.nn_accuracy,
       classifierFd: inFeatures[side]!.fd,
       classifierAccuracy: inFeatures[side]!.class_accuracy,
     });
     scores.push(of("values"));
-    baseline = of("halves");
+    baseline = of("floor");
   }
   if (!baseline) throw new UsageError("Expected digits to score, found none.");
   return { scores, baseline };

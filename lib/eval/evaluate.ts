@@ -6,13 +6,16 @@
 
 import { UsageError } from "../errors.ts";
 import { VERSION } from "../version.ts";
+import { matchClasses, type NamedClasses } from "./classes.ts";
 import { collect, type Collected, type EvaluationProgress } from "./collect.ts";
 import type { FeatureExtractor } from "./extractor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { ImageSource } from "./images.ts";
 import {
   checkedMetrics,
+  classesOfClassifier,
   computeMetrics,
+  fewestImages,
   isInception,
   type Metric,
   type MetricDefinition,
@@ -33,8 +36,11 @@ import {
 import { FeatureStatistics } from "./statistics.ts";
 import { StatisticsPool } from "./statistics_pool.ts";
 
-/** Fewer images make halves that the metrics refuse: ten for the parts of an Inception Score. */
-const MIN_HALVES = 20;
+/** Two on each side, which a covariance needs. */
+const MIN_FLOOR = 4;
+
+/** Samples that papers compare, most of them. */
+const PAPERS = 50_000;
 
 /** What to evaluate. */
 export interface EvaluateOptions {
@@ -52,12 +58,17 @@ export interface EvaluateOptions {
   /** Default: `fd`. */
   readonly metrics?: readonly Metric[];
   /**
-   * Also compare one random half of the reference images with the other: what a perfect generator
-   * of as many images would score. Needs reference images, and keeps their features in memory.
+   * Also compare as many real images as there are samples, chosen at random and half of the
+   * reference at most, with the other real images: what a perfect generator would score at this
+   * number. Needs reference images, and keeps their features in memory.
    */
-  readonly halves?: boolean;
-  /** Seed of random subsets (kernel distance, halves). Default 2020, as in torch-fidelity. */
+  readonly floor?: boolean;
+  /** Seed of random subsets (kernel distance, floor). Default 2020, as in torch-fidelity. */
   readonly seed?: number;
+  /** Number and size of the subsets of `kid` and `kd`. Default: 100 of 1000, or of all. */
+  readonly subsets?: { readonly subsets?: number; readonly size?: number };
+  /** Compute the other metrics when one cannot be computed. Default: fail. */
+  readonly keepGoing?: boolean;
   /**
    * Images of each side, the first ones, that the metrics `pr` and `dc` look at, whose cost is
    * quadratic. Default: all.
@@ -85,8 +96,17 @@ export interface Evaluation {
   readonly version: 1;
   /** Metric values by name, in the order of {@link METRICS}. */
   readonly values: Record<string, number>;
-  /** The same of one half of the reference images against the other, where that was asked for. */
-  readonly halves: Record<string, number> | null;
+  /** Of values that are computed with rounding, differences that mean nothing, by name. */
+  readonly rounding: Record<string, number>;
+  /** Why a metric could not be computed, by its name. */
+  readonly failed: Record<string, string>;
+  /**
+   * The values of some real images against the others, where that was asked for: as many as there
+   * are samples, half of them at most.
+   */
+  readonly floor: Record<string, number> | null;
+  /** How many real images were compared with how many others. */
+  readonly floorCounts: readonly [number, number] | null;
   /** What was judged. */
   readonly samples: {
     readonly name: string;
@@ -142,6 +162,8 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const warnings = [samples, reference].flatMap((side) =>
     isReference(side) ? checkReference(side, extractor, { force }) : []
   );
+  checkCounts(metrics, options);
+  checkClasses(metrics, options);
 
   let pairs = 0;
   let onPairs = () => {};
@@ -163,7 +185,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const collected = {
     samples: isReference(samples) ? null : await collectSide("samples", samples, keepSamples),
     reference: reference && !isReference(reference)
-      ? await collectSide("reference", reference, keep || options.halves === true)
+      ? await collectSide("reference", reference, keep || options.floor === true)
       : null,
     images: referenceImages && keep ? await collectSide("reference", referenceImages, true) : null,
   };
@@ -174,34 +196,35 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     : collected.reference;
   options.onCollected?.(fake, real);
   const extracted = performance.now();
-  const halves = options.halves && collected.reference &&
-      collected.reference.statistics.count >= MIN_HALVES
-    ? split(collected.reference, seed)
+  const fakeCount = fake.statistics.count ?? Infinity;
+  const parts = options.floor && collected.reference &&
+      collected.reference.statistics.count >= MIN_FLOOR && fakeCount >= 2
+    ? split(collected.reference, fakeCount, seed)
     : null;
-  for (const set of [fake, ...(real ? [real] : []), ...(halves ? [halves[0]] : [])]) {
-    const count = set.statistics.count ?? Infinity;
-    if ((metrics.includes("fd") || metrics.includes("fid")) && count <= extractor.dimension) {
-      warnings.push(
-        `${set.name} has ${count} images for ${extractor.dimension} features; the ` +
-          `Fréchet distance of so few is too large and cannot be compared with that of more.`,
-      );
-    }
-  }
+  warnings.push(...sizeWarnings(metrics, [fake, ...(real ? [real] : [])], extractor));
   if (cache?.problem) {
     warnings.push(`Features could not be kept in ${cache.folder}: ${cache.problem}.`);
   }
+  if (cache && cache.damaged > 0) {
+    warnings.push(
+      `${cache.damaged} files of features in ${cache.folder} were damaged; their images were ` +
+        `looked at again.`,
+    );
+  }
   warnings.push(...[collected.samples, collected.reference].flatMap((set) => skipWarning(set)));
+  warnings.push(...classWarnings(metrics, fake, real));
 
-  // Of the other vectors only sums are kept, which cannot be halved.
+  // Of the other vectors only sums are kept, which cannot be divided.
   // They have too few images to be extrapolated from.
-  const halved = halves
+  const divided = parts
     ? metrics.filter((metric) => tapsOf([metric]).length === 0 && !needs(metric, "samples"))
     : [];
-  const inputs = { fake, real, seed, manifoldImages, pool };
-  const halfInputs = halves && { ...inputs, fake: halves[0], real: halves[1] };
-  const total = metrics.length + halved.length;
+  const { subsets, keepGoing } = options;
+  const inputs = { fake, real, seed, manifoldImages, subsets, pool };
+  const floorInputs = parts && { ...inputs, fake: parts[0], real: parts[1], subsets: undefined };
+  const total = metrics.length + divided.length;
   const allPairs = metricPairs(metrics, inputs) +
-    (halfInputs ? metricPairs(halved, halfInputs) : 0);
+    (floorInputs ? metricPairs(divided, floorInputs) : 0);
   let begun = 0;
   let metric: Metric | undefined;
   const report = () =>
@@ -218,8 +241,13 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     metric = next;
     report();
   };
-  const values = await computeMetrics(metrics, inputs, begin);
-  const halfValues = halfInputs && await computeMetrics(halved, halfInputs, begin);
+  const { values, rounding, failed } = await computeMetrics(metrics, inputs, {
+    onMetric: begin,
+    keepGoing,
+  });
+  // A part may be too small for what the whole allows.
+  const floor = floorInputs &&
+    await computeMetrics(divided, floorInputs, { onMetric: begin, keepGoing: true });
   [begun, metric] = [begun + 1, undefined];
   report();
   const finished = performance.now();
@@ -229,7 +257,10 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   return {
     version: 1,
     values,
-    halves: halfValues,
+    rounding,
+    failed,
+    floor: floor && floor.values,
+    floorCounts: parts && [parts[0].statistics.count, parts[1].statistics.count],
     samples: {
       name: samples.name,
       count: fake.statistics.count ?? null,
@@ -245,7 +276,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       : null,
     extractor: { id, hash, dimension, ...(details ? { details } : {}) },
     seed,
-    warnings,
+    warnings: [...new Set(warnings)],
     seconds: { features: (extracted - start) / 1000, metrics: (finished - extracted) / 1000 },
     cached: (cache?.hits ?? 0) - found,
     versions: { imm: VERSION, deno: Deno.version.deno },
@@ -292,6 +323,7 @@ function metricSet(reference: Reference, images: Collected | null): MetricSet {
     features: images?.features ?? null,
     logits: images?.logits ?? null,
     labels: images?.labels ?? null,
+    classes: images?.classes,
     skipped: images?.skipped,
   };
 }
@@ -302,26 +334,53 @@ function skipWarning(set: Collected | null): string[] {
     : [];
 }
 
-/** Two random halves of a set; the first has the odd one. */
-function split(set: Collected, seed: number): [Collected, Collected] {
+/** Sentences about sets that are too small for a Fréchet distance to be compared with others. */
+function sizeWarnings(
+  metrics: readonly Metric[],
+  [fake, ...real]: readonly MetricSet[],
+  { dimension }: FeatureExtractor,
+): string[] {
+  if (!metrics.includes("fd") && !metrics.includes("fid")) return [];
+  const warnings = [fake, ...real].flatMap(({ name, statistics: { count = Infinity } }) =>
+    count > dimension ? [] : [
+      `${name} has ${count} images for ${dimension} features; the Fréchet distance of so few is ` +
+      `too large and cannot be compared with that of more.`,
+    ]
+  );
+  const { count = Infinity } = fake.statistics;
+  if (metrics.includes("fid") && count > dimension && count < PAPERS) {
+    warnings.push(
+      `FID falls with the number of samples: papers compare ${PAPERS} of them, so that of ` +
+        `${count} cannot be compared with theirs.`,
+    );
+  }
+  return warnings;
+}
+
+/**
+ * Two random parts of a set: of a given size, half of the set at most, and the rest; the first half
+ * has the odd one.
+ */
+function split(set: Collected, size: number, seed: number): [Collected, Collected] {
   const rows = set.statistics.count;
   const order = new RandomState(seed).permutation(rows);
-  const middle = Math.ceil(rows / 2);
+  const middle = Math.min(size, Math.ceil(rows / 2));
   return [order.subarray(0, middle), order.subarray(middle)].map((indices): Collected => {
     const { dimension, data } = set.features!;
     const chosen = gather(data, dimension, indices);
     const statistics = new FeatureStatistics(dimension);
     statistics.add(chosen);
     return {
-      name: `half of ${set.name}`,
+      name: `part of ${set.name}`,
       statistics,
       features: { rows: indices.length, dimension, data: chosen },
       logits: set.logits && {
+        ...set.logits,
         data: gather(set.logits.data, set.logits.classes, indices),
-        classes: set.logits.classes,
       },
       taps: {},
       labels: set.labels && Int32Array.from(indices, (i) => set.labels![i]),
+      classes: set.classes,
       skipped: [],
       unreadable: 0,
     };
@@ -367,6 +426,81 @@ function checkNeeds(metrics: Metric[], options: EvaluateOptions): void {
       );
     }
   }
+}
+
+/** Also early: metrics that need more images than there can be. */
+function checkCounts(metrics: readonly Metric[], options: EvaluateOptions): void {
+  const { samples, reference, referenceImages, subsets, manifoldImages = Infinity } = options;
+  const images = isReference(reference) ? referenceImages : reference;
+  const counted = (side: ImageSource | Reference | undefined) => {
+    if (side === undefined) return [];
+    return isReference(side) && side.count === undefined
+      ? []
+      : [{ name: side.name, count: side.count! }];
+  };
+  for (const metric of metrics) {
+    const { fewest, of } = fewestImages(metric, subsets?.size);
+    const sides = of === "samples"
+      ? counted(samples)
+      : [...counted(samples), ...counted(needs(metric, "images") ? images : reference)];
+    const small = sides.find(({ count }) => count < fewest);
+    if (small) {
+      throw new UsageError(
+        `The metric ${metric} needs ${fewest} images at least of ${
+          of === "samples" ? "the samples" : "each side"
+        }, but ${small.name} has ${small.count}; give more, or leave it out.`,
+      );
+    }
+    if ((metric === "pr" || metric === "dc") && manifoldImages < fewest) {
+      throw new UsageError(
+        `The metric ${metric} needs ${fewest} images at least, but is to look at ` +
+          `${manifoldImages} only.`,
+      );
+    }
+  }
+}
+
+/** The metrics that go by classes, and what their samples' classes are looked for in. */
+function comparedClasses(
+  metrics: readonly Metric[],
+  fake: NamedClasses,
+  real: NamedClasses | null,
+  classifier: NamedClasses | null,
+): (readonly [NamedClasses, NamedClasses])[] {
+  return [
+    ...(metrics.includes("nn") && real ? [[fake, real] as const] : []),
+    ...(metrics.includes("class") && classifier ? [[fake, classifier] as const] : []),
+  ];
+}
+
+/** @throws {UsageError} when classes of the samples are not among those that they are compared with */
+function checkClasses(metrics: readonly Metric[], options: EvaluateOptions): void {
+  const { samples, reference, referenceImages, extractor } = options;
+  const known = (side: ImageSource | Reference | undefined): NamedClasses | null =>
+    side && !isReference(side) && side.classes ? { set: side.name, classes: side.classes } : null;
+  const fake = known(samples);
+  if (!fake) return;
+  const real = known(isReference(reference) ? referenceImages : reference);
+  const classifier = extractor.classes === undefined
+    ? null
+    : classesOfClassifier(extractor.classes, extractor.classNames);
+  for (const [a, b] of comparedClasses(metrics, fake, real, classifier)) matchClasses(a, b);
+}
+
+/** What must be said about how classes were matched. */
+function classWarnings(
+  metrics: readonly Metric[],
+  fake: MetricSet,
+  real: MetricSet | null,
+): string[] {
+  const of = (set: MetricSet | null) =>
+    set?.classes ? { set: set.name, classes: set.classes } : null;
+  const { logits } = fake;
+  const classifier = logits && classesOfClassifier(logits.classes, logits.names);
+  const own = of(fake);
+  if (!own) return [];
+  const pairs = comparedClasses(metrics, own, of(real), classifier);
+  return [...new Set(pairs.flatMap(([a, b]) => matchClasses(a, b).warnings))];
 }
 
 function isReference(side: ImageSource | Reference | undefined): side is Reference {

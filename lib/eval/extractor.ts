@@ -27,6 +27,8 @@ export interface FeatureExtractor extends AsyncDisposable {
   readonly dimension: number;
   /** Number of classes of the logits; undefined where there are none. */
   readonly classes?: number;
+  /** Names of these classes, where they have some. */
+  readonly classNames?: readonly string[];
   /** Lengths of the other vectors that it can give, by name. */
   readonly taps?: Readonly<Record<string, number>>;
   /**

@@ -6,7 +6,8 @@
  * determines its numbers: the extractor, and the pixels of its images (or what they are made of).
  * So nothing can be out of date, files may be deleted at any time, and several programs may share
  * a folder: a file is there whole or not at all, and one that another program has removed is made
- * again. When the files become too many, those go that were not looked at for the longest time.
+ * again. What was read is compared with the checksums of safetensors.ts, so that a disk that forgets a bit
+ * costs time and no truth. When the files become too many, those go that were not looked at for the longest time.
  *
  * @module
  */
@@ -40,13 +41,14 @@ export interface CacheUsage {
   readonly bytes: number;
 }
 
-/** Version of the keys: another number makes everything before it unknown. */
-const VERSION = 1;
+/** Version of keys and files: another number makes everything before it unknown. */
+const VERSION = 2;
 
 /** A folder of features. */
 export class FeatureCache {
   #hits = 0;
   #misses = 0;
+  #damaged = 0;
   #problem: string | null = null;
   /** Bytes written since the folder was last looked through; at first nobody knows. */
   #unchecked = Infinity;
@@ -67,6 +69,11 @@ export class FeatureCache {
   /** Images whose features were not. */
   get misses(): number {
     return this.#misses;
+  }
+
+  /** Files that were found damaged, and made again. */
+  get damaged(): number {
+    return this.#damaged;
   }
 
   /** Why nothing is kept any more, in a few words: a full disk, a folder that may not be written. */
@@ -159,7 +166,10 @@ export class FeatureCache {
       const { tensors } = parseSafetensors(await readFileBytes(path), { name: path });
       const features = tensors.get("features");
       const count = features?.shape[0] ?? 0;
-      if (!features || count === 0) return null;
+      if (!features || count === 0) {
+        this.#damaged++;
+        return null;
+      }
       const taps = [...tensors].filter(([name]) => name.startsWith("tap."))
         .map(([name, tensor]) => [name.slice("tap.".length), tensor.toFloat32()]);
       return {
@@ -170,6 +180,8 @@ export class FeatureCache {
       };
     } catch (error) {
       // Not there, damaged, or not to be read: made again.
+      const exists = (await Deno.stat(path).catch(() => null)) !== null;
+      if (error instanceof FormatError && exists) this.#damaged++;
       if (error instanceof FormatError || isFileError(error)) return null;
       throw error;
     }

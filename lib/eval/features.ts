@@ -42,6 +42,8 @@ export interface OnnxExtractorOptions {
   readonly details?: Readonly<Record<string, string | number>>;
   /** See {@link FeatureExtractor.keptTaps}. */
   readonly keptTaps?: readonly string[];
+  /** Names of the classes of the logits. Default: those of the description. */
+  readonly classNames?: readonly string[];
 }
 
 /** An extractor in an ONNX file. */
@@ -49,6 +51,7 @@ export class OnnxExtractor implements FeatureExtractor {
   readonly id: string;
   readonly dimension: number;
   readonly classes?: number;
+  readonly classNames?: readonly string[];
   readonly taps: Readonly<Record<string, number>>;
   readonly batch: number;
   readonly #resampler: Resampler | null;
@@ -58,11 +61,13 @@ export class OnnxExtractor implements FeatureExtractor {
     readonly hash: string,
     readonly details: Readonly<Record<string, string | number>> | undefined,
     readonly keptTaps: readonly string[] | undefined,
+    classNames: readonly string[] | undefined,
     private readonly sessions: OnnxSessions,
   ) {
     this.id = description.id;
     this.dimension = description.features.size;
     this.classes = description.logits?.size;
+    this.classNames = classNames ?? description.logits?.classes;
     this.taps = Object.fromEntries(
       Object.entries(description.taps ?? {}).map(([tap, { size }]) => [tap, size]),
     );
@@ -116,8 +121,8 @@ export class OnnxExtractor implements FeatureExtractor {
           `and its outputs ${outputs.join(", ")}. Correct the description.`,
       );
     }
-    const { details, keptTaps } = options;
-    return new OnnxExtractor(description, hash, details, keptTaps, sessions);
+    const { details, keptTaps, classNames } = options;
+    return new OnnxExtractor(description, hash, details, keptTaps, classNames, sessions);
   }
 
   /** Runs the network on the images, as many at a time as the description says. */

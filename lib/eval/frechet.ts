@@ -24,6 +24,33 @@ export function frechetDistance(
   a: FeatureStatistics | Moments,
   b: FeatureStatistics | Moments,
 ): number {
+  return frechetDistanceWithin(a, b).distance;
+}
+
+/** A distance, and how much of it may be rounding. */
+export interface FrechetDistance {
+  readonly distance: number;
+  /** Distances that differ by less are the same: about 1e-10 of the traces. */
+  readonly rounding: number;
+}
+
+/** Rounding, as a share of means and traces: of exact routes, measured as 1e-13 and less. */
+const ROUNDING = 1e-10;
+/**
+ * The same through singular covariances, where the square root turns 1e-16 in each zero eigenvalue
+ * into 1e-8; measured as 8e-8 and less.
+ */
+const SINGULAR_ROUNDING = 1e-6;
+
+/**
+ * {@link frechetDistance} with what is known of its rounding.
+ *
+ * @throws {UsageError | FormatError} as {@link frechetDistance}
+ */
+export function frechetDistanceWithin(
+  a: FeatureStatistics | Moments,
+  b: FeatureStatistics | Moments,
+): FrechetDistance {
   if (a.dimension !== b.dimension) {
     throw new UsageError(
       `A Fréchet distance needs the same features on both sides: found dimensions ` +
@@ -41,7 +68,15 @@ export function frechetDistance(
         `large for float64. Compute these statistics again.`,
     );
   }
-  return distance;
+  const scale = means + sideA.trace + sideB.trace;
+  const rounding = scale * (sideA.isExact && sideB.isExact ? ROUNDING : SINGULAR_ROUNDING);
+  if (distance < -10 * rounding) {
+    throw new FormatError(
+      `The Fréchet distance came out as ${distance}, and a distance is never negative: a ` +
+        `covariance is none, or too close to singular. Compute these statistics again.`,
+    );
+  }
+  return { distance, rounding };
 }
 
 /** One Gaussian: its covariance, or few vectors that have this covariance. */
@@ -49,6 +84,8 @@ interface Side {
   readonly dimension: number;
   readonly mean: Float64Array;
   readonly trace: number;
+  /** Whether it is given by its vectors, or by a covariance of more vectors than dimensions. */
+  readonly isExact: boolean;
   readonly spread: { readonly rows: Features } | { readonly covariance: Float64Array };
 }
 
@@ -56,9 +93,11 @@ function sideOf(set: FeatureStatistics | Moments): Side {
   const rows = set instanceof FeatureStatistics ? set.fewRows() : null;
   if (rows && rows.rows >= 2) {
     const mean = (set as FeatureStatistics).mean();
-    return { dimension: set.dimension, mean, trace: totalVariance(rows, mean), spread: { rows } };
+    const trace = totalVariance(rows, mean);
+    return { dimension: set.dimension, mean, trace, isExact: true, spread: { rows } };
   }
-  const { dimension, mean, covariance } = set instanceof FeatureStatistics ? set.moments() : set;
+  const moments: Moments = set instanceof FeatureStatistics ? set.moments() : set;
+  const { dimension, mean, covariance, count } = moments;
   if (!mean.every(Number.isFinite) || !covariance.every(Number.isFinite)) {
     throw new FormatError(
       "A Fréchet distance needs finite numbers, but a mean or covariance holds others; " +
@@ -66,8 +105,19 @@ function sideOf(set: FeatureStatistics | Moments): Side {
     );
   }
   let trace = 0;
-  for (let i = 0; i < dimension; i++) trace += covariance[i * dimension + i];
-  return { dimension, mean, trace, spread: { covariance } };
+  for (let i = 0; i < dimension; i++) {
+    const variance = covariance[i * dimension + i];
+    // Symmetry and eigenvalues are checked where files are read (check_moments.ts).
+    if (variance < 0) {
+      throw new FormatError(
+        `A Fréchet distance needs covariances, but one says that feature ${i} has the variance ` +
+          `${variance}, which is never negative; compute these statistics again.`,
+      );
+    }
+    trace += variance;
+  }
+  const isExact = count !== undefined && count > dimension;
+  return { dimension, mean, trace, isExact, spread: { covariance } };
 }
 
 function totalVariance({ rows, dimension, data }: Features, mean: Float64Array): number {

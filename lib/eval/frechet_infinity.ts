@@ -25,6 +25,9 @@ export interface ExtrapolationOptions {
   readonly pool?: StatisticsPool;
 }
 
+/** Samples of the smallest subset unless something else is said. */
+export const SMALLEST_SUBSET = 5000;
+
 /**
  * The value at 1/N = 0 of a line through the Fréchet distances of random subsets of N samples.
  *
@@ -35,7 +38,7 @@ export interface ExtrapolationOptions {
 export function frechetDistanceAtInfinity(
   samples: Features,
   reference: FeatureStatistics | Moments,
-  { smallest = 5000, points = 15, seed = 2020, pool }: ExtrapolationOptions = {},
+  { smallest = SMALLEST_SUBSET, points = 15, seed = 2020, pool }: ExtrapolationOptions = {},
 ): Promise<number> {
   const { rows, dimension, data } = samples;
   if (rows <= smallest) {

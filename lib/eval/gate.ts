@@ -82,23 +82,32 @@ export function metricOf(value: string): Metric | undefined {
   );
 }
 
+/** What gates look at. */
+export type Judged = Pick<Evaluation, "values"> & Partial<Pick<Evaluation, "rounding" | "failed">>;
+
 /**
- * Compares an evaluation with thresholds. The caller ends with `GateError` when it has not passed.
+ * Compares an evaluation with thresholds; what differs from a limit by rounding only is equal to it. The caller ends with `GateError` when it has not passed.
  *
  * @throws {UsageError} when a threshold is on a value that was not computed
  */
 export function checkThresholds(
-  { values }: Pick<Evaluation, "values">,
+  { values, rounding = {}, failed = {} }: Judged,
   thresholds: readonly Threshold[],
 ): GateOutcome {
   const outcome = thresholds.map((threshold) => {
     const value = values[threshold.metric];
     if (value === undefined) {
+      const why = failed[metricOf(threshold.metric) ?? ""];
       throw new UsageError(
-        `There is a threshold on ${threshold.metric}, but it was not computed; add its metric.`,
+        `There is a threshold on ${threshold.metric}, but it was not computed` +
+          (why === undefined
+            ? /_std$/.test(threshold.metric)
+              ? ", because there is one subset only and so no spread; ask for a smaller subset size."
+              : "; add its metric."
+            : `: ${why}`),
       );
     }
-    return { ...threshold, value, met: isMet(value, threshold) };
+    return { ...threshold, value, met: isMet(value, threshold, rounding[threshold.metric]) };
   });
   return { passed: outcome.every(({ met }) => met), thresholds: outcome, baseline: [] };
 }
@@ -230,7 +239,7 @@ export function parseBaseline(text: string, name: string): Baseline {
  * common
  */
 export function checkBaseline(
-  { values }: Pick<Evaluation, "values">,
+  { values, rounding = {} }: Judged,
   baseline: Baseline,
   tolerances: Tolerances,
 ): GateOutcome {
@@ -250,7 +259,7 @@ export function checkBaseline(
       const slack = tolerance.amount * (tolerance.relative ? Math.abs(before) : 1);
       const relation = better === "lower" ? "<=" : ">=";
       const limit = better === "lower" ? before + slack : before - slack;
-      const met = isMet(value, { metric, relation, limit });
+      const met = isMet(value, { metric, relation, limit }, rounding[metric]);
       return [{ metric, value, relation, limit, met, baseline: before, tolerance }];
     })
   );
@@ -294,15 +303,16 @@ export function checkBaselineOrigin(
   throw new UsageError(`${found}; make it again with imm eval --json, or force the comparison.`);
 }
 
-function isMet(value: number, { relation, limit }: Threshold): boolean {
+function isMet(value: number, { relation, limit }: Threshold, rounding = 0): boolean {
+  const difference = Math.abs(value - limit) <= rounding ? 0 : value - limit;
   switch (relation) {
     case "<=":
-      return value <= limit;
+      return difference <= 0;
     case ">=":
-      return value >= limit;
+      return difference >= 0;
     case "<":
-      return value < limit;
+      return difference < 0;
     case ">":
-      return value > limit;
+      return difference > 0;
   }
 }

@@ -6,6 +6,7 @@
 
 import type { Dataset } from "../data/dataset.ts";
 import { FormatError, InternalError, UsageError } from "../errors.ts";
+import { type ImageClasses, presentClasses } from "./classes.ts";
 import { RandomState } from "./random_state.ts";
 
 /** Images of one size, `[count, height, width, channels]`. */
@@ -42,6 +43,8 @@ export interface ImageSource {
   readonly count: number;
   /** Images that are not among them because already their headers cannot be read. Default 0. */
   readonly missing?: number;
+  /** Its classes, where the images have labels and it is known before they are read. */
+  readonly classes?: ImageClasses;
   /** A number of images that is made as quickly as one. Default 1. */
   readonly batch?: number;
   /** Images differ in size: they must be read one by one. Default false. */
@@ -122,7 +125,20 @@ export function datasetImages(dataset: Dataset, options: DatasetImagesOptions = 
       ...(skipped.length > 0 ? { skipped } : {}),
     });
   });
-  return dataset.shapeOf ? { ...source, mixed: true } : source;
+  const classes = dataset.labelCount === 0 ? undefined : {
+    count: dataset.labelCount,
+    names: dataset.labelNames,
+    present: presentClasses(
+      (function* () {
+        for (let i = 0; i < total; i++) yield dataset.label(indices?.[i] ?? i) ?? -1;
+      })(),
+    ),
+  };
+  return {
+    ...source,
+    ...(classes ? { classes } : {}),
+    ...(dataset.shapeOf ? { mixed: true } : {}),
+  };
 }
 
 function shapeOf([height, width, channels]: Dataset["imageShape"]) {
@@ -146,6 +162,7 @@ export function imageRange(source: ImageSource, begin: number, end: number): Ima
     name: source.name,
     count: end - begin,
     missing: begin === 0 ? source.missing : 0,
+    classes: source.classes,
     batch: source.batch,
     mixed: source.mixed,
     async read(first, count) {

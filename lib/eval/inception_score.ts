@@ -26,6 +26,9 @@ export interface InceptionScoreOptions {
   readonly shuffleSeed?: number;
 }
 
+/** Splits unless something else is said. */
+export const SPLITS = 10;
+
 /**
  * The score from classifier logits, with the softmax in float64.
  *
@@ -35,7 +38,7 @@ export interface InceptionScoreOptions {
 export function inceptionScore(
   logits: Float32Array,
   classes: number,
-  { splits = 10, shuffleSeed }: InceptionScoreOptions = {},
+  { splits = SPLITS, shuffleSeed }: InceptionScoreOptions = {},
 ): InceptionScore {
   const n = logits.length / classes;
   if (!Number.isInteger(n) || splits < 1 || n < splits) {

@@ -36,8 +36,11 @@ export interface KernelDistanceOptions {
 export interface KernelDistance {
   /** Over the subsets. Papers often print it times 1000. */
   readonly mean: number;
-  /** Over the subsets. */
-  readonly std: number;
+  /**
+   * Over the subsets. Null where there is only one: also where every subset would be all images of
+   * both sides.
+   */
+  readonly std: number | null;
   /** Of each subset. */
   readonly values: Float64Array;
 }
@@ -45,9 +48,22 @@ export interface KernelDistance {
 /** Subsets, and their images of each side, as of torch-fidelity. */
 const [SUBSETS, SUBSET_ROWS] = [100, 1000];
 
-/** Pairs that {@link kernelDistance} compares unless other subsets are asked for. */
-export function kernelDistancePairs(rowsA: number, rowsB: number): number {
-  return SUBSETS * 2 * Math.min(SUBSET_ROWS, rowsA, rowsB) ** 2;
+/** Which subsets are drawn of sets of some size. */
+type Subsets = Pick<KernelDistanceOptions, "subsets" | "size">;
+
+/** Pairs that {@link kernelDistance} compares. */
+export function kernelDistancePairs(rowsA: number, rowsB: number, asked: Subsets = {}): number {
+  const { subsets, size } = drawnSubsets(rowsA, rowsB, asked);
+  return subsets * 2 * size ** 2;
+}
+
+/** One subset where it is all images of both sides: others would be the same in other orders. */
+function drawnSubsets(
+  rowsA: number,
+  rowsB: number,
+  { subsets = SUBSETS, size = Math.min(SUBSET_ROWS, rowsA, rowsB) }: Subsets,
+): Required<Subsets> {
+  return { subsets: size === rowsA && size === rowsB ? 1 : subsets, size };
 }
 
 /**
@@ -58,9 +74,11 @@ export function kernelDistancePairs(rowsA: number, rowsB: number): number {
 export async function kernelDistance(
   a: Features,
   b: Features,
-  { subsets = SUBSETS, size, seed = 2020, pool }: KernelDistanceOptions = {},
+  options: KernelDistanceOptions = {},
 ): Promise<KernelDistance> {
-  const rows = size ?? Math.min(SUBSET_ROWS, a.rows, b.rows);
+  const { seed = 2020, pool } = options;
+  requireTwo(a, b, a.rows, b.rows);
+  const { subsets, size: rows } = drawnSubsets(a.rows, b.rows, options);
   if (rows > Math.min(a.rows, b.rows)) {
     throw new UsageError(
       `Subsets of ${rows} images cannot be drawn from ${a.rows} and ${b.rows}; ask for smaller ` +
@@ -100,7 +118,7 @@ export function kernelDistanceOfSubsets(
     const values = Float64Array.from(sums, (sums, index) => unbiased(sums, ...sizes[index]));
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
-    return { mean, std: Math.sqrt(variance), values };
+    return { mean, std: values.length > 1 ? Math.sqrt(variance) : null, values };
   });
 }
 
@@ -128,7 +146,9 @@ function requireTwo(a: Features, b: Features, m: number, n: number): void {
   requireSameDimension(a, b);
   if (m >= 2 && n >= 2) return;
   throw new UsageError(
-    `A kernel distance needs two images on each side at least, found ${m} and ${n}.`,
+    `A kernel distance needs two images on each side at least${
+      m === a.rows && n === b.rows ? "" : " of a subset"
+    }, found ${m} and ${n}.`,
   );
 }
 

@@ -4,14 +4,20 @@
  * @module
  */
 
-import { UsageError } from "../errors.ts";
+import { ImmError, UsageError } from "../errors.ts";
 import { didYouMean } from "../suggest.ts";
+import { type ImageClasses, matchClasses, type NamedClasses, presentClasses } from "./classes.ts";
 import type { FeatureExtractor } from "./extractor.ts";
-import { frechetDistance } from "./frechet.ts";
-import { frechetDistanceAtInfinity } from "./frechet_infinity.ts";
+import { frechetDistanceWithin } from "./frechet.ts";
+import { frechetDistanceAtInfinity, SMALLEST_SUBSET } from "./frechet_infinity.ts";
 import { INCEPTION_FEATURES } from "./inception.ts";
-import { inceptionScore } from "./inception_score.ts";
-import { gaussianDiscrepancy, kernelDistance, kernelDistancePairs } from "./kernel_distance.ts";
+import { inceptionScore, SPLITS } from "./inception_score.ts";
+import {
+  gaussianDiscrepancy,
+  kernelDistance,
+  type KernelDistanceOptions,
+  kernelDistancePairs,
+} from "./kernel_distance.ts";
 import { type ManifoldMetrics, manifoldMetricsOf, nearestLabelAccuracy } from "./manifold.ts";
 import type { Features, FeatureStatistics, Moments } from "./statistics.ts";
 import type { StatisticsPool } from "./statistics_pool.ts";
@@ -73,7 +79,7 @@ export const METRICS = {
     tap: "768",
   },
   kid: {
-    title: "KID, 100 subsets",
+    title: "KID",
     values: { kid: "lower", kid_std: null },
     needs: ["images", "inception"],
   },
@@ -113,6 +119,15 @@ export const METRICS = {
 /** Name of a metric. */
 export type Metric = keyof typeof METRICS;
 
+/** What a classifier says of each image. */
+export interface Logits {
+  /** Before the softmax, row-major `[rows, classes]`. */
+  readonly data: Float32Array;
+  readonly classes: number;
+  /** Names of the classes, where the classifier gives some. */
+  readonly names?: readonly string[];
+}
+
 /** One of the two sets of a comparison, as far as it is known. */
 export interface MetricSet {
   /** What reports call it. */
@@ -124,9 +139,11 @@ export interface MetricSet {
   /** All vectors. */
   readonly features: Features | null;
   /** Before the softmax, row-major `[rows, classes]`. */
-  readonly logits: { readonly data: Float32Array; readonly classes: number } | null;
+  readonly logits: Logits | null;
   /** Class of each image. */
   readonly labels: Int32Array | null;
+  /** What the labels are of. Default: classes without names. */
+  readonly classes?: ImageClasses;
   /** Numbers of the images that were left out because they cannot be read. */
   readonly skipped?: readonly number[];
 }
@@ -141,22 +158,44 @@ export interface MetricInputs {
   readonly seed: number;
   /** Images of each side, the first ones, that `pr` and `dc` look at. Default: all. */
   readonly manifoldImages?: number;
+  /** Number and size of the subsets of `kid` and `kd`. Default: as of kernelDistance. */
+  readonly subsets?: Pick<KernelDistanceOptions, "subsets" | "size">;
   /** Threads. Default: one pool for each metric. */
   readonly pool?: StatisticsPool;
+}
+
+/** What came of some metrics. */
+export interface MetricResults {
+  /** By name. */
+  readonly values: Record<string, number>;
+  /**
+   * Of a value that is computed with rounding, how much of it that may be: values that differ by
+   * less are equal, and one that differs by less from 0 is 0.
+   */
+  readonly rounding: Record<string, number>;
+  /** Why a metric could not be computed, by its name. */
+  readonly failed: Partial<Record<Metric, string>>;
+}
+
+/** How to go about it. */
+export interface ComputeOptions {
+  /** Is told before a metric is computed. */
+  readonly onMetric?: (metric: Metric) => void;
+  /** Go on with the others when a metric fails. Default: fail. */
+  readonly keepGoing?: boolean;
 }
 
 /**
  * The values of some metrics, in their order. What two of them need is computed once.
  *
- * @param onMetric is told before a metric is computed
- * @throws {UsageError} when the sets lack what one needs
+ * @throws {UsageError} when the sets lack what one needs, unless it is to keep going
  */
 export async function computeMetrics(
   metrics: readonly Metric[],
   inputs: MetricInputs,
-  onMetric?: (metric: Metric) => void,
-): Promise<Record<string, number>> {
-  const values: Record<string, number> = {};
+  { onMetric, keepGoing = false }: ComputeOptions = {},
+): Promise<MetricResults> {
+  const results: MetricResults = { values: {}, rounding: {}, failed: {} };
   const shared: SharedResults = {
     manifold: null,
     infinity: null,
@@ -164,21 +203,30 @@ export async function computeMetrics(
   };
   for (const metric of metrics) {
     onMetric?.(metric);
-    Object.assign(values, await computeMetric(metric, inputs, shared));
+    try {
+      const found = await computeMetric(metric, inputs, shared);
+      for (const [name, { value, rounding = 0 }] of Object.entries(found)) {
+        results.values[name] = Math.abs(value) <= rounding ? 0 : value;
+        if (rounding > 0) results.rounding[name] = rounding;
+      }
+    } catch (error) {
+      if (!(keepGoing && error instanceof ImmError)) throw error;
+      results.failed[metric] = error.message;
+    }
   }
-  return values;
+  return results;
 }
 
 /** Pairs of images that metrics compare, about: what their time is proportional to. */
 export function metricPairs(
   metrics: readonly Metric[],
-  { fake, real, manifoldImages = Infinity }: MetricInputs,
+  { fake, real, subsets, manifoldImages = Infinity }: MetricInputs,
 ): number {
   const [a, b] = [fake, real].map((set) => set?.features?.rows ?? 0);
   const all = (m: number, n: number) => m * m / 2 + n * n / 2 + m * n;
   let sum = 0;
   for (const metric of metrics) {
-    if (metric === "kid" || metric === "kd") sum += kernelDistancePairs(a, b);
+    if (metric === "kid" || metric === "kd") sum += kernelDistancePairs(a, b, subsets);
     if (metric === "mmd") sum += all(a, b);
     if (metric === "nn") sum += a * b;
   }
@@ -190,6 +238,33 @@ export function metricPairs(
 
 /** Neighbours that reach to the border of a ball, in the metrics that count balls. */
 const NEIGHBOURS = { pr: 3, dc: 5 } as const;
+
+/** How many images a metric needs, of the samples or of each side. */
+export function fewestImages(
+  metric: Metric,
+  subset = 2,
+): { readonly fewest: number; readonly of: "samples" | "sides" } {
+  switch (metric) {
+    case "fid_inf":
+    case "fd_inf":
+      return { fewest: SMALLEST_SUBSET + 1, of: "samples" };
+    case "is":
+      return { fewest: SPLITS, of: "samples" };
+    case "class":
+      return { fewest: 1, of: "samples" };
+    case "kid":
+    case "kd":
+      return { fewest: Math.max(2, subset), of: "sides" };
+    case "pr":
+    case "dc":
+      return { fewest: NEIGHBOURS[metric] + 1, of: "sides" };
+    case "mmd":
+    case "nn":
+      return { fewest: 1, of: "sides" };
+    default:
+      return { fewest: 2, of: "sides" };
+  }
+}
 
 function neighbourNumbers(metrics: readonly Metric[]): number[] {
   return metrics.flatMap((metric) => metric === "pr" || metric === "dc" ? NEIGHBOURS[metric] : []);
@@ -205,25 +280,35 @@ interface SharedResults {
   infinity: number | null;
 }
 
+/** A value with its rounding; left out where it is none that a reader could see. */
+interface Value {
+  readonly value: number;
+  readonly rounding?: number;
+}
+
+/** Rounding of sums of kernels in float64, whose values are 1 and more. */
+const KERNEL_ROUNDING = 1e-13;
+
 async function computeMetric(
   metric: Metric,
-  { fake, real, seed, manifoldImages, pool }: MetricInputs,
+  { fake, real, seed, manifoldImages, subsets, pool }: MetricInputs,
   shared: SharedResults,
-): Promise<Record<string, number>> {
+): Promise<Record<string, Value>> {
   const first = (set: MetricSet | null) => firstRows(features(set), manifoldImages);
   const features = (set: MetricSet | null): Features => present(set?.features, metric, "images");
   switch (metric) {
     case "fid":
     case "fd": {
       const statistics = present(real?.statistics, metric, "statistics");
-      return { [metric]: frechetDistance(fake.statistics, statistics) };
+      const { distance: value, rounding } = frechetDistanceWithin(fake.statistics, statistics);
+      return { [metric]: { value, rounding } };
     }
     case "fid_inf":
     case "fd_inf": {
       const statistics = present(real?.statistics, metric, "statistics");
       const samples = present(fake.features, metric, "samples");
       shared.infinity ??= await frechetDistanceAtInfinity(samples, statistics, { seed, pool });
-      return { [metric]: shared.infinity };
+      return { [metric]: { value: shared.infinity } };
     }
     case "fid64":
     case "fid192":
@@ -231,19 +316,29 @@ async function computeMetric(
     case "sfid": {
       const { tap } = METRICS[metric];
       const [a, b] = [fake, real].map((set) => present(set?.taps[tap], metric, "taps"));
-      return { [metric]: frechetDistance(a, b) };
+      const { distance: value, rounding } = frechetDistanceWithin(a, b);
+      return { [metric]: { value, rounding } };
     }
     case "kid":
     case "kd": {
-      const { mean, std } = await kernelDistance(features(fake), features(real), { seed, pool });
-      return { [metric]: mean, [`${metric}_std`]: std };
+      const options = { seed, pool, ...subsets };
+      const { mean, std } = await kernelDistance(features(fake), features(real), options);
+      return {
+        [metric]: { value: mean, rounding: KERNEL_ROUNDING },
+        ...(std === null ? {} : { [`${metric}_std`]: { value: std } }),
+      };
     }
     case "mmd":
-      return { mmd: await gaussianDiscrepancy(features(fake), features(real), { pool }) };
+      return {
+        mmd: {
+          value: await gaussianDiscrepancy(features(fake), features(real), { pool }),
+          rounding: 1000 * KERNEL_ROUNDING,
+        },
+      };
     case "is": {
       const { data, classes } = present(fake.logits, metric, "logits");
       const { mean, std } = inceptionScore(data, classes, { shuffleSeed: seed });
-      return { is: mean, is_std: std };
+      return { is: { value: mean }, is_std: { value: std } };
     }
     case "pr":
     case "dc": {
@@ -252,23 +347,43 @@ async function computeMetric(
       const { precision, recall, density, coverage } = shared.manifold[
         ks.indexOf(NEIGHBOURS[metric])
       ];
-      return metric === "pr" ? { precision, recall } : { density, coverage };
+      return metric === "pr"
+        ? { precision: { value: precision }, recall: { value: recall } }
+        : { density: { value: density }, coverage: { value: coverage } };
     }
     case "nn": {
-      const labels = [fake, real].map((set) => present(set?.labels, metric, "labels"));
+      const [own, others] = [fake, real].map((set) => present(set?.labels, metric, "labels"));
+      const { numbers } = matchClasses(classesOf(fake), classesOf(real!));
+      const wanted = own.map((label) => numbers[label]);
       const [a, b] = [features(fake), features(real)];
-      return { nn_accuracy: await nearestLabelAccuracy(a, labels[0], b, labels[1], pool) };
+      return { nn_accuracy: { value: await nearestLabelAccuracy(a, wanted, b, others, pool) } };
     }
     case "class": {
-      const { data, classes } = present(fake.logits, metric, "logits");
+      const { data, classes, names } = present(fake.logits, metric, "logits");
       const labels = present(fake.labels, metric, "labels");
+      const { numbers } = matchClasses(classesOf(fake), classesOfClassifier(classes, names));
       const hits = labels.reduce((sum, label, i) => {
         const row = data.subarray(i * classes, (i + 1) * classes);
-        return sum + Number(row.indexOf(Math.max(...row)) === label);
+        return sum + Number(row.indexOf(Math.max(...row)) === numbers[label]);
       }, 0);
-      return { class_accuracy: hits / labels.length };
+      return { class_accuracy: { value: hits / labels.length } };
     }
   }
+}
+
+/** Classes of a set: what is known of them, or what its labels say. */
+function classesOf({ name, labels, classes }: MetricSet): NamedClasses {
+  const present = presentClasses(labels ?? []);
+  const { count = (present.at(-1) ?? -1) + 1, names = null } = classes ?? {};
+  return { set: name, classes: { count, names, present } };
+}
+
+/** Classes that a classifier tells apart. */
+export function classesOfClassifier(
+  count: number,
+  names: readonly string[] | null = null,
+): NamedClasses {
+  return { set: "the classifier", classes: { count, names } };
 }
 
 /**

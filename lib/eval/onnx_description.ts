@@ -49,6 +49,12 @@ export interface ExtractorOutput {
   readonly size: number;
 }
 
+/** An output that classifies. */
+export interface ClassifierOutput extends ExtractorOutput {
+  /** Names of the classes, one for each number of the output: `class_accuracy` goes by them. */
+  readonly classes?: readonly string[];
+}
+
 /** How to use a network as an extractor. */
 export interface ExtractorDescription {
   /** Version of this format. */
@@ -60,7 +66,7 @@ export interface ExtractorDescription {
   /** The feature vectors. */
   readonly features: ExtractorOutput;
   /** Where the network classifies: what comes before the softmax. */
-  readonly logits?: ExtractorOutput;
+  readonly logits?: ClassifierOutput;
   /** Other vectors that metrics may ask for, by name: `spatial` is what sFID compares. */
   readonly taps?: Readonly<Record<string, ExtractorOutput>>;
   /**
@@ -80,6 +86,7 @@ export interface ExtractorDescriptionInput extends Omit<ExtractorDescription, "i
 
 const perChannel = z.union([z.number(), z.array(z.number()).min(1).max(4)]);
 const output = z.strictObject({ name: z.string(), size: z.int().positive() });
+const classifier = output.extend({ classes: z.array(z.string()).optional() });
 
 const descriptionSchema = z.strictObject({
   version: z.literal(1),
@@ -96,7 +103,7 @@ const descriptionSchema = z.strictObject({
     offset: perChannel.default(0),
   }),
   features: output,
-  logits: output.optional(),
+  logits: classifier.optional(),
   taps: z.record(z.string(), output).optional(),
   batch: z.int().positive().max(1024).default(32),
 });
@@ -145,6 +152,13 @@ export function parseDescription(description: unknown, name: string): ExtractorD
     throw new FormatError(
       `The description of the extractor ${name} has "resize", which needs height, width and the ` +
         `type float32.`,
+    );
+  }
+  const { logits } = parsed.data;
+  if (logits?.classes && new Set(logits.classes).size !== logits.size) {
+    throw new FormatError(
+      `The description of the extractor ${name} needs a name of its own for each of the ` +
+        `${logits.size} classes, found ${logits.classes.length} names.`,
     );
   }
   for (const list of [scale, offset]) {

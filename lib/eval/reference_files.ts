@@ -28,6 +28,7 @@ import { openTorchFile } from "../format/torch_file.ts";
 import { TorchTensor } from "../format/torch_tensor.ts";
 import { openZip } from "../format/zip.ts";
 import { ZipWriter } from "../format/zip_writer.ts";
+import { checkMoments } from "./check_moments.ts";
 import {
   parseProvenance,
   type PartialStatistics,
@@ -89,10 +90,19 @@ export async function holdsStatistics(path: string): Promise<boolean> {
 /**
  * Reads a file of reference statistics.
  *
- * @throws {FormatError} when it holds none, or arrays of the wrong form
+ * @throws {FormatError} when it holds none, arrays of the wrong form, or numbers that no set of
+ * images has (see check_moments.ts)
  */
 export async function readReference(path: string): Promise<Reference> {
-  if (path.toLowerCase().endsWith(".stats")) return referenceOf(await readPartial(path));
+  if (path.toLowerCase().endsWith(".stats")) {
+    const reference = referenceOf(await readPartial(path));
+    const all = [["features", reference] as const, ...Object.entries(reference.taps ?? {})];
+    for (const [of, moments] of all) {
+      const names = { mean: `the mean of ${of}`, covariance: `the covariance of ${of}` };
+      checkMoments(moments, path, names);
+    }
+    return reference;
+  }
   if (PICKLE.test(path)) return await readPickledReference(path);
   return await readNpzReference(path);
 }
@@ -139,11 +149,13 @@ async function readMoments(
         `${covariance.type} [${covariance.shape.join(", ")}]; expected floats [d] and [d, d].`,
     );
   }
-  return {
+  const moments = {
     dimension,
     mean: mean.read().toFloat64(),
     covariance: covariance.read().toFloat64(),
   };
+  checkMoments(moments, path, { mean: names[0], covariance: names[1] });
+  return moments;
 }
 
 /**
@@ -224,6 +236,7 @@ async function readPickledReference(spec: string): Promise<Reference> {
         `[${covariance.shape.join(", ")}]; expected [d] and [d, d].`,
     );
   }
+  checkMoments({ dimension, mean: mean.data, covariance: covariance.data }, spec);
   const json = whole.get("provenance");
   const provenance = typeof json === "string"
     ? parseProvenance(new TextEncoder().encode(json), path)

@@ -19,10 +19,10 @@ export function jsonReport(evaluation: Evaluation, gate?: GateOutcome): string {
 export interface ReportRow {
   /** Key of {@link Evaluation.values}. */
   readonly metric: string;
-  /** With its spread, where it has one. */
+  /** With its spread, where it has one, and the number of images where they are few for it. */
   readonly value: string;
-  /** Of the halves of the real images; empty where it is not known. */
-  readonly half: string;
+  /** Of real images against others; empty where it is not known. */
+  readonly floor: string;
   /** `Fréchet distance (lower is better)`. */
   readonly title: string;
   /** What was required of it. */
@@ -31,9 +31,10 @@ export interface ReportRow {
 
 /** The values in the order of the metrics; spreads only where something is required of them. */
 export function reportRows(
-  { values, halves }: Pick<Evaluation, "values" | "halves">,
+  evaluation: Pick<Evaluation, "values" | "floor" | "samples" | "reference" | "extractor">,
   gate?: GateOutcome,
 ): ReportRow[] {
+  const { values, floor } = evaluation;
   const all = gate ? [...gate.thresholds, ...gate.baseline] : [];
   return (Object.values(METRICS) as MetricDefinition[]).flatMap(({ title, values: names }) =>
     Object.entries(names).flatMap(([metric, better]): ReportRow[] => {
@@ -41,8 +42,8 @@ export function reportRows(
       if (!(metric in values) || (better === null && outcomes.length === 0)) return [];
       return [{
         metric,
-        value: withSpread(values, metric),
-        half: halves && metric in halves ? withSpread(halves, metric) : "",
+        value: withSpread(values, metric) + few(metric, evaluation),
+        floor: floor && metric in floor ? withSpread(floor, metric) : "",
         title: better === null ? `${title}: spread` : `${title} (${better} is better)`,
         outcomes,
       }];
@@ -52,7 +53,7 @@ export function reportRows(
 
 /** What was compared and how, as pairs of a word and its explanation, printable. */
 export function reportFacts(evaluation: Evaluation): (readonly [string, string])[] {
-  const { halves, samples, reference, extractor, seconds, cached } = evaluation;
+  const { floorCounts, samples, reference, extractor, seconds, cached } = evaluation;
   const counted = ({ name, count, skipped }: Evaluation["samples"]) =>
     `${name}, ${count ?? "unknown number of"} images` +
     (skipped > 0 ? ` (${skipped} left out)` : "");
@@ -61,8 +62,13 @@ export function reportFacts(evaluation: Evaluation): (readonly [string, string])
   const facts: (readonly [string, string])[] = [
     ["samples", counted(samples)],
     ...(reference ? [["reference", counted(reference)] as const] : []),
-    ...(halves
-      ? [["real", "a random half of the reference images against the other half"] as const]
+    ...(floorCounts
+      ? [
+        [
+          "real",
+          `${floorCounts[0]} random images of the reference against its other ${floorCounts[1]}`,
+        ] as const,
+      ]
       : []),
     [
       "features",
@@ -78,18 +84,18 @@ export function reportFacts(evaluation: Evaluation): (readonly [string, string])
 }
 
 /**
- * The evaluation as a table for people, and below it what was compared. Where the halves of the
- * real images were compared, their values stand in a column of their own.
+ * The evaluation as a table for people, and below it what was compared. Where real images were
+ * compared with others, their values stand in a column of their own.
  */
 export function textReport(evaluation: Evaluation, gate?: GateOutcome): string {
-  const { halves, warnings } = evaluation;
-  const rows = reportRows(evaluation, gate).map(({ metric, value, half, title }) => [
+  const { floor: isFloor, warnings, failed } = evaluation;
+  const rows = reportRows(evaluation, gate).map(({ metric, value, floor, title }) => [
     metric,
     value,
-    ...(halves ? [half] : []),
+    ...(isFloor ? [floor] : []),
     title,
   ]);
-  if (halves) rows.unshift(["", "samples", "real", ""]);
+  if (isFloor) rows.unshift(["", "samples", "real", ""]);
   const required = gate ? [...gate.thresholds, ...gate.baseline] : [];
   return [
     ...aligned(rows),
@@ -101,12 +107,28 @@ export function textReport(evaluation: Evaluation, gate?: GateOutcome): string {
     ...(required.length > 0 ? [""] : []),
     ...aligned(reportFacts(evaluation)),
     ...warnings.map((warning) => `warning: ${printable(warning)}`),
+    ...Object.entries(failed).map(([metric, why]) => `not computed: ${metric}: ${printable(why)}`),
   ].join("\n") + "\n";
 }
 
 /** Whether a value is as required, in words. */
 export function verdict(outcome: ThresholdOutcome): string {
   return `${outcome.met ? "ok" : "FAILED"}, required ${requirement(outcome)}`;
+}
+
+/** Samples with which a FID means something beside those of others (TTUR's README). */
+const ENOUGH = 10_000;
+
+/** ` (of 200 images)` beside a Fréchet distance of so few that it says more of their number. */
+function few(
+  metric: string,
+  { samples, reference, extractor }: Pick<Evaluation, "samples" | "reference" | "extractor">,
+): string {
+  if (metric !== "fd" && metric !== "fid") return "";
+  const counts = [samples.count ?? Infinity, reference?.count ?? Infinity];
+  const smallest = Math.min(...counts);
+  const isFew = smallest <= extractor.dimension || (metric === "fid" && counts[0] < ENOUGH);
+  return isFew ? ` (of ${smallest} images)` : "";
 }
 
 /** A value with its spread, where it has one. */

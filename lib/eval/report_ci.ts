@@ -27,8 +27,17 @@ export function junitReport(evaluation: Evaluation, gate?: GateOutcome): string 
     ["deno", versions.deno] as const,
     ...evaluation.warnings.map((warning) => ["warning", warning] as const),
   ];
+  const failed = Object.entries(evaluation.failed);
+  for (const [metric, why] of failed) {
+    cases.push(testCase(
+      metric,
+      `${metric} is computed`,
+      `<error message="${escapeXml(why)}" type="imm">${escapeXml(why)}</error>`,
+    ));
+  }
   return suite(cases, {
     failures: required.filter(({ met }) => !met).length,
+    errors: failed.length,
     time: seconds.features + seconds.metrics,
     properties,
   });
@@ -94,12 +103,14 @@ function escapeXml(text: string): string {
 
 /** The evaluation as Markdown, for summaries of jobs and comments on changes. */
 export function markdownReport(evaluation: Evaluation, gate?: GateOutcome): string {
-  const { halves, warnings, seed, versions } = evaluation;
-  const head = ["metric", "samples", ...(halves ? ["real"] : []), ...(gate ? ["gate"] : []), ""];
-  const rows = reportRows(evaluation, gate).map(({ metric, value, half, title, outcomes }) => [
+  const { floor, warnings, failed, seed, versions } = evaluation;
+  const head = ["metric", "samples", ...(floor ? ["real"] : []), ...(gate ? ["gate"] : []), ""];
+  const rows = reportRows(evaluation, gate).map((
+    { metric, value, floor: real, title, outcomes },
+  ) => [
     `\`${metric}\``,
     `**${value}**`,
-    ...(halves ? [half] : []),
+    ...(floor ? [real] : []),
     ...(gate
       ? [outcomes.map((o) => `${o.met ? "✅" : "❌"} ${escapeMarkdown(verdict(o))}`).join("<br>")]
       : []),
@@ -121,6 +132,9 @@ export function markdownReport(evaluation: Evaluation, gate?: GateOutcome): stri
     "",
     ...facts.map(([name, text]) => `- ${name}: ${escapeMarkdown(text)}`),
     ...warnings.map((warning) => `- ⚠️ ${escapeMarkdown(warning)}`),
+    ...Object.entries(failed).map(([metric, why]) =>
+      `- ❌ \`${metric}\` was not computed: ${escapeMarkdown(why)}`
+    ),
     "",
   ].join("\n");
 }
@@ -134,6 +148,7 @@ function escapeMarkdown(text: string): string {
 export function githubAnnotations(evaluation: Evaluation, gate?: GateOutcome): string[] {
   return [
     ...(gate ? gateFailures(gate) : []).map((text) => githubCommand("error", text)),
+    ...Object.values(evaluation.failed).map((text) => githubCommand("error", text)),
     ...evaluation.warnings.map((text) => githubCommand("warning", text)),
   ];
 }

@@ -27,12 +27,12 @@ export interface HtmlReportOptions {
 /** The page, as UTF-8 text. It holds no scripts, and loads nothing. */
 export function htmlReport(evaluation: Evaluation, options: HtmlReportOptions = {}): string {
   const { gate, gallery, date } = options;
-  const { halves, warnings, seed, versions, samples } = evaluation;
+  const { floor, warnings, failed, seed, versions, samples } = evaluation;
   const status = gate ? `<p class="${gate.passed ? "ok" : "failed"}">${outcome(gate)}</p>` : "";
-  const head = ["", "samples", ...(halves ? ["real"] : []), ...(gate ? ["gate"] : []), ""];
+  const head = ["", "samples", ...(floor ? ["real"] : []), ...(gate ? ["gate"] : []), ""];
   const rows = reportRows(evaluation, gate).map((row) =>
     `<tr><th scope="row">${escapeHtml(row.metric)}</th><td class="number">${row.value}</td>` +
-    (halves ? `<td class="number">${row.half}</td>` : "") +
+    (floor ? `<td class="number">${row.floor}</td>` : "") +
     (gate
       ? `<td>${
         row.outcomes.map((o) =>
@@ -73,6 +73,11 @@ ${rows.join("\n")}
 </tbody>
 </table>
 ${warnings.map((text) => `<p class="warning">${escapeHtml(text)}</p>`).join("\n")}
+${
+    Object.entries(failed).map(([metric, why]) =>
+      `<p class="failed">${escapeHtml(metric)} was not computed: ${escapeHtml(why)}</p>`
+    ).join("\n")
+  }
 ${gallery ? pictures(gallery) : ""}
 <h2>What was compared</h2>
 <dl>

@@ -252,7 +252,15 @@ export class FeatureStatistics {
     if (sums && products) {
       result.#sums = { vector: sums.toFloat64(), products: products.toFloat64() };
     }
-    result.#count = count.toFloat64()[0];
+    const [all] = count.toFloat64();
+    const rows = result.#pendingRows;
+    if (!(Number.isSafeInteger(all) && (sums ? all > rows : all === rows))) {
+      throw new FormatError(
+        `${name} says that it is of ${all} images, of which ${rows} are not in the sums yet; the ` +
+          `file is corrupt.`,
+      );
+    }
+    result.#count = all;
     return result;
   }
 

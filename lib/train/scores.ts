@@ -87,7 +87,7 @@ export class Scorer {
       signal,
     });
     const [height, width, channels] = generator.network.sampleShape;
-    return memoryImages("samples", {
+    const images = memoryImages("samples", {
       count: seeds.length,
       height,
       width,
@@ -95,6 +95,9 @@ export class Scorer {
       data,
       labels: labels && Int32Array.from(labels),
     });
+    // The network's classes are those of its data.
+    const names = classes === this.dataset.labelCount ? this.dataset.labelNames : null;
+    return labels ? { ...images, classes: { count: classes, names } } : images;
   }
 }
 

@@ -116,7 +116,7 @@ Deno.test("imm eval reproduces torch-fidelity, pytorch-fid and clean-fid", async
     };
 
     for (const pipeline of Object.keys(EXPECTED) as PipelineName[]) {
-      const options = ["--pipeline", pipeline, "--metrics", "fid,sfid,fid64,kid", "--no-halves"];
+      const options = ["--pipeline", pipeline, "--metrics", "fid,sfid,fid64,kid", "--no-floor"];
       const { values, extractor } = await report(
         at("fake.npz"),
         "--reference",

@@ -59,7 +59,7 @@ async function writeNoise(path: string, count: number, side: number): Promise<vo
 }
 
 Deno.test("imm eval: the digits are at no distance from themselves", async () => {
-  const { values, halves, extractor, samples, inputs } = await report(
+  const { values, floor, extractor, samples, inputs } = await report(
     "digits",
     "--reference",
     "digits",
@@ -67,8 +67,8 @@ Deno.test("imm eval: the digits are at no distance from themselves", async () =>
   deepStrictEqual(Object.keys(values), ["fd", "nn_accuracy", "class_accuracy"]);
   ok(Math.abs(values.fd) < 1e-9, `${values.fd}`);
   strictEqual(values.nn_accuracy, 1);
-  ok(halves!.fd > 0.1 && halves!.fd < 0.4, `${halves!.fd}`);
-  ok(halves!.nn_accuracy > 0.95 && halves!.nn_accuracy < 1);
+  ok(floor!.fd > 0.1 && floor!.fd < 0.4, `${floor!.fd}`);
+  ok(floor!.nn_accuracy > 0.95 && floor!.nn_accuracy < 1);
   strictEqual(extractor.id, "digit-classifier");
   deepStrictEqual(samples, { name: "digits", count: 1797, skipped: 0 });
   using digits = await openDigits();
@@ -88,7 +88,7 @@ Deno.test("imm eval: unseen digits are near, noise is far", async () => {
     const far = await report(noise, "--reference", "digits", "--extractor", "pixels");
     ok(far.values.fd > 20, `${far.values.fd}`);
     deepStrictEqual(Object.keys(far.values), ["fd"], "noise has no labels");
-    deepStrictEqual((await report(noise, "--reference", "digits", "--no-halves")).halves, null);
+    deepStrictEqual((await report(noise, "--reference", "digits", "--no-floor")).floor, null);
   });
 });
 
@@ -140,7 +140,7 @@ Deno.test("imm eval --save-stats: statistics stand for their images, and know wh
     const statistics = await report(odd, "--reference", stats);
     strictEqual(statistics.extractor.id, "digit-classifier", "chosen by the file");
     ok(Math.abs(statistics.values.fd - images.values.fd) < 1e-9);
-    strictEqual(statistics.halves, null);
+    strictEqual(statistics.floor, null);
     const [a, b] = [await readReference(again), await readReference(stats)];
     deepStrictEqual({ ...a, name: "", provenance: null }, { ...b, name: "", provenance: null });
 
@@ -383,6 +383,48 @@ Deno.test("imm eval: mistakes are told in one sentence, before any work", async 
   });
 });
 
+Deno.test("imm eval: classes are compared by their names, not by their numbers", async () => {
+  await withTempFolder(async (folder) => {
+    using digits = await openDigits();
+    const write = async (set: string, classes: Record<string, number>) => {
+      for (const [name, first] of Object.entries(classes)) {
+        const path = join(folder, set, name);
+        await Deno.mkdir(path, { recursive: true });
+        for (let i = first; i < first + 5; i++) {
+          const png = encodePng({ width: 8, height: 8, channels: 1, data: digits.image(i) });
+          await Deno.writeFile(join(path, `${i}.png`), png);
+        }
+      }
+      return join(folder, set);
+    };
+    const pets = await write("pets", { cat: 0, dog: 10 });
+    const zoo = await write("zoo", { ape: 20, cat: 0, dog: 10 });
+    const { values } = await report(pets, "--reference", zoo);
+    strictEqual(values.nn_accuracy, 1);
+    const gate = ["--fail-if", "nn_accuracy<0.9", "--fail-if", "kd<-1", "-q"];
+    const other = await runEval(zoo, "--reference", pets, ...gate);
+    strictEqual(other.code, 2);
+    match(other.stderr, /zoo has the class ape, which \S+pets has not: \S+ has ape, cat, dog, /);
+    const left = await report(zoo, "--reference", pets);
+    deepStrictEqual(Object.keys(left.values), ["fd"]);
+    match(left.warnings.at(-1)!, /^nn was left out: \S+zoo has the class ape/);
+    // The classifier of the digits knows no cats.
+    const classified = await runEval(pets, "--reference", zoo, "--extractor", "digits", ...gate);
+    strictEqual(classified.code, 0, classified.stderr);
+    match(classified.stdout, /class was left out: .* which the classifier has not/);
+
+    // Of 10 and 15 images no subset is all of both; of 10 and 10 every one would be.
+    const kd = async (...args: string[]) => await report(...args, "--metrics", "kd", "--no-floor");
+    ok((await kd(pets, "--reference", zoo)).values.kd_std > 0);
+    deepStrictEqual(Object.keys((await kd(pets, "--reference", pets)).values), ["kd"]);
+    const smaller = await kd(pets, "--reference", pets, "--kid-subset-size", "5");
+    ok(smaller.values.kd_std > 0);
+    const same = await runEval(pets, "--reference", pets, "--fail-if", "fd<0", "-q");
+    strictEqual(same.code, 0, same.stderr);
+    match(same.stdout, /\nfd +0 \(of 10 images\) /);
+  });
+});
+
 const devices = await availableDevices();
 devices.forEach((device) => device.close());
 
@@ -451,7 +493,7 @@ Deno.test("imm eval --pad-to: a model of padded images is compared with the imag
       Array.from({ length: 200 }, (_, i) => i).flatMap((i) => [...digits.image(i)]),
     );
     await writeNpz(path, [["arr_0", { type: "u8", shape: [200, 10, 10, 1], data }]]);
-    const args = [path, "--reference", "digits", "--extractor", "pixels", "--no-halves"];
+    const args = [path, "--reference", "digits", "--extractor", "pixels", "--no-floor"];
     const refused = await runEval(...args);
     strictEqual(refused.code, 2);
     match(refused.stderr, /8x8.*one size/);

@@ -289,6 +289,29 @@ Deno.test("the cache tells images, extractors and wanted outputs apart, and surv
   });
 });
 
+Deno.test("one flipped bit in a file of the cache is noticed, told, and mended", async () => {
+  await withTempFolder(async (folder) => {
+    const run = async () => {
+      const cache = new FeatureCache(folder);
+      const { statistics } = await collect("samples", counting(), { extractor: powers(), cache });
+      return { mean: statistics.mean(), damaged: cache.damaged, hits: cache.hits };
+    };
+    const { mean } = await run();
+    const [{ name }] = await Array.fromAsync(Deno.readDir(folder));
+    const [file] = await Array.fromAsync(Deno.readDir(join(folder, name)));
+    const path = join(folder, name, file.name);
+    const bytes = await Deno.readFile(path);
+    // In the numbers, and in the header: a shape, a name.
+    for (const at of [bytes.length - 3, 20, 60]) {
+      await Deno.writeFile(path, bytes.map((byte, i) => i === at ? byte ^ 1 : byte));
+      const found = await run();
+      deepStrictEqual(found.mean, mean, `byte ${at}`);
+      strictEqual(found.damaged > 0 && found.hits < COUNT, true, `byte ${at}`);
+      deepStrictEqual(await run(), { mean, damaged: 0, hits: COUNT }, "made again");
+    }
+  });
+});
+
 Deno.test("images that say what they are made of need not be made again", async () => {
   await withTempFolder(async (folder) => {
     let made = 0;

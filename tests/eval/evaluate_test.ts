@@ -1,4 +1,11 @@
-import { deepStrictEqual, notStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  match,
+  notStrictEqual,
+  ok,
+  rejects,
+  strictEqual,
+} from "node:assert/strict";
 import { openDigits } from "../../lib/data/digits.ts";
 import { computeReference, evaluate } from "../../lib/eval/evaluate.ts";
 import type { FeatureExtractor } from "../../lib/eval/extractor.ts";
@@ -122,24 +129,24 @@ Deno.test("evaluate tells noise from digits", async () => {
   strictEqual(values.precision, 0);
 });
 
-Deno.test("evaluate compares halves of the reference to know what real images score", async () => {
+Deno.test("evaluate compares real images with others to know what real images score", async () => {
   const extractor = await PixelExtractor.create(SIZE);
   const samples = memoryImages("odd digits", await halfOfTheDigits(1));
   const run = async (reference: ImageSource, seed?: number) =>
-    await evaluate({ samples, reference, extractor, metrics: ["fd", "nn"], halves: true, seed });
+    await evaluate({ samples, reference, extractor, metrics: ["fd", "nn"], floor: true, seed });
   const digits = datasetImages(await openDigits());
-  const { values, halves } = await run(digits);
-  deepStrictEqual(Object.keys(halves!), Object.keys(values));
+  const { values, floor } = await run(digits);
+  deepStrictEqual(Object.keys(floor!), Object.keys(values));
   strictEqual(values.nn_accuracy, 1, "every sample is among the references");
-  ok(halves!.nn_accuracy > 0.95 && halves!.nn_accuracy < 1, "no image is in both halves");
-  ok(halves!.fd > 0.2 && halves!.fd < 0.35, `${halves!.fd}`);
-  deepStrictEqual((await run(digits)).halves, halves);
-  notStrictEqual((await run(digits, 1)).halves!.fd, halves!.fd);
-  const few = await run(datasetImages(await openDigits(), { limit: 19 }));
-  strictEqual(few.halves, null, "too few to be halved");
+  ok(floor!.nn_accuracy > 0.95 && floor!.nn_accuracy < 1, "no image is in both halves");
+  ok(floor!.fd > 0.2 && floor!.fd < 0.35, `${floor!.fd}`);
+  deepStrictEqual((await run(digits)).floor, floor);
+  notStrictEqual((await run(digits, 1)).floor!.fd, floor!.fd);
+  const few = await run(datasetImages(await openDigits(), { limit: 3 }));
+  strictEqual(few.floor, null, "too few to be divided");
   const statistics = await computeReference(digits, extractor);
   strictEqual(
-    (await evaluate({ samples, reference: statistics, extractor, halves: true })).halves,
+    (await evaluate({ samples, reference: statistics, extractor, floor: true })).floor,
     null,
   );
 });
@@ -205,8 +212,8 @@ Deno.test("evaluate warns of too few images and still gives the distance", async
   const extractor = await PixelExtractor.create(SIZE);
   const few = datasetImages(await openDigits(), { limit: 40 });
   const { values, warnings } = await evaluate({ samples: few, reference: few, extractor });
-  ok(Math.abs(values.fd) < 1e-9);
-  strictEqual(warnings.length, 2);
+  strictEqual(values.fd, 0, "rounding is no distance");
+  strictEqual(warnings.length, 1, "the same words once");
   ok(/digits has 40 images for 64 features/.test(warnings[0]));
 });
 
@@ -227,6 +234,85 @@ Deno.test("evaluate fails before it extracts when something is missing", async (
   await rejects(run([]), /Metrics are fid, fd, fid_inf, .* found none/);
   await rejects(run(["fid"]), /fid needs Inception.s features/);
   await rejects(run(["fod" as Metric]), /found fod/);
+});
+
+Deno.test("evaluate fails before it extracts when there are too few images for a metric", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const untouchable = (name: string, count: number) =>
+    generatedImages(name, count, () => Promise.reject(new Error("asked")));
+  const run = (metrics: Metric[], [samples, reference]: [number, number], options = {}) =>
+    evaluate({
+      samples: untouchable("samples", samples),
+      reference: untouchable("real", reference),
+      extractor,
+      metrics,
+      ...options,
+    });
+  await rejects(run(["fd"], [1, 9]), /fd needs 2 images at least of each side, but samples has 1/);
+  await rejects(run(["fd", "kd"], [9, 1]), /fd needs 2 images .* but real has 1/);
+  await rejects(run(["kd"], [50, 40], { subsets: { size: 41 } }), /kd needs 41 .* real has 40/);
+  await rejects(run(["pr"], [9, 3]), /pr needs 4 images .* real has 3/);
+  await rejects(run(["dc"], [9, 9], { manifoldImages: 5 }), /dc needs 6 images .* look at 5 only/);
+  await rejects(run(["fd_inf"], [5000, 9]), /fd_inf needs 5001 images .* of the samples/);
+  await rejects(run(["fd"], [2, 2]), /asked/, "else it begins");
+});
+
+Deno.test("evaluate gives the other values when one metric fails, if it is to keep going", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const { labels: _, ...unlabelled } = await halfOfTheDigits(0);
+  const options = {
+    samples: memoryImages("unlabelled", unlabelled),
+    reference: memoryImages("labelled", await halfOfTheDigits(1)),
+    extractor,
+    metrics: ["fd", "nn"] as Metric[],
+  };
+  const { values, failed } = await evaluate({ ...options, keepGoing: true });
+  deepStrictEqual(Object.keys(values), ["fd"]);
+  match(failed.nn, /nn needs a label for every image/);
+  deepStrictEqual((await evaluate({ ...options, metrics: ["fd"] })).failed, {});
+});
+
+Deno.test("evaluate compares classes by their names", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const digits = await halfOfTheDigits(0);
+  const named = (name: string, shift: number, names: readonly string[] | null): ImageSource => ({
+    ...memoryImages(name, { ...digits, labels: digits.labels!.map((label) => label + shift) }),
+    classes: { count: 10 + shift, names },
+  });
+  const names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+  const plain = named("plain", 0, names);
+  const shifted = named("shifted", 1, ["ape", ...names]);
+  const run = async (samples: ImageSource, reference: ImageSource) =>
+    await evaluate({ samples, reference, extractor, metrics: ["nn"] });
+  strictEqual((await run(plain, shifted)).values.nn_accuracy, 1);
+  const ape = { ...shifted, classes: { ...shifted.classes!, present: [0, 1] } };
+  await rejects(
+    run(ape, plain),
+    /shifted has the class ape, which plain has not: shifted has ape, /,
+  );
+  strictEqual((await run(shifted, named("numbers", 1, null))).values.nn_accuracy, 1);
+  match((await run(plain, named("numbers", 0, null))).warnings[0], /compared by number: .*numbers/);
+});
+
+Deno.test("the real images that are compared with others are as many as the samples", async () => {
+  const extractor = await PixelExtractor.create(SIZE);
+  const reference = datasetImages(await openDigits());
+  const run = (limit: number) => {
+    const samples = memoryImages("odd", digitsBefore(limit));
+    return evaluate({ samples, reference, extractor, floor: true });
+  };
+  const odd = await halfOfTheDigits(1);
+  const digitsBefore = (limit: number) => ({
+    ...odd,
+    count: limit,
+    data: odd.data.subarray(0, 64 * limit),
+    labels: odd.labels!.subarray(0, limit),
+  });
+  const few = await run(100);
+  deepStrictEqual(few.floorCounts, [100, 1697]);
+  ok(few.floor!.fd > 1, `${few.floor!.fd}: few real images are far from many`);
+  ok(few.values.fd / few.floor!.fd < 2, "and samples that are real as far");
+  deepStrictEqual((await run(898)).floorCounts, [898, 899]);
 });
 
 Deno.test("evaluate needs labels on both sides for nearest neighbours", async () => {

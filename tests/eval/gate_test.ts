@@ -124,3 +124,25 @@ Deno.test("parseBaseline says what is wrong with a file", () => {
   throws(() => parseBaseline("{}", "x.json"), /x.json is not the result of an evaluation/);
   throws(() => parseBaseline('{"values": {"fd": "2"}}', "x.json"), /imm eval --json/);
 });
+
+Deno.test("gates take no rounding for a difference", () => {
+  const judge = (value: number, bound: string) =>
+    checkThresholds({ values: { fd: value }, rounding: { fd: 1e-9 } }, [parseThreshold(bound)])
+      .passed;
+  // fd<0 must not be, fd>1 must not be.
+  strictEqual(judge(-1e-10, "fd>=0"), true);
+  strictEqual(judge(-1e-8, "fd>=0"), false);
+  strictEqual(judge(1 + 1e-10, "fd<=1"), true);
+  strictEqual(judge(1 - 1e-10, "fd<1"), false, "equal, and so not below");
+  const baseline = parseBaseline('{"values": {"fd": 1}}', "last.json");
+  const against = (value: number) =>
+    checkBaseline({ values: { fd: value }, rounding: { fd: 1e-9 } }, baseline, new Map()).passed;
+  strictEqual(against(1 + 1e-10), true);
+  strictEqual(against(1 + 1e-8), false);
+});
+
+Deno.test("a threshold on a value that failed tells why", () => {
+  const failed = { values: {}, failed: { kd: "Too few." } };
+  throws(() => checkThresholds(failed, [parseThreshold("kd<1")]), /not computed: Too few\./);
+  throws(() => checkThresholds({ values: { kd: 1 } }, [parseThreshold("kd_std<1")]), /no spread/);
+});

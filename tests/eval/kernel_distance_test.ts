@@ -1,8 +1,9 @@
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import {
   gaussianDiscrepancy,
   kernelDistance,
   kernelDistanceOfSubsets,
+  kernelDistancePairs,
   squaredDiscrepancy,
 } from "../../lib/eval/kernel_distance.ts";
 import { assertClose } from "../support/close.ts";
@@ -36,7 +37,7 @@ Deno.test("kernelDistanceOfSubsets gives the golden values", async () => {
     rowsA.map((rows, i) => [rows, rowsB[i]]),
   );
   assertClose(result.values, kid.subset_values, { abs: 1e-12 });
-  assertClose([result.mean, result.std], [kid.subset_mean, kid.subset_std_ddof0], { abs: 1e-12 });
+  assertClose([result.mean, result.std!], [kid.subset_mean, kid.subset_std_ddof0], { abs: 1e-12 });
 });
 
 Deno.test("squaredDiscrepancy equals the definition where blocks meet", async () => {
@@ -74,14 +75,31 @@ Deno.test("kernelDistance depends on its seed only", async () => {
 
 Deno.test("kernelDistance over all rows of the smaller side needs no size", async () => {
   const a = goldenFeatures("A", 500);
-  const result = await kernelDistance(a, goldenFeatures("B"), { subsets: 2 });
-  const full = await squaredDiscrepancy(a, goldenFeatures("B"));
-  assertClose(result.values, [full, full], { abs: 1e-12 });
+  const b = goldenFeatures("B", 499);
+  const result = await kernelDistance(a, b, { subsets: 2 });
+  strictEqual(result.values.length, 2);
+  assertClose(result.values, [0, 0].fill(await squaredDiscrepancy(a, b)), { rel: 0.2 });
+});
+
+Deno.test("kernelDistance shows no spread where every subset would be the whole of both sets", async () => {
+  const [a, b] = [goldenFeatures("A", 60), goldenFeatures("B", 60)];
+  const whole = await kernelDistance(a, b);
+  assertClose([...whole.values], [await squaredDiscrepancy(a, b)], { rel: 1e-12 });
+  strictEqual(whole.std, null);
+  strictEqual(kernelDistancePairs(60, 60), 2 * 60 ** 2, "and the work is that of one");
+  // Subsets of one side only differ, so they have a spread; smaller ones can be asked for.
+  ok((await kernelDistance(a, goldenFeatures("B"))).std! > 0);
+  const smaller = await kernelDistance(a, b, { size: 40, subsets: 5 });
+  strictEqual(smaller.values.length, 5);
+  ok(smaller.std! > 0);
+  strictEqual((await kernelDistance(a, b, { size: 40, subsets: 1 })).std, null);
 });
 
 Deno.test("kernelDistance refuses subsets that are too large or too small", async () => {
   const [a, b] = [pseudoRandom(10, 4), pseudoRandom(8, 4)];
   await rejects(() => kernelDistance(a, b, { size: 9 }), /Subsets of 9 images cannot be drawn/);
+  const one = pseudoRandom(1, 4);
+  await rejects(() => kernelDistance(one, a), /two images on each side at least, found 1 and 10/);
   await rejects(() => kernelDistance(a, b, { size: 1 }), /two images on each side/);
   await rejects(() => squaredDiscrepancy(a, pseudoRandom(8, 5)), /found dimensions 4 and 5/);
 });

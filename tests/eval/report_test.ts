@@ -34,10 +34,10 @@ warning: few images
   );
 });
 
-Deno.test("textReport puts the halves beside the values", () => {
-  const halves = { fd: 0.25, kd: 0, kd_std: 0.001, nn_accuracy: 0.98 };
+Deno.test("textReport puts the floor beside the values", () => {
+  const floor = { fd: 0.25, kd: 0, kd_std: 0.001, nn_accuracy: 0.98 };
   strictEqual(
-    textReport({ ...EVALUATION, halves, warnings: [] }),
+    textReport({ ...EVALUATION, floor, floorCounts: [500, 1297], warnings: [] }),
     `             samples             real
 fd           2.77454             0.25       Fréchet distance (lower is better)
 kd           0.0044862 ± 0.0018  0 ± 0.001  Kernel distance (lower is better)
@@ -45,11 +45,31 @@ nn_accuracy  0.92                0.98       Label of the nearest reference image
 
 samples    samples.npz, 1000 images
 reference  digits, 1797 images
-real       a random half of the reference images against the other half
+real       500 random images of the reference against its other 1297
 features   pixels-8x8x1, 64 (sha256 0123456789ab)
 time       1.3 s features, 0.5 s metrics
 `,
   );
+});
+
+Deno.test("reports show beside a Fréchet distance that its images are few, and what failed", () => {
+  const few = {
+    ...EVALUATION,
+    values: { fid: 203.44 },
+    samples: { ...EVALUATION.samples, count: 200 },
+    extractor: { id: "inception-fid", hash: "0123456789abcdef", dimension: 2048 },
+    failed: { kid: "The subsets | are too large." },
+  };
+  match(textReport(few), /^fid {2}203.44 \(of 200 images\) {2}FID/);
+  match(textReport(few), /\nnot computed: kid: The subsets \| are too large\.\n/);
+  match(markdownReport(few), /\*\*203\.44 \(of 200 images\)\*\*/);
+  match(markdownReport(few), /`kid` was not computed: The subsets \\\| are/);
+  match(junitReport(few), /tests="2" failures="0" errors="1"/);
+  match(htmlReport(few), /203\.44 \(of 200 images\)[^]*kid was not computed/);
+  const many = { ...few.samples, count: 50_000 };
+  match(textReport({ ...few, samples: many }), /\(of 1797 images\)/, "the reference is small");
+  const reference = { ...EVALUATION.reference!, count: 10_000 };
+  match(textReport({ ...few, samples: many, reference }), /^fid {2}203.44 {2}FID/);
 });
 
 function gate() {

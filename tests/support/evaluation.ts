@@ -5,7 +5,10 @@ import type { Evaluation } from "../../lib/eval/evaluate.ts";
 export const EVALUATION: Evaluation = {
   version: 1,
   values: { fd: 2.774541837, kd: 0.0044862, kd_std: 0.0018, nn_accuracy: 0.92 },
-  halves: null,
+  rounding: { fd: 1e-9 },
+  failed: {},
+  floor: null,
+  floorCounts: null,
   samples: { name: "samples.npz", count: 1000, skipped: 0 },
   reference: { name: "digits", count: 1797, skipped: 0, provenance: null },
   extractor: { id: "pixels-8x8x1", hash: "0123456789abcdef", dimension: 64 },

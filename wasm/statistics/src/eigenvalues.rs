@@ -222,15 +222,20 @@ unsafe fn four_rows(
 /// False when it does not converge.
 pub fn ql(diagonal: &mut [f64], beside: &mut Vec<f64>) -> bool {
     const MOST: usize = 60;
+    /// Rounds after which an element counts as small beside the whole matrix, no longer beside its
+    /// neighbours: among eigenvalues that are zero but for rounding the latter may never happen.
+    const PATIENCE: usize = 30;
     let n = diagonal.len();
     let d = diagonal;
     beside.push(0.0);
     let e = beside;
+    let norm = d.iter().chain(e.iter()).fold(0.0f64, |most, x| most.max(x.abs()));
     for l in 0..n {
         for round in 0.. {
+            let floor = if round < PATIENCE { 0.0 } else { norm };
             // The first small element beside the diagonal cuts the matrix in two.
             let m = (l..n - 1)
-                .find(|&m| e[m].abs() <= f64::EPSILON * (d[m].abs() + d[m + 1].abs()))
+                .find(|&m| e[m].abs() <= f64::EPSILON * (d[m].abs() + d[m + 1].abs()).max(floor))
                 .unwrap_or(n - 1);
             if m == l {
                 break;

@@ -7,6 +7,7 @@
 //! Singular values and eigenvectors, which are needed of singular covariances only, come from `faer`.
 
 mod cholesky;
+mod definite;
 mod eigenvalues;
 mod frechet;
 mod kernel;
@@ -91,6 +92,22 @@ pub unsafe extern "C" fn trace_sqrt_product(a: *const f64, b: *const f64, dimens
     let size = dimension * dimension;
     let (a, b) = unsafe { (from_raw_parts(a, size), from_raw_parts(b, size)) };
     frechet::trace_sqrt_product(a, b, dimension)
+}
+
+/// The smallest eigenvalue of a symmetric `[d, d]` matrix where it is below `-slack`, else 0: a
+/// covariance has none that is negative but by rounding. NaN when the matrix holds something that
+/// is not a finite number.
+///
+/// # Safety
+/// See [`accumulate_sums`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn negative_eigenvalue(
+    matrix: *const f64,
+    dimension: usize,
+    slack: f64,
+) -> f64 {
+    let matrix = unsafe { from_raw_parts(matrix, dimension * dimension) };
+    definite::negative_eigenvalue(matrix, dimension, slack)
 }
 
 /// The same where `a` is given by few feature vectors `[rows, d]`, whose covariance it is.
