@@ -196,6 +196,7 @@ export {
   openImagesOrLatents,
   type OpenOptions,
   parseLatentNote,
+  type PictureCare,
   type PictureFormat,
   type PicturePlace,
   type PictureTask,

@@ -17,6 +17,7 @@ import type { Image } from "../lib/format/pixels.ts";
 import { encodePng } from "../lib/format/png.ts";
 import { UsageError } from "../lib/errors.ts";
 import { choice, integer, text } from "./options.ts";
+import { pictureCare, strict } from "./picture_options.ts";
 import type { Terminal } from "./terminal.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -42,9 +43,10 @@ export const verb = defineVerb({
     grid: text({ help: "write the first images as one picture", value: "FILE.png" }),
     images: integer({ help: "images in the grid", default: 64, min: 1, max: 4096 }),
     moments: choice(LATENT_MOMENTS, { help: "what the second half of the channels of latents is" }),
+    strict,
   },
   async run(args, terminal) {
-    using dataset = await openImagesOrLatents(args._[0]);
+    using dataset = await openImagesOrLatents(args._[0], pictureCare(args, terminal));
     for (const note of [...(dataset.notes ?? []), ...labelNotes(dataset)]) terminal.warn(note);
     if (isLatents(dataset)) return await describeSet(dataset, args, terminal);
     if (args.moments !== undefined) {

@@ -8,6 +8,7 @@ import { RESIZE_FILTERS } from "../lib/format/resize.ts";
 import { counted } from "../lib/units.ts";
 import { interruptible } from "./interrupt.ts";
 import { choice, flag, integer, size, text } from "./options.ts";
+import { strict } from "./picture_options.ts";
 import { defineVerb } from "./verb.ts";
 
 /** The verb. */
@@ -31,7 +32,7 @@ export const verb = defineVerb({
   ],
   positionals: {
     value: "DATA",
-    help: "a folder or .zip of PNG and JPEG files, or any other data set",
+    help: "a folder or .zip of pictures, or any other data set",
     min: 1,
     max: 1,
   },
@@ -59,6 +60,7 @@ export const verb = defineVerb({
     limit: size({ help: "take the first so many", min: 1 }),
     workers: integer({ help: "threads (default: the processors)", min: 1, max: 256 }),
     skipCorrupt: flag({ help: "leave pictures out that cannot be read, and name them" }),
+    strict,
   },
   async run(args, terminal) {
     const { _: [source], out, skipCorrupt, encoder: path, encoded, ...options } = args;

@@ -176,10 +176,10 @@ async function run(args: Args, terminal: Terminal): Promise<void> {
     terminal,
     async (signal) => {
       const onNote = (note: string) => terminal.warn(note);
-      const { skipCorrupt, padTo } = args;
+      const { skipCorrupt, strict, padTo } = args;
       await using reference = args.reference === undefined
         ? null
-        : await openSide(args.reference, { skipCorrupt, padTo, onNote });
+        : await openSide(args.reference, { skipCorrupt, strict, padTo, onNote });
       if (saveStats !== undefined && isStatistics(reference)) {
         throw new UsageError(
           "--save-stats needs the images of the reference, but --reference holds statistics.",

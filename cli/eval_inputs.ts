@@ -64,6 +64,8 @@ export interface ImagesArgs {
   readonly shard?: Shard;
   /** Leave unreadable images out instead of failing. */
   readonly skipCorrupt?: boolean;
+  /** Pictures that are not read, or whose files are odd, are an error. */
+  readonly strict?: boolean;
   /** Pad images with black to squares of this size. */
   readonly padTo?: number;
   /** Is told what a person should know of how the files were understood, in a sentence. */
@@ -78,6 +80,8 @@ export async function openImages(spec: string, args: ImagesArgs = {}): Promise<S
   const corrupt: FormatError[] = [];
   const dataset = await openDataset(spec, {
     padTo: args.padTo,
+    strict: args.strict,
+    onWarning: args.onNote,
     // Each is resized for itself; an extractor that does not says what it needs.
     mixedSizes: args.padTo === undefined,
     onCorrupt: (error) => corrupt.push(error),

@@ -10,6 +10,7 @@ import type { EvaluationProgress } from "../lib/eval/collect.ts";
 import { CACHE_LIMIT } from "../lib/eval/feature_cache.ts";
 import { decodingOptions } from "./decoding.ts";
 import { deviceOptions } from "./device_options.ts";
+import { strict } from "./picture_options.ts";
 import { extractorOptions } from "./eval_extractor.ts";
 import { flag, flagName, integer, type Parsed, size, text } from "./options.ts";
 import type { Progress } from "./progress.ts";
@@ -34,6 +35,7 @@ export const inputOptions = {
   }),
   ...deviceOptions,
   skipCorrupt: flag({ help: "leave out images that cannot be read, instead of failing" }),
+  strict,
   padTo: integer({
     help: "pad images with black to squares of this size, as data.padTo does in training",
     min: 1,

@@ -17,6 +17,7 @@ import {
 } from "../lib/train/run.ts";
 import { interruptible } from "./interrupt.ts";
 import { deviceOptions } from "./device_options.ts";
+import { pictureCare, strict } from "./picture_options.ts";
 import { Dashboard } from "./dashboard.ts";
 import { choice, flag, flagName, integer, settings, text } from "./options.ts";
 import { NullProgress, type Progress } from "./progress.ts";
@@ -90,6 +91,10 @@ export const verb = defineVerb({
       min: 0,
       max: 64,
     }),
+    skipCorrupt: flag({
+      help: "go on without pictures that cannot be read, instead of failing, and name them",
+    }),
+    strict,
     dashboard: integer({
       help: "show the run on a web page of this machine, at this port (0: any)",
       value: "PORT",
@@ -111,8 +116,9 @@ export const verb = defineVerb({
         ...(args.precision === undefined ? [] : [`train.precision=${args.precision}`]),
       ],
     };
+    const care = pictureCare(args, terminal);
     const resolve = () =>
-      args.resume !== undefined ? resolveResumed(args.resume) : resolveConfig(source);
+      args.resume !== undefined ? resolveResumed(args.resume, care) : resolveConfig(source, care);
     if (args.dryRun) {
       const config = await resolve().then(({ config, data, notes = [] }) => {
         data.close();

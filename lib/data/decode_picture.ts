@@ -24,22 +24,23 @@ export interface PicturePlace {
 }
 
 /**
- * Decodes a picture whose header was checked when the data set was opened. For JPEG,
- * `loadJpegDecoder` must have been awaited before.
+ * Decodes a picture whose header was checked when the data set was opened;
+ * `loadDecoder` must have been awaited for it.
  *
  * @param bytes of its file
+ * @returns also what is wrong with the file although it was read
  * @throws {FormatError} when it is damaged, or has become another one
  */
 export function decodePicture(
   bytes: Uint8Array,
   name: string,
   { shape }: PictureFormat,
-): Uint8Array {
+): { pixels: Uint8Array; oddities: readonly string[] } {
   const decoded = decodeImageSync(bytes, name);
   const { width, height, channels } = shape;
   const image = channels === 3 ? toRgb(decoded) : dropAlpha(decoded);
   if (image.height !== height || image.width !== width || image.channels !== channels) {
     throw new FormatError(`${name} changed since the data set was opened; open it again.`);
   }
-  return image.data;
+  return { pixels: image.data, oddities: decoded.oddities ?? [] };
 }

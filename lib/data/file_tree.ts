@@ -4,9 +4,10 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { type ByteSource, describeFileError } from "../format/source.ts";
 import { openZip, type ZipPlace } from "../format/zip.ts";
+import { isLeaving, type PassedOver } from "./passed_over.ts";
 
 /** Where another thread finds a file: by its own path, or within an archive. */
 export interface FilePlace {
@@ -20,6 +21,8 @@ export interface FilePlace {
 export interface FileTree extends Disposable {
   readonly name: string;
   readonly paths: readonly string[];
+  /** What lies there and is not among the paths, by its own. */
+  readonly passedOver: PassedOver;
   /** The path of a file for error messages. */
   describe(path: string): string;
   /** The whole file, or its first `most` bytes. */
@@ -29,34 +32,60 @@ export interface FileTree extends Disposable {
   close(): void;
 }
 
+/** A folder whose files are still to be listed. */
+interface Pending {
+  readonly folder: string;
+  /** Where the root and the links on the way to it really are. */
+  readonly way: readonly string[];
+}
+
 /**
- * Lists the files under a folder, in all its sub-folders, without hidden ones.
+ * Lists the files under a folder, in all its sub-folders and those that links lead to, without
+ * hidden ones and what other programs leave.
  *
  * @throws {FormatError} when a folder cannot be read
  */
 export async function openFolderTree(root: string): Promise<FileTree> {
   const paths: string[] = [];
-  const pending = [""];
-  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+  const passedOver = {
+    leavings: [] as string[],
+    deadLinks: [] as string[],
+    circles: [] as string[],
+  };
+  const pending: Pending[] = [{ folder: "", way: [] }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { folder, way } = next;
     const location = join(root, folder);
     try {
       for await (const entry of Deno.readDir(location)) {
-        if (entry.name.startsWith(".")) continue;
         const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-        const info = entry.isSymlink
-          ? await Deno.stat(join(root, path)).catch(() => null) // it may lead nowhere
-          : entry;
-        // A link to a folder could lead back here; a link to a file is as good as the file.
-        if (info?.isDirectory && !entry.isSymlink) pending.push(path);
-        else if (info?.isFile) paths.push(path);
+        if (isLeaving(entry.name)) passedOver.leavings.push(path);
+        else if (!entry.isSymlink) {
+          if (entry.isDirectory) pending.push({ folder: path, way });
+          else if (entry.isFile) paths.push(path);
+        } else {
+          const info = await Deno.stat(join(root, path)).catch(() => null);
+          if (info?.isFile) paths.push(path);
+          else if (!info?.isDirectory) passedOver.deadLinks.push(path);
+          else {
+            const target = await Deno.realPath(join(root, path));
+            const around = [...way, await Deno.realPath(location)];
+            // A folder around the link would be listed in itself, for ever.
+            const isCircle = around.some((real) => `${real}${sep}`.startsWith(`${target}${sep}`));
+            if (isCircle) passedOver.circles.push(path);
+            else pending.push({ folder: path, way: [...around, target] });
+          }
+        }
       }
     } catch (error) {
       throw describeFileError(error, location);
     }
   }
+  for (const list of Object.values(passedOver)) list.sort();
   return {
     name: root,
     paths: paths.sort(),
+    passedOver,
     describe: (path) => join(root, path),
     readSync: (path, most) => readSync(join(root, path), most),
     place: (path) => ({ file: join(root, path), within: null }),
@@ -74,14 +103,17 @@ export async function openZipTree(path: string): Promise<FileTree> {
   const archive = await openZip(path);
   try {
     const sources = new Map<string, ByteSource | null>();
+    const leavings = new Set<string>();
     for (const { name, method } of archive.members.values()) {
-      const hidden = name.split("/").some((part) => part.startsWith(".")) ||
-        name.startsWith("__MACOSX/");
-      if (!hidden) sources.set(name, method === "stored" ? await archive.open(name) : null);
+      const parts = name.split("/");
+      const at = parts.findIndex(isLeaving);
+      if (at >= 0) leavings.add(parts.slice(0, at + 1).join("/"));
+      else sources.set(name, method === "stored" ? await archive.open(name) : null);
     }
     return {
       name: path,
       paths: [...sources.keys()].sort(),
+      passedOver: { leavings: [...leavings].sort(), deadLinks: [], circles: [] },
       describe: (name) => `${path}:${name}`,
       readSync(name, most = Infinity) {
         const source = sources.get(name);

@@ -1,18 +1,19 @@
 /**
- * A folder (or a zip archive) of PNG and JPEG files. Where it begins and what the classes are, see
+ * A folder (or a zip archive) of picture files. Where it begins and what the classes are, see
  * tree_labels.ts.
  *
  * @module
  */
 
 import { FormatError } from "../errors.ts";
-import { IMAGE_EXTENSIONS, probeImage } from "../format/image.ts";
-import { loadJpegDecoder } from "../format/jpeg.ts";
+import { IMAGE_EXTENSIONS, loadDecoder, type ProbedImage, probeImage } from "../format/image.ts";
 import type { ImageShape } from "../format/pixels.ts";
 import { BaseDataset, type Dataset, type Decoding } from "./dataset.ts";
 import { decodePicture, type PictureFormat } from "./decode_picture.ts";
 import type { FileTree } from "./file_tree.ts";
 import { countLabels } from "./labels.ts";
+import { OddityLog, oddityNotes } from "./oddities.ts";
+import { passedOverNotes } from "./passed_over.ts";
 import type { Split } from "./splits.ts";
 import { findRoot, readLabels, type TreeLabels } from "./tree_labels.ts";
 
@@ -28,6 +29,18 @@ export interface FolderOptions {
    * one is an error.
    */
   readonly onCorrupt?: (error: FormatError) => void;
+  /**
+   * Is told, once, of a picture that turns out to be damaged when its pixels are decoded. The next
+   * one that can be decoded takes its place, with its class. Without it that is an error.
+   */
+  readonly onDamaged?: (error: FormatError) => void;
+  /** Is told of damage that does not hinder, seen while pixels are decoded: each kind once. */
+  readonly onWarning?: (sentence: string) => void;
+  /**
+   * Files that look like pictures and are not read are an error, and so are pictures whose files
+   * are odd in any way that people would be told of.
+   */
+  readonly strict?: boolean;
   /** Pictures may differ in size: see `shapeOf` of a data set. Default false: it is an error. */
   readonly mixedSizes?: boolean;
   /** Decoded pictures are kept in memory when all of them are at most so many bytes. Default 1 GiB. */
@@ -35,6 +48,12 @@ export interface FolderOptions {
   /** Called now and then while the headers of all pictures are checked. */
   readonly onProgress?: (done: number, total: number) => void;
 }
+
+/** What is done about pictures that are damaged, odd, or not read. */
+export type PictureCare = Pick<
+  FolderOptions,
+  "onCorrupt" | "onDamaged" | "onWarning" | "strict"
+>;
 
 /** See {@link FolderOptions.keepBytes}. */
 const KEEP_BYTES = 2 ** 30;
@@ -58,11 +77,11 @@ export async function openFolderDataset(
   try {
     const { tree: root, notes } = findRoot(tree, isPicture, split);
     const all = picturesOf(root);
-    if (all.some((path) => !path.toLowerCase().endsWith(".png"))) await loadJpegDecoder();
+    const others = unreadNotes(root, options.strict);
     const { paths, shapes, shape, notes: turned } = await checkShapes(root, all, options);
     const { labels, notes: more } = readLabels(root, all, paths);
-    const told = [...notes, ...turned, ...more];
-    return new FolderDataset(root, paths, labels, told, { shape }, shapes, options.keepBytes);
+    const told = [...notes, ...others, ...turned, ...more];
+    return new FolderDataset(root, paths, labels, told, { shape }, shapes, options);
   } catch (error) {
     tree.close();
     throw error;
@@ -82,6 +101,9 @@ class FolderDataset extends BaseDataset {
   readonly #cache: (Uint8Array | undefined)[] | null;
   /** Decoded by others, for the next time that they are asked for. */
   readonly #supplied = new Map<number, Uint8Array>();
+  readonly #oddities: OddityLog;
+  /** Of pictures that are damaged, the ones in their places. */
+  readonly #standIns = new Map<number, number>();
 
   constructor(
     private readonly tree: FileTree,
@@ -91,10 +113,12 @@ class FolderDataset extends BaseDataset {
     private readonly format: PictureFormat,
     /** Of each picture, where they differ. */
     private readonly shapes: readonly ImageShape[] | null,
-    keepBytes = KEEP_BYTES,
+    private readonly options: FolderOptions,
   ) {
     super();
     const { shape } = format;
+    const { keepBytes = KEEP_BYTES, onWarning } = options;
+    this.#oddities = new OddityLog(onWarning);
     this.name = tree.name;
     this.length = paths.length;
     this.imageShape = [shape.height, shape.width, shape.channels];
@@ -135,18 +159,55 @@ class FolderDataset extends BaseDataset {
       this.#supplied.delete(index);
       return ready;
     }
+    const standIn = this.#standIns.get(index);
+    if (standIn !== undefined) return this.image(standIn);
+    try {
+      const pixels = this.#decode(index);
+      if (this.#cache !== null) this.#cache[index] = pixels;
+      return pixels;
+    } catch (error) {
+      const { onDamaged } = this.options;
+      if (!(onDamaged && error instanceof FormatError)) throw error;
+      onDamaged(error);
+      return this.#standInFor(index);
+    }
+  }
+
+  /** The class of a damaged picture is that of the one in its place, once that is known. */
+  override label(index: number): number | null {
+    return this.#labels === null ? null : this.#labels[this.#standIns.get(index) ?? index];
+  }
+
+  #decode(index: number): Uint8Array {
     const path = this.paths[index];
+    const name = this.tree.describe(path);
     const format = { ...this.format, ...(this.shapes ? { shape: this.shapes[index] } : {}) };
-    const pixels = decodePicture(this.tree.readSync(path), this.tree.describe(path), format);
-    if (this.#cache !== null) this.#cache[index] = pixels;
+    const { pixels, oddities } = decodePicture(this.tree.readSync(path), name, format);
+    if (oddities.length > 0 && this.options.strict) {
+      throw new FormatError(`${name} has ${oddities.join(" and ")}, which --strict refuses.`);
+    }
+    this.#oddities.add(name, oddities);
     return pixels;
   }
 
-  override label(index: number): number | null {
-    return this.#labels === null ? null : this.#labels[index];
+  /** The next picture that can be decoded takes the place of a damaged one: the same in every run. */
+  #standInFor(index: number): Uint8Array {
+    for (let step = 1; step < this.length; step++) {
+      const other = (index + step) % this.length;
+      if (this.#standIns.has(other)) continue;
+      try {
+        const pixels = this.#cache?.[other] ?? this.#decode(other);
+        this.#standIns.set(index, other);
+        return pixels;
+      } catch (error) {
+        if (!(error instanceof FormatError)) throw error; // told when its own turn comes
+      }
+    }
+    throw new FormatError(`${this.name} has no picture that can be read.`);
   }
 
   override close(): void {
+    this.#oddities.finish();
     this.tree.close();
   }
 }
@@ -158,24 +219,33 @@ class FolderDataset extends BaseDataset {
 async function checkShapes(
   tree: FileTree,
   all: readonly string[],
-  { rgb = false, mixedSizes = false, onCorrupt, onProgress }: FolderOptions,
+  { rgb = false, mixedSizes = false, onCorrupt, onProgress, strict }: FolderOptions,
 ): Promise<{ paths: string[]; shapes: ImageShape[] | null; shape: ImageShape; notes: string[] }> {
   const paths: string[] = [];
-  const shapes: ImageShape[] = [];
+  const shapes: ProbedImage[] = [];
+  const refused: FormatError[] = [];
   for (const [i, path] of all.entries()) {
     try {
-      shapes.push(probePicture(tree, path));
+      const { shape, start } = probePicture(tree, path);
+      await loadDecoder(start);
+      shapes.push(shape);
       paths.push(path);
     } catch (error) {
       if (!(error instanceof FormatError && onCorrupt)) throw error;
       onCorrupt(error);
+      refused.push(error);
     }
     if (i % 1000 === 999) { // so that a progress bar can be drawn and Ctrl-C is heard
       onProgress?.(i + 1, all.length);
       await new Promise((resolve) => setTimeout(resolve));
     }
   }
-  if (paths.length === 0) throw new FormatError(`${tree.name} has no picture that can be read.`);
+  if (paths.length === 0) throw nothingLeft(tree.name, refused);
+  const odder = oddityNotes(
+    tree.name,
+    shapes.map(({ oddities }, i) => ({ path: paths[i], oddities })),
+  );
+  if (strict && odder.length > 0) throw new FormatError(`${odder.join(" ")} --strict refuses it.`);
   const channels = rgb || shapes.some(({ channels }) => channels > 2) ? 3 : 1;
   const seen = shapes.map((shape) => ({ ...shape, channels }));
   const [first] = seen;
@@ -195,7 +265,7 @@ async function checkShapes(
     height: Math.max(most.height, height),
     width: Math.max(most.width, width),
   }));
-  const notes = rgb ? [] : channelNotes(tree.name, shapes);
+  const notes = [...odder, ...(rgb ? [] : channelNotes(tree.name, shapes))];
   return { paths, shapes: isMixed ? seen : null, shape: largest, notes };
 }
 
@@ -227,8 +297,10 @@ export function transparencyNote(name: string, clear: number, count: number): st
 export function picturesOf(tree: FileTree): string[] {
   const paths = tree.paths.filter(isPicture);
   if (paths.length > 0) return paths;
+  const { notes } = passedOverNotes(tree.name, tree.paths, tree.passedOver, isPicture);
   throw new FormatError(
-    `${tree.name} has no pictures: expected files that end in ${IMAGE_EXTENSIONS.join(", ")}.`,
+    `${tree.name} has no pictures: expected files that end in ${IMAGE_EXTENSIONS.join(", ")}.` +
+      notes.map((note) => ` ${note}`).join(""),
   );
 }
 
@@ -237,15 +309,39 @@ export function isPicture(path: string): boolean {
   return IMAGE_EXTENSIONS.some((extension) => path.toLowerCase().endsWith(extension));
 }
 
-/** Size and channels of a picture, from its header. @throws {FormatError} when it is damaged */
-export function probePicture(tree: FileTree, path: string): ImageShape {
+/** The error of pictures of which none can be read, with the first reason. */
+export function nothingLeft(name: string, refused: readonly FormatError[]): FormatError {
+  const [first] = refused;
+  return new FormatError(
+    `${name} has no picture that can be read` +
+      (first ? `, of ${refused.length}: ${first.message}` : "."),
+  );
+}
+
+/** What lies beside the pictures and is not read, in sentences. @throws {FormatError} with `strict` */
+export function unreadNotes(tree: FileTree, strict = false): string[] {
+  const others = tree.paths.filter((path) => !isPicture(path));
+  const { notes, isMissing } = passedOverNotes(tree.name, others, tree.passedOver, isPicture);
+  if (strict && isMissing) throw new FormatError(`${notes.join(" ")} --strict refuses that.`);
+  return notes;
+}
+
+/**
+ * Size and channels of a picture, from its header, and the beginning of its file.
+ *
+ * @throws {FormatError} when it is damaged
+ */
+export function probePicture(
+  tree: FileTree,
+  path: string,
+): { shape: ProbedImage; start: Uint8Array } {
   const name = tree.describe(path);
   const start = tree.readSync(path, HEADER_BYTES);
   try {
-    return probeImage(start, name);
+    return { shape: probeImage(start, name), start };
   } catch (error) {
     if (start.length < HEADER_BYTES) throw error;
-    return probeImage(tree.readSync(path), name); // a JPEG with long metadata
+    return { shape: probeImage(tree.readSync(path), name), start }; // long metadata, or at the end
   }
 }
 

@@ -7,7 +7,7 @@
 
 import { augment, AUGMENT_LABELS, type AugmentConfig } from "../augment/mod.ts";
 import { FormatError } from "../errors.ts";
-import { isJpeg, loadJpegDecoder } from "../format/jpeg.ts";
+import { loadDecoder } from "../format/image.ts";
 import { type ByteSource, openFileSource } from "../format/source.ts";
 import { readPlace } from "../format/zip.ts";
 import { decodePicture, type PictureFormat, type PicturePlace } from "./decode_picture.ts";
@@ -62,7 +62,7 @@ export interface MadeItems {
   /** One item after the other, of one size: pixels, or what the network sees. */
   readonly data: Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
   /**
-   * 1 for every item that was made, 0 for one that is damaged: whoever needs it makes it again, and
+   * 1 for every item that was made, 0 for one that is damaged or odd: whoever needs it makes it again, and
    * is told then what is wrong.
    */
   readonly made: Uint8Array<ArrayBuffer>;
@@ -102,8 +102,10 @@ async function decodeAll({ format, pictures }: PictureTask): Promise<MadeItems> 
   for (const [i, { name, place }] of pictures.entries()) {
     try {
       const bytes = await read(place, name);
-      if (isJpeg(bytes)) await loadJpegDecoder();
-      data.set(decodePicture(bytes, name, format), i * size);
+      await loadDecoder(bytes);
+      const { pixels, oddities } = decodePicture(bytes, name, format);
+      if (oddities.length > 0) continue; // whoever decodes it again can tell people of them
+      data.set(pixels, i * size);
       made[i] = 1;
     } catch (error) {
       if (!isOfFile(error)) throw error;

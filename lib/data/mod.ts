@@ -35,7 +35,7 @@ export {
   LatentEncoder,
 } from "./latent_encoder.ts";
 export { describeLatents, type LatentDescription } from "./describe_latents.ts";
-export type { FolderOptions } from "./folder_dataset.ts";
+export type { FolderOptions, PictureCare } from "./folder_dataset.ts";
 export * from "./describe.ts";
 export { type Prepared, prepareDataset, type PrepareOptions } from "./prepare.ts";
 export type { Crop } from "./fit.ts";

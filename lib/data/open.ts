@@ -45,7 +45,7 @@ export interface OpenOptions extends FolderOptions {
  * - `digits`: 1,797 handwritten digits, 8 x 8, which are part of the program;
  * - `cifar10`, `mnist`, `fashion-mnist`, `imagenet256-latents`: looked for in a few places, see
  *   known.ts. These names never mean files of the current folder, see spec.ts;
- * - a folder of PNG or JPEG files, or a zip archive of such a folder (see folder_dataset.ts);
+ * - a folder of picture files, or a zip archive of such a folder (see folder_dataset.ts);
  * - a folder with `train-images-idx3-ubyte` and its labels, or the path of one IDX file of images,
  *   gzipped or not;
  * - an npz file with images and perhaps labels, see npz_dataset.ts for the names of the arrays;

@@ -20,8 +20,9 @@ import { holdsCifar } from "./cifar_dataset.ts";
 import type { Dataset } from "./dataset.ts";
 import { type FileTree, openFolderTree, openZipTree } from "./file_tree.ts";
 import type { Crop, Fit } from "./fit.ts";
-import { isPicture, picturesOf, probePicture } from "./folder_dataset.ts";
+import { isPicture, nothingLeft, picturesOf, probePicture, unreadNotes } from "./folder_dataset.ts";
 import { findIdxImages } from "./idx_dataset.ts";
+import { OddityLog } from "./oddities.ts";
 import type { LatentEncoder } from "./latent_encoder.ts";
 import { openDataset } from "./open.ts";
 import { locate, type Located } from "./spec.ts";
@@ -47,6 +48,8 @@ export interface PrepareOptions {
   readonly workers?: number;
   /** Is told of a picture that cannot be read, which is then left out; else that is an error. */
   readonly onCorrupt?: (error: FormatError) => void;
+  /** Pictures that are not read, or whose files are odd, are an error; see FolderOptions. */
+  readonly strict?: boolean;
   /** Called after every picture. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Is told what a person should know of how the files were understood, in a sentence. */
@@ -100,7 +103,7 @@ export async function prepareDataset(
   const { resolution, crop = "none", filter, colors = "auto", limit = Infinity } = options;
   const { workers = navigator.hardwareConcurrency, onCorrupt, onProgress, signal } = options;
   const { encoder } = options;
-  using pictures = await openPictures(source);
+  using pictures = await openPictures(source, options.strict);
   for (const note of pictures.notes) options.onNote?.(note);
   const length = Math.min(limit, pictures.length);
   const grey = !encoder && (colors === "grey" || (colors === "auto" && pictures.allGrey()));
@@ -129,17 +132,25 @@ export async function prepareDataset(
   const labels: [string, number][] = [];
   let shape: { width: number; height: number } | null = null;
   let latents: { width: number; height: number; channels: number } | null = null;
-  let [count, skipped, done] = [0, 0, 0];
+  let [count, done] = [0, 0];
+  const refused: FormatError[] = [];
+  const log = new OddityLog(options.onNote);
   await writeFileAtomic(out, async (write) => {
     const zip = new ZipWriter(write);
     for await (const prepared of inOrder(length, 4 * workers, prepare)) {
       signal?.throwIfAborted();
       const index = done++;
       if (prepared instanceof FormatError) {
-        skipped++;
+        refused.push(prepared);
         onCorrupt!(prepared);
       } else {
-        const { bytes, width, height } = prepared;
+        const { bytes, width, height, oddities } = prepared;
+        if (options.strict && oddities.length > 0) {
+          throw new FormatError(
+            `${pictures.describe(index)} has ${oddities.join(" and ")}, which --strict refuses.`,
+          );
+        }
+        log.add(pictures.describe(index), oddities);
         shape ??= { width, height };
         if (width !== shape.width || height !== shape.height) {
           throw new FormatError(
@@ -159,7 +170,8 @@ export async function prepareDataset(
       }
       onProgress?.(done, length);
     }
-    if (shape === null) throw new FormatError(`${pictures.name} has no picture that can be read.`);
+    if (shape === null) throw nothingLeft(pictures.name, refused);
+    log.finish();
     const metadata = new TextEncoder().encode(JSON.stringify({
       labels: labels.length > 0 ? labels : null,
       ...(pictures.labelNames === null ? {} : { label_names: pictures.labelNames }),
@@ -168,7 +180,7 @@ export async function prepareDataset(
     await zip.finish();
   });
   const classes = labels.reduce((most, [, label]) => Math.max(most, label + 1), 0);
-  return { count, skipped, ...shape!, channels, ...(latents ?? {}), classes };
+  return { count, skipped: refused.length, ...shape!, channels, ...(latents ?? {}), classes };
 }
 
 /** A copy that a Worker can take over: a view would be sent with all of the memory behind it. */
@@ -193,12 +205,12 @@ function memberName(index: number, encoder: LatentEncoder | undefined): string {
 }
 
 /** Pictures may differ in size within a folder or an archive; every other data set is uniform. */
-async function openPictures(spec: string): Promise<Pictures> {
+async function openPictures(spec: string, strict?: boolean): Promise<Pictures> {
   const located = await locate(spec);
   const tree = await openTree(located);
   if (tree === null) return datasetPictures(await openDataset(spec));
   try {
-    return treePictures(tree, located);
+    return treePictures(tree, located, strict);
   } catch (error) {
     tree.close();
     throw error;
@@ -218,13 +230,18 @@ async function openTree({ builtIn, path, split }: Located): Promise<FileTree | n
   return null;
 }
 
-function treePictures(whole: FileTree, { split, notes }: Located): Pictures {
+function treePictures(
+  whole: FileTree,
+  { split, notes }: Located,
+  strict?: boolean,
+): Pictures {
   const { tree, notes: more } = findRoot(whole, isPicture, split);
   const paths = picturesOf(tree);
+  const others = unreadNotes(tree, strict);
   const { labels, notes: told } = readLabels(tree, paths);
   const isGrey = (path: string) => {
     try {
-      return probePicture(tree, path).channels <= 2;
+      return probePicture(tree, path).shape.channels <= 2;
     } catch (error) {
       if (error instanceof FormatError) return true; // found again, and named, when it is decoded
       throw error;
@@ -237,7 +254,7 @@ function treePictures(whole: FileTree, { split, notes }: Located): Pictures {
     describe: (index) => tree.describe(paths[index]),
     label: (index) => labels === null ? null : labels.labels[index],
     labelNames: labels?.names ?? null,
-    notes: [...notes, ...more, ...told],
+    notes: [...notes, ...more, ...others, ...told],
     allGrey: () => paths.every(isGrey),
     [Symbol.dispose]: () => tree.close(),
   };

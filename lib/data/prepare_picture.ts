@@ -4,7 +4,7 @@
  * @module
  */
 
-import { decodeImage } from "../format/image.ts";
+import { decodeImage, probeImage } from "../format/image.ts";
 import type { Image } from "../format/pixels.ts";
 import { encodePng } from "../format/png.ts";
 import { type Fit, fitImage } from "./fit.ts";
@@ -25,14 +25,20 @@ export interface PreparedPicture {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly width: number;
   readonly height: number;
+  /** What is odd about its file; see oddities.ts. */
+  readonly oddities: readonly string[];
 }
 
 /** Decodes, fits and perhaps encodes. @throws {FormatError} when the picture cannot be decoded */
 export async function preparePicture(
   { name, picture, fit, png }: PrepareRequest,
 ): Promise<PreparedPicture> {
-  const image = picture instanceof Uint8Array ? await decodeImage(picture, name) : picture;
-  const fitted = fitImage(image, fit);
+  const isFile = picture instanceof Uint8Array;
+  const decoded = isFile ? await decodeImage(picture, name) : null;
+  const oddities = isFile
+    ? [...probeImage(picture, name).oddities ?? [], ...decoded!.oddities ?? []]
+    : [];
+  const fitted = fitImage(decoded ?? picture as Image, fit);
   const { width, height, data } = fitted;
-  return { bytes: png ? encodePng(fitted) : new Uint8Array(data), width, height };
+  return { bytes: png ? encodePng(fitted) : new Uint8Array(data), width, height, oddities };
 }

@@ -136,6 +136,7 @@ function subtree(tree: FileTree, prefix: string): FileTree {
     name: tree.name,
     paths: tree.paths.filter((path) => path.startsWith(prefix))
       .map((path) => path.slice(prefix.length)),
+    passedOver: tree.passedOver,
     describe: (path) => tree.describe(prefix + path),
     readSync: (path, most) => tree.readSync(prefix + path, most),
     place: (path) => tree.place(prefix + path),

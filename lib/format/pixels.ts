@@ -4,6 +4,8 @@
  * @module
  */
 
+import { FormatError } from "../errors.ts";
+
 /** Size of a picture and its number of channels: 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA. */
 export interface ImageShape {
   /** Pixels in a row. */
@@ -20,8 +22,52 @@ export interface Image extends ImageShape {
   readonly data: Uint8Array;
 }
 
-/** The most pixels that a file may ask memory for: a 16,384 x 16,384 picture. */
-export const MAX_PIXELS = 2 ** 28;
+/** What a header tells. */
+export interface ProbedImage extends ImageShape {
+  /** What is unusual about the file, seen from its header; left out where nothing is. */
+  readonly oddities?: readonly string[];
+}
+
+/**
+ * A picture out of a file. Its pixels are those that Pillow reads, however odd the file is; people
+ * are told of what is odd.
+ */
+export interface DecodedImage extends Image {
+  /** What is wrong with the file, seen while its pixels were decoded; left out where nothing is. */
+  readonly oddities?: readonly string[];
+}
+
+/** The most pixels that a file may ask memory for; Pillow's limit, twice that of its warning. */
+export const MAX_PIXELS = 178_956_970;
+const MANY_PIXELS = 89_478_485;
+
+/**
+ * Checks the size that a header tells before memory is taken for it.
+ *
+ * @returns the oddity that a very large picture is, as Pillow warns of it, or none
+ * @throws {FormatError} when there are no pixels, or more than Pillow accepts
+ */
+export function checkSize(width: number, height: number, name: string): string[] {
+  if (width < 1 || height < 1 || width * height > MAX_PIXELS) {
+    throw new FormatError(
+      `${name} is ${width} x ${height}; expected at least one and at most ${MAX_PIXELS} pixels, ` +
+        `which is Pillow's limit, too.`,
+    );
+  }
+  return width * height > MANY_PIXELS ? [`more than ${MANY_PIXELS} pixels`] : [];
+}
+
+/** An object with the oddities of a picture, without the property where there are none. */
+export function oddities(found: readonly string[]): { oddities?: readonly string[] } {
+  return found.length > 0 ? { oddities: found } : {};
+}
+
+/** The oddity of a picture that says how it is to be turned; none of the tools of this field do. */
+export function orientationOddity(orientation: number): string[] {
+  return orientation > 1 && orientation <= 8
+    ? ["an EXIF orientation, which is not applied (nor is it by PIL.Image.open or EDM's tool)"]
+    : [];
+}
 
 /** Three channels: grey is repeated, transparency is dropped, as by PIL's `convert("RGB")`. */
 export function toRgb(image: Image): Image {
@@ -43,4 +89,21 @@ export function dropAlpha(image: Image): Image {
   if (channels === 4) return toRgb(image);
   if (channels !== 2) return image;
   return { width, height, channels: 1, data: data.filter((_, i) => i % 2 === 0) };
+}
+
+/**
+ * RGB of cyan, magenta, yellow and black, without a colour profile: Pillow's `convert("RGB")`.
+ *
+ * @param cmyk four bytes per pixel, 255 for all of an ink
+ */
+export function cmykToRgb(cmyk: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array(cmyk.length / 4 * 3);
+  for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
+    const light = 255 - cmyk[from + 3];
+    for (let c = 0; c < 3; c++) {
+      const product = cmyk[from + c] * light + 128;
+      rgb[to + c] = light - ((product >> 8) + product >> 8);
+    }
+  }
+  return rgb;
 }

@@ -1,15 +1,26 @@
 /**
- * PNG with up to 8 bits per channel: grey, RGB, palette, with or without alpha, interlaced or not.
+ * PNG: grey, RGB, palette, with or without alpha, interlaced or not, of all depths. Pixels are those
+ * that Pillow reads, also of files that are damaged where it does not matter to them.
+ *
  * Specification: https://www.w3.org/TR/png-3/ (the section numbers below). The compression is
  * zlib's own, which Deno brings; what remains is small enough to be here instead of a dependency.
  *
  * @module
  */
 
-import { deflateSync, inflateSync } from "node:zlib";
+import { constants, deflateSync, inflateSync } from "node:zlib";
 import { FormatError } from "../errors.ts";
 import { checksum } from "./checksum.ts";
-import { type Image, type ImageShape, MAX_PIXELS } from "./pixels.ts";
+import { exifOrientation } from "./exif.ts";
+import {
+  checkSize,
+  type DecodedImage,
+  type Image,
+  type ImageShape,
+  oddities,
+  orientationOddity,
+  type ProbedImage,
+} from "./pixels.ts";
 
 const SIGNATURE = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A];
 
@@ -45,20 +56,45 @@ export function isPng(bytes: Uint8Array): boolean {
 }
 
 /** Size and channels of the decoded picture; `bytes` need only hold the first 33 bytes. */
-export function probePng(bytes: Uint8Array, name: string): ImageShape {
-  const { width, height, channels } = readHeader(bytes, name);
-  return { width, height, channels };
+export function probePng(bytes: Uint8Array, name: string): ProbedImage {
+  const { width, height, channels, bitDepth, colourType } = readHeader(bytes, name);
+  const found = checkSize(width, height, name);
+  if (bitDepth === 16) {
+    found.push(
+      colourType === GREY
+        ? "grey of 16 bits, of which values over 255 become white, as by Pillow: most come out white"
+        : "16 bits per channel, of which the high ones are taken, as by Pillow",
+    );
+  }
+  for (const { type, content } of chunksBeforePixels(bytes)) {
+    if (type === "eXIf") found.push(...orientationOddity(exifOrientation(content)));
+    if (type === "acTL") found.push("several frames, of which the first is taken");
+  }
+  return { width, height, channels, ...oddities(found) };
+}
+
+/** Chunks that lie whole in `bytes` and before the pixels. */
+function* chunksBeforePixels(bytes: Uint8Array): Generator<{ type: string; content: Uint8Array }> {
+  const fields = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 33; at + 12 <= bytes.length;) {
+    const end = at + 12 + fields.getUint32(at);
+    const type = chunkName(bytes, at);
+    if (type === "IDAT" || end > bytes.length) return;
+    yield { type, content: bytes.subarray(at + 8, end - 4) };
+    at = end;
+  }
 }
 
 /**
  * Decodes a PNG file. A palette becomes RGB and its transparency is ignored, as by PIL's
- * `convert("RGB")`; grey of 1, 2 or 4 bits is scaled to 0..255.
+ * `convert("RGB")`; grey of 1, 2 or 4 bits is scaled to 0..255; of 16 bits the high ones are taken,
+ * but of grey the values are clipped.
  *
- * @throws {FormatError} when the file is damaged or has 16 bits per channel
+ * @throws {FormatError} when the file is damaged so that its pixels are in doubt
  */
-export function decodePng(bytes: Uint8Array, name: string): Image {
+export function decodePng(bytes: Uint8Array, name: string): DecodedImage {
   const header = readHeader(bytes, name);
-  const { palette, compressed } = readChunks(bytes, name);
+  const { palette, compressed, found } = readChunks(bytes, name);
   const { width, height, channels } = header;
   const passes = header.interlaced ? ADAM7 : [[0, 0, 1, 1] as const];
   const sizes = passes.map(([x, y, dx, dy]) => ({
@@ -71,7 +107,8 @@ export function decodePng(bytes: Uint8Array, name: string): Image {
   for (const { columns, rows } of sizes) {
     if (columns > 0) expected += rows * (1 + rowBytes(columns));
   }
-  const raw = inflate(compressed, expected, name);
+  const { raw, isCut } = inflate(compressed, expected, found.has(CUT), name);
+  if (isCut) found.add(CUT);
 
   const data = new Uint8Array(width * height * channels);
   let position = 0;
@@ -85,12 +122,17 @@ export function decodePng(bytes: Uint8Array, name: string): Image {
       unfilter(raw[position], line, above, Math.ceil(bitsPerPixel / 8), name);
       position += 1 + length;
       const target = ((y0 + row * dy) * width + x0) * channels;
-      writePixels(line, columns, header, palette, data, target, dx * channels, name);
+      if (!writePixels(line, columns, header, palette, data, target, dx * channels)) {
+        found.add("colors that are not in its palette, which become black, as by Pillow");
+      }
       above = line;
     }
   });
-  return { width, height, channels, data };
+  return { width, height, channels, data, ...oddities([...found]) };
 }
+
+/** The oddity of a file whose end is missing, though none of its pixels. */
+const CUT = "a cut end, behind the last pixel";
 
 /**
  * Encodes 8-bit pixels with 1 (grey), 2, 3 (RGB) or 4 channels. The same pixels give the same
@@ -134,11 +176,7 @@ function readHeader(bytes: Uint8Array, name: string): Header {
   if (fields.getUint32(8) !== 13 || checksum(bytes.subarray(12, 29)) !== fields.getUint32(29)) {
     throw new FormatError(`${name} is corrupt: the checksum of its header is wrong.`);
   }
-  if (width === 0 || height === 0 || width * height > MAX_PIXELS) {
-    throw new FormatError(
-      `${name} is ${width} x ${height}; expected at least one and at most ${MAX_PIXELS} pixels.`,
-    );
-  }
+  checkSize(width, height, name);
   const samples = SAMPLES.get(colourType);
   const depths = colourType === GREY
     ? [1, 2, 4, 8, 16]
@@ -150,11 +188,6 @@ function readHeader(bytes: Uint8Array, name: string): Header {
       `${name} is corrupt: there is no colour type ${colourType} with ${bitDepth} bits.`,
     );
   }
-  if (bitDepth === 16) {
-    throw new FormatError(
-      `${name} has 16 bits per channel; convert it to 8 bits, which is what images have here.`,
-    );
-  }
   if (compression !== 0 || filter !== 0 || interlace > 1) {
     throw new FormatError(`${name} is corrupt: its header asks for methods that do not exist.`);
   }
@@ -162,54 +195,81 @@ function readHeader(bytes: Uint8Array, name: string): Header {
   return { width, height, channels, bitDepth, colourType, interlaced: interlace === 1 };
 }
 
-/** The palette and the compressed pixels; every chunk's checksum is verified on the way. */
+/**
+ * The palette and the compressed pixels. Up to the pixels every chunk must be whole; from there on
+ * damage that does not reach the pixels is an oddity: zlib has a checksum of its own for them.
+ */
 function readChunks(
   bytes: Uint8Array,
   name: string,
-): { palette: Uint8Array; compressed: Uint8Array } {
+): { palette: Uint8Array; compressed: Uint8Array; found: Set<string> } {
   const fields = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let palette = new Uint8Array();
   const parts: Uint8Array[] = [];
+  const found = new Set<string>();
   for (let at = 8;;) {
     const length = at + 12 <= bytes.length ? fields.getUint32(at) : Infinity;
     const end = at + 12 + length;
+    const type = at + 8 <= bytes.length ? chunkName(bytes, at) : "";
     if (end > bytes.length) {
-      throw new FormatError(`${name} is truncated: it ends within a chunk at byte ${at}.`);
+      if (type === "IDAT") parts.push(bytes.subarray(at + 8));
+      if (parts.length === 0) {
+        throw new FormatError(`${name} is truncated: it ends within a chunk at byte ${at}.`);
+      }
+      found.add(CUT);
+      break;
     }
-    const type = chunkName(bytes, at);
-    if (checksum(bytes.subarray(at + 4, end - 4)) !== fields.getUint32(end - 4)) {
+    if (parts.length > 0 && !/^[A-Za-z]{4}$/.test(type)) {
+      found.add("something behind its pixels that is no PNG");
+      break;
+    }
+    const isIntact = checksum(bytes.subarray(at + 4, end - 4)) === fields.getUint32(end - 4);
+    if (!isIntact && parts.length === 0 && type !== "IDAT") {
       throw new FormatError(
         `${name} is corrupt: the checksum of its chunk at byte ${at} is wrong.`,
       );
     }
+    if (!isIntact) found.add(`a wrong checksum in its chunk ${type}`);
     const content = bytes.subarray(at + 8, end - 4);
     if (type === "IEND") break;
     if (type === "PLTE") palette = Uint8Array.from(content);
     else if (type === "IDAT") parts.push(content);
     else if (type !== "IHDR" && (bytes[at + 4] & 0x20) === 0) { // an upper-case name: critical
-      throw new FormatError(`${name} needs the PNG extension ${JSON.stringify(type)}.`);
+      found.add(`the unknown PNG extension ${JSON.stringify(type)}`);
     }
     at = end;
   }
-  return { palette, compressed: concat(parts) };
+  return { palette, compressed: concat(parts), found };
 }
 
 /** Decompresses, bounded: a few bytes could otherwise become gigabytes. */
-function inflate(compressed: Uint8Array, expected: number, name: string): Uint8Array {
-  let raw: Uint8Array | null = null;
-  try {
-    // Some encoders append a few bytes too many, which every decoder forgives.
-    raw = inflateSync(compressed, { maxOutputLength: expected + 1024 });
-  } catch {
-    // told below: the message of zlib names no file
-  }
+function inflate(
+  compressed: Uint8Array,
+  expected: number,
+  isTruncated: boolean,
+  name: string,
+): { raw: Uint8Array; isCut: boolean } {
+  // Some encoders append a few bytes too many, which every decoder forgives.
+  const maxOutputLength = expected + 1024;
+  const attempt = (options: { finishFlush?: number }) => {
+    try {
+      return inflateSync(compressed, { maxOutputLength, ...options });
+    } catch {
+      return null; // told below: the message of zlib names no file
+    }
+  };
+  const whole = attempt({});
+  // Without its end there is no checksum, but there may be all pixels.
+  const raw = whole ?? attempt({ finishFlush: constants.Z_SYNC_FLUSH });
   if (raw === null || raw.length < expected) {
     throw new FormatError(
-      `${name} is corrupt: its pixels do not decompress to the expected ${expected} bytes` +
+      `${name} is ${
+        isTruncated ? "truncated" : "corrupt"
+      }: its pixels do not decompress to the expected ${expected} bytes` +
         `${raw === null ? "" : ` but to ${raw.length}`}.`,
     );
   }
-  return raw;
+  return { raw, isCut: whole === null };
 }
 
 /** Turns a row of differences into a row of values, in place (9.2). */
@@ -243,7 +303,11 @@ function predict(type: number, left: number, up: number, upLeft: number): number
   return toLeft <= toUp && toLeft <= toUpLeft ? left : toUp <= toUpLeft ? up : upLeft;
 }
 
-/** Expands one row to 8 bits per channel; `step` is the distance of its pixels in `data`. */
+/**
+ * Expands or reduces one row to 8 bits per channel; `step` is the distance of its pixels in `data`.
+ *
+ * @returns whether all of its colors are in the palette; those that are not stay black
+ */
 function writePixels(
   line: Uint8Array,
   columns: number,
@@ -252,14 +316,23 @@ function writePixels(
   data: Uint8Array,
   target: number,
   step: number,
-  name: string,
-): void {
+): boolean {
   if (bitDepth === 8 && colourType !== PALETTE) {
     for (let column = 0; column < columns; column++, target += step) {
       for (let c = 0; c < channels; c++) data[target + c] = line[column * channels + c];
     }
-    return;
+    return true;
   }
+  if (bitDepth === 16) {
+    for (let column = 0; column < columns; column++, target += step) {
+      for (let c = 0; c < channels; c++) {
+        const at = 2 * (column * channels + c);
+        data[target + c] = channels > 1 ? line[at] : line[at] > 0 ? 255 : line[at + 1];
+      }
+    }
+    return true;
+  }
+  let isComplete = true;
   const mask = (1 << bitDepth) - 1;
   for (let column = 0; column < columns; column++, target += step) {
     const bit = column * bitDepth;
@@ -268,12 +341,9 @@ function writePixels(
       data[target] = value * 255 / mask;
     } else if (3 * value + 2 < palette.length) {
       for (let c = 0; c < 3; c++) data[target + c] = palette[3 * value + c];
-    } else {
-      throw new FormatError(
-        `${name} is corrupt: colour ${value} is not in its palette of ${palette.length / 3}.`,
-      );
-    }
+    } else isComplete = false;
   }
+  return isComplete;
 }
 
 /** Chooses for each row the filter with the smallest sum of differences (12.7), and applies it. */

@@ -17,12 +17,13 @@ import {
   withSizesOfData,
 } from "./adapt.ts";
 import { type DataShape, parseTrainConfig, type TrainConfig } from "./config.ts";
+import type { PictureCare } from "../data/folder_dataset.ts";
 import { GridPainter, openGridDecoder } from "./grids.ts";
 import { preset, presetShape } from "./presets.ts";
 import { readConfig, RunFolder, type RunOrigin } from "./run_folder.ts";
 import { Scorer } from "./scores.ts";
 import { applySettings } from "./settings.ts";
-import { openTrainingData, type TrainingData } from "./sources.ts";
+import { type DataOptions, openTrainingData, type TrainingData } from "./sources.ts";
 import { train, type TrainObserver, type TrainResult } from "./trainer.ts";
 
 /** Where a configuration comes from; later ones override earlier ones. A preset or a file is needed. */
@@ -50,14 +51,18 @@ export interface ResolvedConfig {
 /**
  * Resolves a configuration.
  *
+ * @param care what is done about pictures that are damaged or odd
  * @throws {UsageError} naming what is wrong with it
  * @throws {FormatError} when the file or the data cannot be read
  */
-export async function resolveConfig(source: ConfigSource): Promise<ResolvedConfig> {
+export async function resolveConfig(
+  source: ConfigSource,
+  care: PictureCare = {},
+): Promise<ResolvedConfig> {
   const layered = await readSource(source);
-  if (source.preset === undefined) return await withData(layered.value);
+  if (source.preset === undefined) return await withData(layered.value, care);
   const mayPad = !isChosen(layered, "data", "padTo");
-  const resolved = await withData(withSizesOfData(layered), { mayPad });
+  const resolved = await withData(withSizesOfData(layered), { ...care, mayPad });
   const { config, data } = resolved;
   return { ...resolved, notes: presetNotes(source.preset, layered, config, data) };
 }
@@ -96,10 +101,13 @@ async function readSource(source: ConfigSource): Promise<Layered> {
  * @throws {ImmError} when there is no run
  * @throws {FormatError} when the configuration, or the data set, is not what it was
  */
-export async function resolveResumed(path: string): Promise<ResolvedConfig> {
+export async function resolveResumed(
+  path: string,
+  care: PictureCare = {},
+): Promise<ResolvedConfig> {
   const value = await readConfig(path);
   try {
-    return await withData(value);
+    return await withData(value, care);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     throw new FormatError(`${path}/config.json: ${error.message}`, { cause: error });
@@ -109,7 +117,7 @@ export async function resolveResumed(path: string): Promise<ResolvedConfig> {
 /** Opens the data of a configuration and resolves what follows from them. */
 async function withData(
   value: object,
-  options: { readonly mayPad?: boolean } = {},
+  options: DataOptions = {},
 ): Promise<ResolvedConfig> {
   // What is wrong without knowing the data is said before the data are opened.
   const data = await openTrainingData(parseTrainConfig(value, UNKNOWN_DATA).data, options);

@@ -8,6 +8,7 @@ import { AugmentedStream } from "../data/augmented_stream.ts";
 import type { Dataset, LabelledSet } from "../data/dataset.ts";
 import { checkNormalization } from "../data/describe_latents.ts";
 import { describeClasses, labelNotes } from "../data/labels.ts";
+import type { PictureCare } from "../data/folder_dataset.ts";
 import { LatentLoader, latentRule } from "../data/latent_loader.ts";
 import { isLatents, type LatentDataset } from "../data/latents.ts";
 import { Loader } from "../data/loader.ts";
@@ -51,6 +52,12 @@ export interface TrainingData {
   close(): void;
 }
 
+/** How training data are opened. */
+export interface DataOptions extends PictureCare {
+  /** See {@link openTrainingData}. */
+  readonly mayPad?: boolean;
+}
+
 /** Name of the points that need no files. */
 const POINTS = "toy2d";
 
@@ -64,7 +71,7 @@ const POINTS = "toy2d";
  */
 export async function openTrainingData(
   settings: DataSettings,
-  { mayPad = false }: { readonly mayPad?: boolean } = {},
+  { mayPad = false, ...care }: DataOptions = {},
 ): Promise<TrainingData> {
   if (settings.source === POINTS || settings.source === `dataset:${POINTS}`) {
     return {
@@ -80,6 +87,7 @@ export async function openTrainingData(
     };
   }
   const dataset = await openImagesOrLatents(settings.source, {
+    ...care,
     padTo: settings.padTo,
     padIf: mayPad ? (size) => size > settings.padTo / 2 && size <= settings.padTo : undefined,
   });

@@ -181,7 +181,10 @@ Deno.test("a folder with something wrong in it is refused with the name of the f
     { "0.png": png(0), "1.png": small, "2.png": small },
     /1\.png is 1 x 1, but 0\.png is 3 x 2/,
   );
-  await refuses({ "0.png": png(0), "1.png": "oops" }, /1\.png is neither a PNG nor a JPEG/);
+  await refuses(
+    { "0.png": png(0), "1.png": "oops" },
+    /1\.png is no picture of a kind that is known/,
+  );
   await refuses({ "0.png": png(0), "dataset.json": "{" }, /dataset\.json is not valid JSON/);
   await refuses({ "0.png": png(0), "dataset.json": '{"labels": [3]}' }, /dataset\.json must hold/);
   await refuses({ "0.png": png(0), "dataset.json": '{"labels": []}' }, /no label for 0\.png/);

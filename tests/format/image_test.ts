@@ -75,31 +75,17 @@ Deno.test("damaged and hostile PNG files are refused with a sentence", async () 
   const refuses = (bytes: Uint8Array, pattern: RegExp) =>
     assertFormatError(() => decodeImage(bytes, "a.png"), pattern, /^a\.png /);
   await refuses(new Uint8Array(), /is empty/);
-  await refuses(new Uint8Array(50), /neither a PNG nor a JPEG/);
+  await refuses(new Uint8Array(50), /is no picture of a kind that is known/);
   await refuses(file.subarray(0, 20), /header is missing/);
-  await refuses(file.subarray(0, file.length - 5), /ends within a chunk/);
+  await refuses(fixtures.pngPalette4.subarray(0, 40), /ends within a chunk at byte 33/);
+  await refuses(file.subarray(0, file.length - 40), /do not decompress to the expected 280 bytes/);
   await refuses(patched(file, 20, 9), /checksum of its header/);
-  await refuses(patched(file, 50, file[50] ^ 1), /checksum of its chunk/);
-  await refuses(fixtures.png16, /16 bits per channel; convert it/);
+  await refuses(patched(file, 50, file[50] ^ 1), /do not decompress to the expected 280 bytes/);
   await refuses(withHeader(file, (f) => f.setUint32(16, 0)), /at least one/);
-  await refuses(withHeader(file, (f) => f.setUint32(16, 2 ** 31)), /at most 268435456 pixels/);
+  await refuses(withHeader(file, (f) => f.setUint32(16, 2 ** 31)), /at most 178956970 pixels/);
   await refuses(withHeader(file, (f) => f.setUint32(20, 8)), /expected 320 bytes but to 280/);
   await refuses(withHeader(file, (f) => f.setUint8(25, 5)), /no colour type 5/);
   await refuses(withHeader(file, (f) => f.setUint8(28, 2)), /methods that do not exist/);
-  // A palette picture whose palette lost its last colours.
-  const palette = fixtures.pngPalette4.slice();
-  const at = 33;
-  assert.equal(String.fromCharCode(...palette.subarray(at + 4, at + 8)), "PLTE");
-  const length = new DataView(palette.buffer).getUint32(at);
-  const rest = palette.subarray(at + 12 + length);
-  const shorter = new Uint8Array(12 + 3);
-  shorter.set(palette.subarray(at + 4, at + 8 + 3), 4);
-  new DataView(shorter.buffer).setUint32(0, 3);
-  new DataView(shorter.buffer).setUint32(11, crc32(shorter.subarray(4, 11)));
-  await refuses(
-    Uint8Array.from([...palette.subarray(0, at), ...shorter, ...rest]),
-    /not in its palette of 1/,
-  );
 });
 
 Deno.test("a PNG that would decompress to gigabytes is stopped early", async () => {
@@ -123,8 +109,12 @@ Deno.test("damaged and unsupported JPEG files are refused with a sentence", asyn
   const refuses = (bytes: Uint8Array, pattern: RegExp) =>
     assertFormatError(() => decodeImage(bytes, "a.jpg"), pattern, /^a\.jpg /);
   await refuses(file.subarray(0, 10), /no frame header/);
-  await refuses(file.subarray(0, file.length - 20), /truncated or corrupt/);
-  await refuses(fixtures.jpegCmyk, /4 colour channels of 8 bits; expected 1 \(grey\) or 3/);
+  await refuses(file.subarray(0, file.length - 20), /truncated JPEG file: it has no end marker/);
+  const end = [0xFF, 0xD9]; // a table is missing
+  await refuses(Uint8Array.from([...file.subarray(0, 170), ...end]), /truncated or corrupt JPEG/);
+  const at = file.findIndex((byte, i) => byte === 0xFF && file[i + 1] === 0xC0);
+  await refuses(patched(file, at + 9, 2), /2 color channels of 8 bits; expected 1 \(grey\)/);
+  await refuses(patched(file, at + 4, 12), /3 color channels of 12 bits/);
   // After failures the decoder still works.
   assert.deepEqual((await decodeImage(file, "a.jpg")).data, pixels(fixtures.jpegColourPixels));
 });

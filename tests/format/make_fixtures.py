@@ -81,13 +81,11 @@ add_picture("pngGreyAlpha", saved(Image.fromarray(p).convert("LA").save, "png"),
 add_picture("pngPalette4", saved(rgb.quantize(13).save, "png", bits=4), "RGB")
 add_picture("pngBlackWhite", saved(grey.convert("1").save, "png"), "L")
 add_picture("pngInterlaced", adam7(p[..., :3]), "RGB")
-fixtures["png16"] = saved(Image.fromarray(p[..., 0].astype("u2") * 257).save, "png")
 q = picture(21, 18)
 colour = Image.fromarray(q[..., :3].copy())
 add_picture("jpegColour", saved(colour.save, "jpeg", quality=85), "RGB")  # 4:2:0
 add_picture("jpegProgressive", saved(colour.save, "jpeg", quality=85, progressive=True, subsampling=0), "RGB")
 add_picture("jpegGrey", saved(Image.fromarray(q[..., 0].copy()).save, "jpeg", quality=85), "L")
-fixtures["jpegCmyk"] = saved(colour.resize((8, 8)).convert("CMYK").save, "jpeg", quality=50)
 
 print("// Made by make_fixtures.py (numpy %s, pillow %s); do not edit.\n" % (np.__version__, PIL.__version__))
 print("const base64 = {")
