@@ -12,6 +12,7 @@ import {
 import { openForeign } from "../lib/convert/foreign_file.ts";
 import { parseLatentNote } from "../lib/data/latent_note.ts";
 import { UsageError } from "../lib/errors.ts";
+import { claimOutputs } from "../lib/outputs.ts";
 import type { ImmConfig } from "../lib/imm/config.ts";
 import { findModel } from "../lib/models/model_file.ts";
 import {
@@ -25,6 +26,7 @@ import { TRAIN_SETTINGS } from "../lib/train/config.ts";
 import { applySettings } from "../lib/train/settings.ts";
 import { formatBytes } from "../lib/units.ts";
 import { choice, type Parsed, settings, text } from "./options.ts";
+import { outputOptions } from "./output_options.ts";
 import { defineVerb } from "./verb.ts";
 
 const options = {
@@ -55,6 +57,7 @@ const options = {
     value: "STATISTICS",
   }),
   dtype: choice(["f32", "f16", "bf16"], { help: "type of the numbers", default: "f32" }),
+  ...outputOptions,
 };
 
 /** The verb. */
@@ -86,6 +89,8 @@ export const verb = defineVerb({
   async run(args, terminal) {
     const path = await findModel(args._[0]);
     const convertOptions = await readOptions(args);
+    const out = { option: "--out", path: args.out, replace: args.overwrite };
+    using _claim = await claimOutputs([out], [path, args.config]);
     const to = args.to ?? (/^\.pth?$/i.test(extname(args.out)) ? "torch" : "safetensors");
     using file = await openForeign(path);
     const model = findModelIn(file, convertOptions);

@@ -16,9 +16,11 @@ import { channelView, enlargement, imageGrid } from "../lib/format/grid.ts";
 import type { Image } from "../lib/format/pixels.ts";
 import { encodePng } from "../lib/format/png.ts";
 import { UsageError } from "../lib/errors.ts";
+import { claimOutputs } from "../lib/outputs.ts";
 import { choice, integer, text } from "./options.ts";
 import { pictureCare, strict } from "./picture_options.ts";
 import type { Terminal } from "./terminal.ts";
+import { outputOptions } from "./output_options.ts";
 import { defineVerb } from "./verb.ts";
 
 /** The verb. */
@@ -44,8 +46,13 @@ export const verb = defineVerb({
     images: integer({ help: "images in the grid", default: 64, min: 1, max: 4096 }),
     moments: choice(LATENT_MOMENTS, { help: "what the second half of the channels of latents is" }),
     strict,
+    ...outputOptions,
   },
   async run(args, terminal) {
+    const grid = args.grid === undefined
+      ? []
+      : [{ option: "--grid", path: args.grid, replace: args.overwrite }];
+    using _claim = await claimOutputs(grid, args._);
     using dataset = await openImagesOrLatents(args._[0], pictureCare(args, terminal));
     for (const note of [...(dataset.notes ?? []), ...labelNotes(dataset)]) terminal.warn(note);
     if (isLatents(dataset)) return await describeSet(dataset, args, terminal);

@@ -6,9 +6,11 @@ import { prepareDataset } from "../lib/data/prepare.ts";
 import { UsageError } from "../lib/errors.ts";
 import { RESIZE_FILTERS } from "../lib/format/resize.ts";
 import { counted } from "../lib/units.ts";
+import { claimOutputs } from "../lib/outputs.ts";
 import { interruptible } from "./interrupt.ts";
 import { choice, flag, integer, size, text } from "./options.ts";
 import { strict } from "./picture_options.ts";
+import { outputOptions } from "./output_options.ts";
 import { defineVerb } from "./verb.ts";
 
 /** The verb. */
@@ -61,9 +63,10 @@ export const verb = defineVerb({
     workers: integer({ help: "threads (default: the processors)", min: 1, max: 256 }),
     skipCorrupt: flag({ help: "leave pictures out that cannot be read, and name them" }),
     strict,
+    ...outputOptions,
   },
   async run(args, terminal) {
-    const { _: [source], out, skipCorrupt, encoder: path, encoded, ...options } = args;
+    const { _: [source], out, overwrite, skipCorrupt, encoder: path, encoded, ...options } = args;
     if (!out.toLowerCase().endsWith(".zip")) {
       throw new UsageError(`--out is a zip archive, so its name must end in .zip; found ${out}`);
     }
@@ -79,6 +82,8 @@ export const verb = defineVerb({
     if (path !== undefined && args.colors === "grey") {
       throw new UsageError("--encoder takes colours; leave out --colors grey");
     }
+    const file = { option: "--out", path: out, replace: overwrite };
+    using _claim = await claimOutputs([file], [source, path]);
     await using encoder = path === undefined ? undefined : await LatentEncoder.load(path, encoded!);
     let progress: ReturnType<typeof terminal.progress> | null = null;
     const start = (total: number) => progress ??= terminal.progress("preparing", total, "pictures");

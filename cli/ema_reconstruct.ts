@@ -1,8 +1,10 @@
 /** `imm ema reconstruct`. @module */
 
+import { claimOutputs } from "../lib/outputs.ts";
 import { saveModel } from "../lib/models/model_file.ts";
 import { reconstructAverage } from "../lib/train/reconstruct.ts";
 import { number, size, text } from "./options.ts";
+import { outputOptions } from "./output_options.ts";
 import { defineVerb } from "./verb.ts";
 
 /** The verb. */
@@ -21,9 +23,11 @@ export const verb = defineVerb({
     sigmaRel: number({ help: "width relative to the length of training", required: true }),
     images: size({ help: "as of this many images (default: the newest snapshot)", min: 1 }),
     out: text({ help: "model file to write", value: "FILE", required: true }),
+    ...outputOptions,
   },
   async run(args, terminal) {
-    const { sigmaRel, images, out } = args;
+    const { sigmaRel, images, out, overwrite } = args;
+    using _claim = await claimOutputs([{ option: "--out", path: out, replace: overwrite }]);
     const made = await reconstructAverage(args._[0], { sigmaRel, images });
     await saveModel(out, made.model);
     terminal.result(

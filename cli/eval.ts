@@ -37,6 +37,7 @@ import { textReport } from "../lib/eval/report.ts";
 import { readFileBytes } from "../lib/format/source.ts";
 import { openCache, openExtractor } from "./eval_extractor.ts";
 import {
+  filesRead,
   isStatistics,
   openGenerated,
   openSide,
@@ -50,11 +51,12 @@ import {
   seedsOf,
   withProgress,
 } from "./eval_options.ts";
-import { checkFolders, reportingFailure, reportOptions, writeReports } from "./eval_reports.ts";
+import { claimReports, reportingFailure, reportOptions, writeReports } from "./eval_reports.ts";
 import { savingSide } from "./eval_saving.ts";
 import { interruptible } from "./interrupt.ts";
 import { flag, integer, type Parsed, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
+import { outputOptions } from "./output_options.ts";
 import { defineVerb } from "./verb.ts";
 
 const options = {
@@ -107,6 +109,7 @@ const options = {
   force: flag({
     help: "compare with statistics of another extractor, or with a baseline of other images",
   }),
+  ...outputOptions,
   ...inputOptions,
   ...generationOptions,
 };
@@ -154,7 +157,12 @@ export const verb = defineVerb({
     max: 1,
   },
   options,
-  run: (args, terminal) => reportingFailure(args, terminal, () => run(args, terminal)),
+  async run(args, terminal) {
+    const { saveStats, saveSamples } = args;
+    const files = { saveStats, saveSamples };
+    const claim = async () => await claimReports(args, files, await filesRead(args));
+    await reportingFailure(args, terminal, claim, () => run(args, terminal));
+  },
 });
 
 async function run(args: Args, terminal: Terminal): Promise<void> {
@@ -168,10 +176,8 @@ async function run(args: Args, terminal: Terminal): Promise<void> {
   const metrics = args.metrics === undefined
     ? null
     : checkedMetrics(args.metrics.split(",").map((name) => name.trim()));
-  const { saveStats, saveSamples, junit, markdown, html } = args;
+  const { saveStats } = args;
   if (saveStats !== undefined) referenceFormat(saveStats);
-  await checkFolders({ saveStats, saveSamples, junit, markdown, html });
-
   await interruptible(
     terminal,
     async (signal) => {

@@ -28,6 +28,23 @@ import { VERSION } from "../lib/version.ts";
 import { type DecodingArgs, openDecoder } from "./decoding.ts";
 import { planSampling, type SamplingArgs } from "./sampling.ts";
 
+/** Every file that an evaluation reads, for `claimOutputs`; also what is no path. */
+export async function filesRead(
+  { _: [samples], checkpoint, reference, baseline, extractor, weights, decoder }: {
+    readonly _: readonly string[];
+    readonly checkpoint?: string;
+    readonly reference?: string;
+    readonly baseline?: string;
+    readonly extractor?: string;
+    readonly weights?: string;
+    readonly decoder?: string;
+  },
+): Promise<(string | undefined)[]> {
+  // Of the folder of a run one file is read; what else is there is taken care of as a run's.
+  const model = checkpoint === undefined ? undefined : await findModel(checkpoint).catch(() => {});
+  return [samples, model ?? undefined, reference, baseline, extractor, weights, decoder];
+}
+
 /** One of the two sets of images. */
 export interface Side extends AsyncDisposable {
   readonly images: ImageSource;

@@ -7,7 +7,9 @@ import {
   writeReference,
 } from "../lib/eval/reference_files.ts";
 import { mergePartials, type PartialStatistics, referenceOf } from "../lib/eval/references.ts";
+import { claimOutputs } from "../lib/outputs.ts";
 import { choice, flag, text } from "./options.ts";
+import { outputOptions } from "./output_options.ts";
 import { defineVerb } from "./verb.ts";
 
 /** The verb. */
@@ -30,9 +32,12 @@ export const verb = defineVerb({
     }),
     format: choice(REFERENCE_FORMATS, { help: "how to write it (default: what the name says)" }),
     force: flag({ help: "merge although parts are missing" }),
+    ...outputOptions,
   },
   async run(args, terminal) {
     const format = args.format ?? referenceFormat(args.out);
+    const out = { option: "--out", path: args.out, replace: args.overwrite };
+    using _claim = await claimOutputs([out], args._);
     const parts: PartialStatistics[] = [];
     for (const path of args._) parts.push(await readPartial(path));
     const merged = mergePartials(parts, args.out, { force: args.force });

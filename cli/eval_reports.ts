@@ -4,9 +4,8 @@
  * @module
  */
 
-import { dirname } from "jsr:@std/path@^1";
 import { environmentVariable } from "../lib/environment.ts";
-import { GateError, InterruptedError, UsageError } from "../lib/errors.ts";
+import { GateError, InterruptedError } from "../lib/errors.ts";
 import type { Evaluation } from "../lib/eval/evaluate.ts";
 import type { Gallery } from "../lib/eval/gallery.ts";
 import type { GateOutcome } from "../lib/eval/gate.ts";
@@ -19,6 +18,7 @@ import {
 } from "../lib/eval/report_ci.ts";
 import { htmlReport } from "../lib/eval/report_html.ts";
 import { writeFileAtomic } from "../lib/format/atomic.ts";
+import { claimOutputs, type OutputClaim, type OutputFile } from "../lib/outputs.ts";
 import { flagName, type Parsed, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -35,21 +35,38 @@ export const reportOptions = {
 type ReportArgs = Omit<Parsed<typeof reportOptions>, "_">;
 
 /**
- * Features take long: where something is to be written should be known to exist before.
+ * Takes all files that an evaluation is to write. Features take long: what cannot be written is
+ * found out before. Reports replace earlier reports unasked, as a job that runs each day needs it,
+ * and nothing else.
  *
- * @param paths by the option that named them
- * @throws {UsageError} when a folder does not exist
+ * @param files other files, by the option that named them
+ * @param inputs what is read
+ * @throws {UsageError} when one cannot be written, or would replace something else
  */
-export async function checkFolders(paths: Readonly<Record<string, string | undefined>>) {
-  for (const [name, path] of Object.entries(paths)) {
-    if (path === undefined) continue;
-    const folder = dirname(path);
-    if ((await Deno.stat(folder).catch(() => null))?.isDirectory) continue;
-    throw new UsageError(
-      `The folder ${folder} of ${flagName(name)} does not exist; create it first.`,
+export async function claimReports(
+  { overwrite = false, junit, markdown, html }: ReportArgs & { readonly overwrite?: boolean },
+  files: Readonly<Record<string, string | undefined>>,
+  inputs: readonly (string | undefined)[],
+): Promise<OutputClaim> {
+  const outputs = (named: typeof files, replace: OutputFile["replace"]) =>
+    Object.entries(named).flatMap(([name, path]): OutputFile[] =>
+      path === undefined ? [] : [{ option: flagName(name), path, replace: overwrite || replace }]
     );
-  }
+  return await claimOutputs(
+    [...outputs(files, false), ...outputs({ junit, markdown, html }, isReport)],
+    inputs,
+  );
 }
+
+/** Whether a file begins as all of our reports do. */
+async function isReport(path: string): Promise<boolean> {
+  using file = await Deno.open(path, { read: true });
+  const head = new Uint8Array(REPORT_HEAD);
+  const count = await file.read(head) ?? 0;
+  return new TextDecoder().decode(head.subarray(0, count)).includes("imm eval");
+}
+
+const REPORT_HEAD = 512;
 
 /** Writes what was asked for, and what GitHub Actions shows where it runs the program. */
 export async function writeReports(
@@ -77,19 +94,27 @@ export async function writeReports(
 /**
  * Runs an evaluation so that its failure is reported, too: a missing JUnit file is easily taken
  * for a test that was not to be run. A gate that is not met is a result and no failure.
+ *
+ * @param claim takes the files that are to be written; only then may the failure be written to one
  */
 export async function reportingFailure<Value>(
   { junit }: ReportArgs,
   terminal: Terminal,
+  claim: () => Promise<Disposable>,
   work: () => Promise<Value>,
 ): Promise<Value> {
+  let claimed = false;
   try {
+    using _claim = await claim();
+    claimed = true;
     return await work();
   } catch (error) {
     if (error instanceof GateError || error instanceof InterruptedError) throw error;
     const message = error instanceof Error ? error.message : String(error);
-    // The first error is the one worth telling.
-    if (junit !== undefined) await writeFileAtomic(junit, junitError(message)).catch(() => {});
+    if (claimed && junit !== undefined) {
+      // The first error is the one worth telling.
+      await writeFileAtomic(junit, junitError(message)).catch(() => {});
+    }
     if (onGithub()) terminal.command(githubCommand("error", message));
     throw error;
   }

@@ -6,7 +6,7 @@ import { REFERENCE_FORMATS, referenceFormat, writeReference } from "../lib/eval/
 import type { Provenance } from "../lib/eval/references.ts";
 import { parseShard, SHARD_FORMS } from "../lib/shard.ts";
 import { openCache, openExtractor } from "./eval_extractor.ts";
-import { openGenerated, openImages } from "./eval_inputs.ts";
+import { filesRead, openGenerated, openImages } from "./eval_inputs.ts";
 import {
   checkGeneration,
   generationOptions,
@@ -14,9 +14,10 @@ import {
   seedsOf,
   withProgress,
 } from "./eval_options.ts";
-import { checkFolders } from "./eval_reports.ts";
+import { claimOutputs } from "../lib/outputs.ts";
 import { interruptible } from "./interrupt.ts";
 import { choice, text } from "./options.ts";
+import { outputOptions } from "./output_options.ts";
 import { defineVerb } from "./verb.ts";
 
 const options = {
@@ -32,6 +33,7 @@ const options = {
     help: `only a part of the images, to be merged with the others: ${SHARD_FORMS}`,
     value: "I/N",
   }),
+  ...outputOptions,
   ...inputOptions,
   ...generationOptions,
 };
@@ -73,7 +75,8 @@ export const verb = defineVerb({
         `--shard makes a part to be merged, which needs sums: write it as .stats, not ${args.out}.`,
       );
     }
-    await checkFolders({ out: args.out });
+    const out = { option: "--out", path: args.out, replace: args.overwrite };
+    using _claim = await claimOutputs([out], await filesRead(args));
     await interruptible(
       terminal,
       async (signal) => {

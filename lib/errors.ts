@@ -24,13 +24,17 @@ export class FormatError extends ImmError {}
 
 /** A file could not be written to its end: a full disk, a quota, a device that is gone. */
 export class WriteError extends ImmError {
+  /** Where it is, or was to be. */
+  readonly path: string;
+
   /**
    * @param path of the file
    * @param cause what the system said
-   * @param advice what to do, a sentence
+   * @param advice what to do, appended to the message
    */
-  constructor(readonly path: string, cause: Error, advice = "") {
+  constructor(path: string, cause: Error, advice = "") {
     super(`${path} could not be written: ${cause.message}${advice}`, { cause });
+    this.path = path;
   }
 }
 

@@ -122,7 +122,7 @@ Deno.test("safetensors and npz of others are read like the files of PyTorch", as
       ]),
     );
     for (const [file, format] of [[npz, "npz"], [safe, "safetensors"]]) {
-      const { from } = await json("convert", file, "--config", config, "--out", out);
+      const { from } = await json("convert", file, "--config", config, "--out", out, "--overwrite");
       assert.equal(from, format);
       const converted = await loadModel(out);
       sameWeights(converted, model);
@@ -252,6 +252,41 @@ Deno.test("mistakes are said before anything is written", async () => {
     await refuses(1, new RegExp(`${damaged[7][0]} is NaN at element 3`), pt, ...settings);
     await Deno.writeTextFile(pt, "<html>not found</html>");
     await refuses(1, /a\.pt is not a valid pickle/, pt, ...settings);
+  });
+});
+
+Deno.test("no file is replaced unasked, and what is read never", async () => {
+  await withTempFolder(async (folder) => {
+    const [model, out] = ["run/model.safetensors", "a.pt"].map((name) => join(folder, name));
+    await Deno.mkdir(join(folder, "run"));
+    await saveModel(model, goldenModel("net_dit"));
+    const before = await Deno.readFile(model);
+    const refuses = async (message: RegExp, ...args: string[]) => {
+      const found = await imm("convert", ...args);
+      assert.match(found.stderr, message);
+      assert.equal(found.code, 2, found.stderr);
+    };
+    await json("convert", model, "--out", out);
+    const made = await Deno.readFile(out);
+    await refuses(
+      /a\.pt is there already; give --overwrite/,
+      model,
+      "--out",
+      out,
+      "--dtype",
+      "f16",
+    );
+    assert.deepEqual(await Deno.readFile(out), made);
+    await json("convert", model, "--out", out, "--dtype", "f16", "--overwrite");
+    assert.notDeepEqual(await Deno.readFile(out), made);
+    const same = join(folder, "same.safetensors");
+    await Deno.symlink(model, same);
+    for (const input of [model, join(folder, "run")]) {
+      for (const output of [model, same]) {
+        await refuses(/what is read; give another name/, input, "--out", output, "--overwrite");
+      }
+    }
+    assert.deepEqual(await Deno.readFile(model), before);
   });
 });
 

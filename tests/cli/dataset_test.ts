@@ -61,6 +61,37 @@ Deno.test("mistakes are told in a sentence and nothing is written", async () => 
   });
 });
 
+Deno.test("a data set is not made in place of what it is made of, nor of another one", async () => {
+  await withTempFolder(async (folder) => {
+    const [first, second] = ["a.zip", "b.zip"].map((name) => join(folder, name));
+    const succeeds = async (...args: string[]) => {
+      const { code, stderr } = await runDataset(...args);
+      assert.equal(code, 0, stderr);
+    };
+    const refuses = async (message: RegExp, ...args: string[]) => {
+      const { code, stderr } = await runDataset(...args);
+      assert.match(stderr, message);
+      assert.equal(code, 2);
+    };
+    await succeeds("prepare", "digits", "--limit", "4", "--out", first);
+    await Deno.link(first, second);
+    const before = await Deno.readFile(first);
+    for (const out of [first, second]) {
+      await refuses(
+        /what is read; give another name/,
+        ...["prepare", first, "--out", out, "--limit", "1", "--overwrite"],
+      );
+    }
+    await refuses(/is there already/, "prepare", "digits", "--limit", "3", "--out", first);
+    assert.deepEqual(await Deno.readFile(first), before);
+    await succeeds("prepare", "digits", "--limit", "3", "--out", first, "--overwrite");
+    const grid = join(folder, "grid.png");
+    await succeeds("info", first, "--grid", grid);
+    await refuses(/grid\.png is there already/, "info", first, "--grid", grid);
+    await refuses(/what is read/, "info", first, "--grid", first, "--overwrite");
+  });
+});
+
 Deno.test("imm dataset info recommends statistics of latents, where there are some to recommend", async () => {
   await withTempFolder(async (folder) => {
     const path = join(folder, "latents.npz");

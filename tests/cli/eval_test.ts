@@ -207,6 +207,27 @@ Deno.test("imm eval writes reports for CI, also when it fails", async () => {
     // A sample is its own nearest real image.
     strictEqual(html.match(/<figcaption>class \d, 0<\/figcaption>/g)?.length, 8);
 
+    // Tomorrow's run of the same job replaces them; nothing else is replaced.
+    const again = await runEval("digits", "--num", "300", ...args, ...files);
+    strictEqual(again.code, 3, again.stderr);
+    for (const option of ["--junit", "--markdown", "--html", "--save-stats"]) {
+      const notes = option === "--save-stats" ? at("notes.npz") : at("notes.txt");
+      await Deno.writeTextFile(notes, "my notes");
+      const refused = await runEval("digits", ...args, option, notes);
+      strictEqual(refused.code, 2);
+      match(refused.stderr, /notes.* is there already; give --overwrite to replace it/);
+      strictEqual(await Deno.readTextFile(notes), "my notes");
+      // Nothing may be written to what is read, not even that it was refused.
+      const samples = at("own.npz");
+      await writeDigits(samples, (i) => i < 80);
+      const before = await Deno.readFile(samples);
+      const input = await runEval(samples, ...args, option, samples, "--overwrite");
+      match(input.stderr, /what is read; give another name/);
+      deepStrictEqual(await Deno.readFile(samples), before);
+      const nowhere = await runEval("digits", ...args, option, at("no/such.npz"));
+      match(nowhere.stderr, /the folder .*no of --.* does not exist/);
+    }
+
     const broken = await runEval("digts", ...args, "--junit", at("e.xml"));
     strictEqual(broken.code, 1);
     match(await Deno.readTextFile(at("e.xml")), /errors="1"[^]*did you mean &#34;digits&#34;/);
@@ -247,7 +268,7 @@ Deno.test("imm eval stats --shard and merge: the parts together are the whole", 
     }
     await stats("digits", "--out", at("whole.npz"));
     const merge = (...parts: string[]) =>
-      runEval("merge", ...parts.map((name) => at(name)), "--out", at("all.npz"));
+      runEval("merge", ...parts.map((name) => at(name)), "--out", at("all.npz"), "--overwrite");
     const merged = await merge("3.stats", "1.stats", "2.stats");
     strictEqual(merged.code, 0, merged.stderr);
     match(merged.stdout, /^statistics of 1797 images of 3 parts: /);
@@ -267,6 +288,16 @@ Deno.test("imm eval stats --shard and merge: the parts together are the whole", 
     const missing = await merge("1.stats", "3.stats");
     strictEqual(missing.code, 2);
     match(missing.stderr, /part 2 is missing/);
+    for (
+      const args of [
+        ["stats", "digits", "--out", at("all.npz")],
+        ["merge", at("1.stats"), at("2.stats"), at("3.stats"), "--out", at("all.npz")],
+      ]
+    ) {
+      const refused = await runEval(...args);
+      match(refused.stderr, /all\.npz is there already; give --overwrite/);
+      deepStrictEqual(await Deno.readFile(at("all.npz")), first);
+    }
   });
 });
 

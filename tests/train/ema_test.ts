@@ -122,9 +122,18 @@ Deno.test("an average that is reconstructed is the one that the run tracked", as
     const args = ["ema", "reconstruct", out, "--sigma-rel", "0.08", "--out", early];
     assert.equal((await imm(...args, "--images", "1600")).code, 0);
     assert.equal((await loadModel(early)).notes.images, "1600");
-    assert((await imm(...args, "--images", "5")).stderr.includes("first snapshot"));
-    const none = await imm("ema", "reconstruct", folder, "--sigma-rel", "0.1", "--out", early);
+    const [newer, rel] = [join(folder, "newer.safetensors"), ["--sigma-rel", "0.08"]];
+    const to = (out: string, ...more: string[]) =>
+      imm("ema", "reconstruct", ...more, ...rel, "--out", out);
+    assert((await to(newer, out, "--images", "5")).stderr.includes("first snapshot"));
+    const none = await to(newer, folder);
     assert.match(none.stderr, /holds no snapshots of averages; train with train\.ema\.profiles/);
+    // Neither an earlier average goes unasked, nor what the run needs at all.
+    assert.match((await to(early, out)).stderr, /early\.safetensors is there already/);
+    assert.match(
+      (await to(join(out, "model.safetensors"), out, "--overwrite")).stderr,
+      /belongs to the training run/,
+    );
     // An exponential profile of the run's own decay is its average.
     const own = (await loadModel(join(out, "model.safetensors"))).weights;
     assert.deepEqual(await model("decay0.98"), own);
