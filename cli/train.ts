@@ -5,7 +5,7 @@ import { UsageError } from "../lib/errors.ts";
 import { PRECISIONS } from "../lib/models/precision.ts";
 import { TRAIN_SETTINGS } from "../lib/train/config.ts";
 import type { TrainConfig } from "../lib/train/config.ts";
-import { scoreLine, startLines } from "../lib/train/narrative.ts";
+import { resumedLines, scoreLine, startLines } from "../lib/train/narrative.ts";
 import { PRESET_NAMES } from "../lib/train/presets.ts";
 import { chooseMicroBatch, type MemoryLimits } from "../lib/train/planner.ts";
 import {
@@ -30,7 +30,8 @@ import { defineVerb } from "./verb.ts";
 export const verb = defineVerb({
   name: "train",
   summary: "train a model",
-  usage: "imm train --preset NAME --out DIR [options]\n       imm train --resume DIR",
+  usage:
+    "imm train --preset NAME --out DIR [options]\n       imm train --resume DIR [--data DATA] [--set KEY=VALUE]",
   examples: [
     {
       command: "imm train --preset digits --out runs/digits",
@@ -61,6 +62,10 @@ export const verb = defineVerb({
       does: "keep activations in half of the memory",
     },
     { command: "imm train --resume runs/digits", does: "continue a run that was stopped" },
+    {
+      command: "imm train --resume runs/digits --set train.images=1Mi --set optimizer.lr=5e-5",
+      does: "train on for longer than it was meant to, at another rate",
+    },
   ],
   options: {
     preset: choice(PRESET_NAMES, { help: "start from a named configuration", value: "NAME" }),
@@ -118,7 +123,9 @@ export const verb = defineVerb({
     };
     const care = pictureCare(args, terminal);
     const resolve = () =>
-      args.resume !== undefined ? resolveResumed(args.resume, care) : resolveConfig(source, care);
+      args.resume !== undefined
+        ? resolveResumed(args.resume, source, care)
+        : resolveConfig(source, care);
     if (args.dryRun) {
       const config = await resolve().then(({ config, data, notes = [] }) => {
         data.close();
@@ -219,6 +226,9 @@ export async function trainVisibly(
       signal,
       dataWorkers,
       observer: {
+        resumed: (images, changes) => {
+          for (const line of resumedLines(images, total, changes)) terminal.say(line);
+        },
         start: (start) => {
           // The device and the data have been said already.
           terminal.say(startLines(start).filter((line) => !/^(device|data):/.test(line)));
@@ -254,14 +264,11 @@ function fitted(resolved: ResolvedConfig, budget: MemoryLimits): ResolvedConfig 
 }
 
 function rejectWithResume(args: Readonly<Record<string, unknown>>): void {
-  for (const name of ["preset", "config", "data", "out", "microBatch", "precision"]) {
+  for (const name of ["preset", "config", "out"]) {
     if (args[name] !== undefined) {
       throw new UsageError(
         `--resume continues with the run's own configuration; leave out ${flagName(name)}`,
       );
     }
-  }
-  if ((args.set as string[]).length > 0) {
-    throw new UsageError("--resume continues with the run's own configuration; leave out --set");
   }
 }

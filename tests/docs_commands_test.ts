@@ -74,7 +74,12 @@ const QUICK_TRAINING = set({
 function quickened(verb: string, args: readonly string[]): string[] {
   switch (verb) {
     case "train":
-      return args.includes("--dry-run") || args.includes("--resume") ? [] : [
+      if (args.includes("--resume")) {
+        return args.some((arg) => arg.startsWith("train.images="))
+          ? set({ "train.images": 96 })
+          : [];
+      }
+      return args.includes("--dry-run") ? [] : [
         ...QUICK_TRAINING,
         ...args.some((arg) => arg.includes("ema.snapshots"))
           ? set({ "train.ema.snapshots": 32 })

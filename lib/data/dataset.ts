@@ -25,6 +25,13 @@ export interface LabelledSet extends Disposable {
   readonly notes?: readonly string[];
   /** The class of item `index`, or null when there are no labels. */
   label(index: number): number | null;
+  /** Bytes of the file that holds item `index`; left out where items are not files of their own. */
+  fileSize?(index: number): number;
+  /**
+   * What the container says of the contents of all items without reading them, behind its kind, as
+   * in `zip:0a1b2c3d`; null or left out where it says nothing.
+   */
+  storedChecksum?(): string | null;
   /**
    * SHA-256 over shape, numbers and labels, in hexadecimal: the same content gives the same hash
    * from any container. Reads every item the first time.

@@ -5,6 +5,8 @@
  */
 
 import { join, sep } from "node:path";
+import { checksum } from "../format/checksum.ts";
+import { bytesOf } from "../format/numeric.ts";
 import { type ByteSource, describeFileError } from "../format/source.ts";
 import { openZip, type ZipPlace } from "../format/zip.ts";
 import { isLeaving, type PassedOver } from "./passed_over.ts";
@@ -29,6 +31,10 @@ export interface FileTree extends Disposable {
   readSync(path: string, most?: number): Uint8Array;
   /** Where it lies. */
   place(path: string): FilePlace;
+  /** Its size in bytes, uncompressed. */
+  size(path: string): number;
+  /** What an archive says of the contents of files, CRC-32 each; null where nothing is said. */
+  checksum(path: string): number | null;
   close(): void;
 }
 
@@ -89,6 +95,8 @@ export async function openFolderTree(root: string): Promise<FileTree> {
     describe: (path) => join(root, path),
     readSync: (path, most) => readSync(join(root, path), most),
     place: (path) => ({ file: join(root, path), within: null }),
+    size: (path) => sizeOf(join(root, path)),
+    checksum: () => null,
     close() {},
     [Symbol.dispose]() {},
   };
@@ -122,6 +130,8 @@ export async function openZipTree(path: string): Promise<FileTree> {
         return bytes.subarray(0, Math.min(most, bytes.length));
       },
       place: (name) => ({ file: path, within: archive.place(name, MAX_FILE_BYTES) }),
+      size: (name) => archive.members.get(name)!.size,
+      checksum: (name) => archive.members.get(name)!.crc32,
       close: () => archive.close(),
       [Symbol.dispose]: () => archive.close(),
     };
@@ -131,8 +141,24 @@ export async function openZipTree(path: string): Promise<FileTree> {
   }
 }
 
+/** One checksum of the files of a tree, in the order given; null where the tree has none. */
+export function treeChecksum(tree: FileTree, paths: readonly string[]): string | null {
+  const all = paths.map((path) => tree.checksum(path));
+  if (all.some((crc) => crc === null)) return null;
+  const crc = checksum(bytesOf(Uint32Array.from(all as number[])));
+  return `zip:${crc.toString(16).padStart(8, "0")}`;
+}
+
 /** No picture is larger. */
 const MAX_FILE_BYTES = 2 ** 30;
+
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch (error) {
+    throw describeFileError(error, path);
+  }
+}
 
 function readSync(path: string, most?: number): Uint8Array {
   try {

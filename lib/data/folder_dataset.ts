@@ -10,7 +10,7 @@ import { IMAGE_EXTENSIONS, loadDecoder, type ProbedImage, probeImage } from "../
 import type { ImageShape } from "../format/pixels.ts";
 import { BaseDataset, type Dataset, type Decoding } from "./dataset.ts";
 import { decodePicture, type PictureFormat } from "./decode_picture.ts";
-import type { FileTree } from "./file_tree.ts";
+import { type FileTree, treeChecksum } from "./file_tree.ts";
 import { countLabels } from "./labels.ts";
 import { OddityLog, oddityNotes } from "./oddities.ts";
 import { passedOverNotes } from "./passed_over.ts";
@@ -204,6 +204,14 @@ class FolderDataset extends BaseDataset {
       }
     }
     throw new FormatError(`${this.name} has no picture that can be read.`);
+  }
+
+  fileSize(index: number): number {
+    return this.tree.size(this.paths[index]);
+  }
+
+  storedChecksum(): string | null {
+    return treeChecksum(this.tree, this.paths);
   }
 
   override close(): void {

@@ -9,7 +9,7 @@
 import { FormatError } from "../errors.ts";
 import { NpyReader } from "../format/npy.ts";
 import { bytesSource } from "../format/source.ts";
-import type { FileTree } from "./file_tree.ts";
+import { type FileTree, treeChecksum } from "./file_tree.ts";
 import { countLabels } from "./labels.ts";
 import {
   BaseLatents,
@@ -97,6 +97,14 @@ class FolderLatents extends BaseLatents {
 
   override label(index: number): number | null {
     return this.#labels === null ? null : this.#labels[index];
+  }
+
+  fileSize(index: number): number {
+    return this.tree.size(this.paths[index]);
+  }
+
+  storedChecksum(): string | null {
+    return treeChecksum(this.tree, this.paths);
   }
 
   override close(): void {

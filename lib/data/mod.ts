@@ -40,6 +40,13 @@ export * from "./describe.ts";
 export { type Prepared, prepareDataset, type PrepareOptions } from "./prepare.ts";
 export type { Crop } from "./fit.ts";
 export type { ResizeFilter } from "../format/resize.ts";
+export {
+  type DataFingerprint,
+  type Digest,
+  fingerprint,
+  fingerprintDifferences,
+  type FingerprintEffort,
+} from "./fingerprint.ts";
 export { AugmentedStream } from "./augmented_stream.ts";
 export { type ItemStream, type ItemWork, PrefetchingStream } from "./prefetch.ts";
 export type { AugmentTask, ItemTask, LatentTask, PictureTask } from "./make_items.ts";

@@ -166,6 +166,10 @@ class NpzDataset extends BaseDataset {
     return this.#labels === null ? null : this.#labels[index];
   }
 
+  storedChecksum(): string | null {
+    return this.file.storedChecksum("arr_0");
+  }
+
   override close(): void {
     this.file.close();
   }

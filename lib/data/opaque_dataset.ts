@@ -18,6 +18,8 @@ export class OpaqueDataset extends BaseDataset {
   override readonly labelNames: readonly string[] | null;
   override readonly labelSource: string | null;
   override readonly notes: readonly string[];
+  readonly fileSize?: (index: number) => number;
+  readonly storedChecksum?: () => string | null;
 
   constructor(private readonly inner: Dataset) {
     super();
@@ -28,6 +30,8 @@ export class OpaqueDataset extends BaseDataset {
     this.imageShape = [height, width, channels - 1];
     this.labelCount = inner.labelCount;
     this.labelNames = inner.labelNames;
+    this.fileSize = inner.fileSize?.bind(inner);
+    this.storedChecksum = inner.storedChecksum?.bind(inner);
     this.labelSource = inner.labelSource ?? null;
     this.notes = [...(inner.notes ?? []), transparencyNote(name, length, length)];
   }

@@ -19,6 +19,8 @@ export class PaddedDataset extends BaseDataset {
   override readonly labelSource: string | null;
   override readonly notes: readonly string[];
   readonly decoding: Decoding | null;
+  readonly fileSize?: (index: number) => number;
+  readonly storedChecksum?: () => string | null;
 
   /** @throws {FormatError} when the images are larger than `size` already */
   constructor(private readonly inner: Dataset, size: number) {
@@ -37,6 +39,8 @@ export class PaddedDataset extends BaseDataset {
     this.labelNames = inner.labelNames;
     this.labelSource = inner.labelSource ?? null;
     this.notes = inner.notes ?? [];
+    this.fileSize = inner.fileSize?.bind(inner);
+    this.storedChecksum = inner.storedChecksum?.bind(inner);
     this.decoding = inner.decoding ?? null; // padding is left to image()
   }
 

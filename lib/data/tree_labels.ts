@@ -140,6 +140,8 @@ function subtree(tree: FileTree, prefix: string): FileTree {
     describe: (path) => tree.describe(prefix + path),
     readSync: (path, most) => tree.readSync(prefix + path, most),
     place: (path) => tree.place(prefix + path),
+    size: (path) => tree.size(prefix + path),
+    checksum: (path) => tree.checksum(prefix + path),
     close: () => tree.close(),
     [Symbol.dispose]: () => tree.close(),
   };

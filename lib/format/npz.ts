@@ -53,6 +53,12 @@ export class NpzFile implements Disposable {
     return new NpyReader(await this.#archive.open(name + SUFFIX));
   }
 
+  /** What the archive says of the contents of an array, as in `npz:0a1b2c3d`; null for nothing. */
+  storedChecksum(name: string): string | null {
+    const crc = this.#archive.members.get(name + SUFFIX)?.crc32;
+    return crc === undefined ? null : `npz:${crc.toString(16).padStart(8, "0")}`;
+  }
+
   /** A text that is kept beside the arrays, or null; see {@link writeNpz}. */
   async note(name: string): Promise<string | null> {
     if (!this.#archive.members.has(name)) return null;

@@ -7,7 +7,7 @@
  */
 
 import { z } from "npm:zod@4.1.12";
-import { FormatError } from "../errors.ts";
+import { FormatError, ImmError } from "../errors.ts";
 import { openSafetensors, writeSafetensors } from "../format/safetensors.ts";
 import {
   describeModel,
@@ -16,7 +16,8 @@ import {
   TRAINING_PREFIX,
 } from "../models/model_file.ts";
 import type { StateDict } from "../nn/parameters.ts";
-import type { TrainConfig } from "./config.ts";
+import { parseTrainConfig, type TrainConfig } from "./config.ts";
+import { type Beginning, parseBeginning } from "./history.ts";
 import type { LearnerState, StatePart } from "./learner.ts";
 import { TIME_BINS } from "./programs.ts";
 
@@ -54,9 +55,7 @@ const progressSchema = z.strictObject({
 export type Progress = z.infer<typeof progressSchema>;
 
 /** What is read from a checkpoint. */
-export interface Checkpoint {
-  readonly path: string;
-  readonly progress: Progress;
+export interface Checkpoint extends CheckpointDescription {
   readonly state: LearnerState;
 }
 
@@ -64,12 +63,25 @@ export interface Checkpoint {
 export interface CheckpointOrigin extends Pick<ModelDescription, "classNames"> {
   /** The configuration of the run. */
   readonly config: TrainConfig;
+  /** Where and with what data it was begun. */
+  readonly beginning?: Beginning | null;
+}
+
+/** What a checkpoint says without its tensors. */
+export interface CheckpointDescription {
+  readonly path: string;
+  /** How far the run had come. */
+  readonly progress: Progress;
+  /** The configuration that it was trained with. */
+  readonly config: TrainConfig;
+  /** Where and with what data it was begun; null for runs of older versions. */
+  readonly beginning: Beginning | null;
 }
 
 /** Writes a checkpoint, atomically. */
 export async function saveCheckpoint(
   path: string,
-  { config, classNames }: CheckpointOrigin,
+  { config, classNames, beginning }: CheckpointOrigin,
   progress: Omit<Progress, "step" | "sums" | "scaling">,
   state: LearnerState,
 ): Promise<void> {
@@ -90,13 +102,20 @@ export async function saveCheckpoint(
     ...describeModel({ network: config.network, imm: config.imm, classNames, notes: {} }),
     "training.progress": JSON.stringify(complete),
     "training.config": JSON.stringify(config),
+    ...(beginning ? { "training.beginning": JSON.stringify(beginning) } : {}),
   });
+}
+
+/** Reads what a checkpoint says. @throws {FormatError} when it is not a checkpoint */
+export async function describeCheckpoint(path: string): Promise<CheckpointDescription> {
+  using file = await openSafetensors(path);
+  return parseDescription(path, file.metadata);
 }
 
 /** Reads a checkpoint. @throws {FormatError} when it is not a complete checkpoint */
 export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   using file = await openSafetensors(path);
-  const progress = parseProgress(path, file.metadata["training.progress"]);
+  const description = parseDescription(path, file.metadata);
   const parts: Record<StatePart, StateDict> = {
     ema: new Map(),
     parameters: new Map(),
@@ -115,9 +134,42 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     const own = part ? name.slice(`${TRAINING_PREFIX}${part}.`.length) : name;
     parts[part ?? "ema"].set(own, { shape, data });
   }
-  const { step, sums, scaling } = progress;
+  const { step, sums, scaling } = description.progress;
   const state = { step, parts, averages, sums, ...(scaling ? { scaling } : {}) };
-  return { path, progress, state };
+  return { ...description, state };
+}
+
+function parseDescription(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+): CheckpointDescription {
+  const beginning = metadata["training.beginning"];
+  return {
+    path,
+    progress: parseProgress(path, metadata["training.progress"]),
+    config: parseConfig(path, metadata["training.config"]),
+    beginning: beginning === undefined
+      ? null
+      : parseBeginning(parseJson(beginning, path), `${path}: training.beginning`),
+  };
+}
+
+/** What settings mean that a checkpoint of an older version does not have is for their defaults. */
+function parseConfig(path: string, text: string | undefined): TrainConfig {
+  try {
+    return parseTrainConfig(parseJson(text ?? "null", path), null);
+  } catch (error) {
+    if (!(error instanceof ImmError)) throw error;
+    throw new FormatError(`${path}: the configuration of the run is wrong: ${error.message}`);
+  }
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new FormatError(`${path}: the description of the run is wrong: ${error}`);
+  }
 }
 
 function parseProgress(path: string, text: string | undefined): Progress {

@@ -6,6 +6,7 @@
  */
 
 import { counted, formatBytes, formatDuration } from "../units.ts";
+import { type Change, describeChange } from "./changes.ts";
 import type { StatsLine } from "./run_folder.ts";
 
 /** What a run is, known when its first step is about to be taken. */
@@ -47,6 +48,26 @@ export function startLines(start: RunStart): string[] {
     (microBatch < batch ? `, ${count(microBatch)} at a time` : "") +
     (images > 0 ? `; continued at image ${count(images)}` : ""),
     `folder: ${start.folder}`,
+  ];
+}
+
+/** Where a run that is continued stands, where that needs saying, and what was changed. */
+export function resumedLines(
+  images: number,
+  total: number,
+  changes: readonly Change[],
+): string[] {
+  const changed = changes.map((change) => `changed: ${describeChange(change)}`);
+  if (images >= total) {
+    return [
+      ...changed,
+      `nothing is left to do: the run has seen ${counted(images, "image")}, and train.images is ` +
+      `${total.toLocaleString("en")}; --set train.images=N trains on`,
+    ];
+  }
+  return images > 0 ? changed : [
+    "the run had been stopped before its first checkpoint: it begins again at image 0",
+    ...changed,
   ];
 }
 

@@ -19,8 +19,10 @@ import {
 import { type DataShape, parseTrainConfig, type TrainConfig } from "./config.ts";
 import type { PictureCare } from "../data/folder_dataset.ts";
 import { GridPainter, openGridDecoder } from "./grids.ts";
+import type { Beginning } from "./history.ts";
 import { preset, presetShape } from "./presets.ts";
-import { readConfig, RunFolder, type RunOrigin } from "./run_folder.ts";
+import { checkSameData, readResumed, type ResumeChanges, workingFolder } from "./resume.ts";
+import { RunFolder, type RunOrigin } from "./run_folder.ts";
 import { Scorer } from "./scores.ts";
 import { applySettings } from "./settings.ts";
 import { type DataOptions, openTrainingData, type TrainingData } from "./sources.ts";
@@ -46,6 +48,10 @@ export interface ResolvedConfig {
   readonly data: TrainingData;
   /** How the preset was fitted to the data, and what was left to the person, in sentences. */
   readonly notes?: readonly string[];
+  /** Where and with what data a run was begun that is to be resumed. */
+  readonly beginning?: Beginning | null;
+  /** What is odd about a run that is to be resumed, in sentences. */
+  readonly warnings?: readonly string[];
 }
 
 /**
@@ -96,21 +102,28 @@ async function readSource(source: ConfigSource): Promise<Layered> {
 }
 
 /**
- * The configuration of the run in a folder, with its data set.
+ * The configuration of the run in a folder, with changes, and its data set.
  *
+ * @param care what is done about pictures that are damaged
  * @throws {ImmError} when there is no run
- * @throws {FormatError} when the configuration, or the data set, is not what it was
+ * @throws {FormatError} when the configuration, or the data set, is not what it was, or there is no
+ * checkpoint to continue from
+ * @throws {UsageError} when a change is one that a run cannot go on with
  */
 export async function resolveResumed(
   path: string,
+  changes: ResumeChanges = {},
   care: PictureCare = {},
 ): Promise<ResolvedConfig> {
-  const value = await readConfig(path);
+  const { config, beginning } = await readResumed(path, changes);
+  const data = await openTrainingData(config.data, care);
   try {
-    return await withData(value, care);
+    const note = checkSameData(path, config.data, data, beginning);
+    checkNetwork(config, data);
+    return { config, data, beginning, warnings: note === null ? [] : [note] };
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    throw new FormatError(`${path}/config.json: ${error.message}`, { cause: error });
+    data.close();
+    throw error;
   }
 }
 
@@ -178,6 +191,7 @@ export class TrainingRun implements AsyncDisposable {
     private readonly folder: RunFolder,
     private readonly resumed: boolean,
     private readonly decoder: LatentDecoder | null,
+    private readonly odd: readonly string[],
   ) {}
 
   /**
@@ -199,26 +213,35 @@ export class TrainingRun implements AsyncDisposable {
     );
   }
 
-  /** Continues the run in `path` with its own configuration, which may have been resolved already. */
+  /**
+   * Continues the run in `path` with its own configuration.
+   *
+   * @param changes of its configuration; one that has been resolved already is taken over, its data
+   * set included
+   */
   static async resume(
     device: Device,
     path: string,
-    resolved?: ResolvedConfig,
+    changes: ResumeChanges | ResolvedConfig = {},
   ): Promise<TrainingRun> {
-    const known = resolved ?? await resolveResumed(path);
+    const known = "config" in changes ? changes : await resolveResumed(path, changes);
     return await TrainingRun.#open(device, known, (origin) => RunFolder.open(path, origin), true);
   }
 
   static async #open(
     device: Device,
-    { config, data }: ResolvedConfig,
+    { config, data, beginning, warnings = [] }: ResolvedConfig,
     open: (origin: RunOrigin) => Promise<RunFolder>,
     resumed = false,
   ): Promise<TrainingRun> {
     let decoder: LatentDecoder | null = null;
     try {
       decoder = await openGridDecoder(config);
-      return new TrainingRun(config, data, device, await open(data), resumed, decoder);
+      const folder = await open({
+        classNames: data.classNames,
+        beginning: beginning ?? { folder: workingFolder(), data: data.fingerprint?.() ?? null },
+      });
+      return new TrainingRun(config, data, device, folder, resumed, decoder, warnings);
     } catch (error) {
       await decoder?.[Symbol.asyncDispose]();
       data.close();
@@ -228,7 +251,7 @@ export class TrainingRun implements AsyncDisposable {
 
   /** What looks odd about the data, in sentences. */
   get warnings(): readonly string[] {
-    return this.data.warnings;
+    return [...this.odd, ...this.data.warnings];
   }
 
   /** What the data are, in a line; see {@link TrainingData.summary}. */

@@ -3,6 +3,7 @@
  *
  *     config.json                     the resolved configuration
  *     log.txt                         what happened and when, for people
+ *     history.jsonl                   when it was begun and resumed, and what was changed
  *     stats.jsonl                     one line per report
  *     checkpoint-000076800.safetensors   state after that many images, the newest few
  *     model.safetensors               averaged weights of the newest checkpoint
@@ -26,12 +27,27 @@ import { FileLock, LOCK_NAME } from "../file_lock.ts";
 import { isTemporary, writeFileAtomic } from "../format/atomic.ts";
 import { type Model, saveModel } from "../models/model_file.ts";
 import { refuseTilde } from "../outputs.ts";
+import { VERSION } from "../version.ts";
 import { printable } from "../printable.ts";
 import { RECORD_NAME } from "../sample/sample_set.ts";
+import { type Change, configChanges } from "./changes.ts";
 import { type Checkpoint, loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
+import {
+  checkpointName,
+  fromNewest,
+  isCheckpoint,
+  listCheckpoints,
+  MODEL,
+  modelImages,
+  namesIn,
+  padded,
+  refuseLostCheckpoints,
+  STATS,
+} from "./checkpoint_files.ts";
 import type { TrainConfig } from "./config.ts";
 import { profileName } from "./ema.ts";
 import { EventFile } from "./events.ts";
+import { type Beginning, beginningIn, HISTORY, type HistoryLine } from "./history.ts";
 import type { LayerNorms } from "./norms.ts";
 import type { StateDict } from "../nn/parameters.ts";
 import type { LearnerState } from "./learner.ts";
@@ -79,6 +95,8 @@ export interface ScoreLine {
 export interface RunOrigin {
   /** Names of the classes, where the data have some. */
   readonly classNames?: readonly string[] | null;
+  /** Where and with what data it was begun. */
+  readonly beginning?: Beginning | null;
 }
 
 /** What happened, for people. */
@@ -89,8 +107,6 @@ const SCORES = "scores.jsonl";
 
 /** Folder of the snapshots inside of a run's. */
 export const SNAPSHOT_FOLDER = "snapshots";
-
-const CHECKPOINT = /^checkpoint-(\d{9,})\.safetensors$/;
 
 /** A training run on disk. Close it to give up the lock. */
 export class RunFolder implements AsyncDisposable {
@@ -123,10 +139,11 @@ export class RunFolder implements AsyncDisposable {
     await refuseUsed(path);
     await Deno.mkdir(join(path, "samples"), { recursive: true });
     const lock = await takeLock(path);
-    const file = join(path, "config.json");
+    const file = join(path, CONFIG);
     try {
       await refuseUsed(path); // another process may have been faster
-      await writeFileAtomic(file, JSON.stringify(config, null, 2) + "\n");
+      await writeFileAtomic(file, configText(config));
+      await appendHistory(path, { event: "started", images: 0, ...beginningOf(origin) });
     } catch (error) {
       lock[Symbol.dispose]();
       throw describeWriteError(error, file);
@@ -147,28 +164,48 @@ export class RunFolder implements AsyncDisposable {
   }
 
   /**
-   * The newest checkpoint that can be read, or null where none has been written yet. `warn` is told
-   * of those that cannot be read.
+   * The newest checkpoint that can be read, or null where the run was stopped before its first.
+   * `warn` is told of those that cannot be read.
    *
-   * @throws {FormatError} when there are checkpoints but none can be read
+   * @throws {FormatError} when there are checkpoints but none can be read, or when there must have
+   * been some
    */
-  async latestCheckpoint(warn: (message: string) => void): Promise<Checkpoint | null> {
-    const all = (await this.#checkpoints()).toReversed();
-    for (const [i, { name }] of all.entries()) {
-      try {
-        return await loadCheckpoint(join(this.path, name));
-      } catch (error) {
-        if (!(error instanceof FormatError)) throw error;
-        if (i === all.length - 1) {
-          throw new FormatError(
-            `no checkpoint of ${this.path} can be read: ${error.message} ` +
-              `Remove the checkpoints to train from the beginning`,
-          );
-        }
-        warn(`${error.message} Continuing from the checkpoint before it.`);
-      }
-    }
-    return null;
+  async latestCheckpoint(
+    config: TrainConfig,
+    warn: (message: string) => void,
+  ): Promise<Checkpoint | null> {
+    const found = await fromNewest(this.path, loadCheckpoint, warn);
+    if (found === null) await refuseLostCheckpoints(this.path, config);
+    return found;
+  }
+
+  /**
+   * Readies the folder of a run that goes on from a checkpoint, or from image 0: drops what the log
+   * has beyond it, writes models again that are missing or older, and notes the changes of the
+   * configuration.
+   *
+   * @returns what has changed since the checkpoint
+   */
+  async resumed(config: TrainConfig, checkpoint: Checkpoint | null): Promise<readonly Change[]> {
+    const images = checkpoint?.progress.images ?? 0;
+    if (checkpoint) await this.#completeModels(config, checkpoint);
+    const changes = checkpoint ? configChanges(checkpoint.config, config) : [];
+    if (images >= config.train.images) return changes; // nothing will happen
+    await this.#truncateLogs(images);
+    const text = configText(config);
+    const before = await Deno.readTextFile(join(this.path, CONFIG)).catch(() => null);
+    if (before !== text) await this.#write(CONFIG, (path) => writeFileAtomic(path, text));
+    const pairs = changes.map(({ key, before, after }) => [key, [before, after]] as const);
+    const history = await Deno.readTextFile(join(this.path, HISTORY)).catch(() => "");
+    await this.#write(HISTORY, () =>
+      appendHistory(this.path, {
+        event: "resumed",
+        images,
+        ...(pairs.length > 0 ? { changes: Object.fromEntries(pairs) } : {}),
+        // Runs of older versions have none until now.
+        ...(beginningIn(history) === null ? beginningOf(this.origin) : {}),
+      }));
+    return changes;
   }
 
   /** Writes a checkpoint and the model, and removes those that are not to be kept. */
@@ -177,34 +214,48 @@ export class RunFolder implements AsyncDisposable {
     progress: Omit<Progress, "step" | "sums">,
     state: LearnerState,
   ): Promise<string> {
-    const name = `checkpoint-${padded(progress.images)}.safetensors`;
-    // The model goes first: a run killed in between resumes from before and writes both again.
-    await this.#write("model.safetensors", (path) =>
-      saveModel(
-        path,
-        this.#model(config, { images: String(progress.images) }, state.parts.ema),
-      ));
-    for (const [i, profile] of config.train.ema.profiles.entries()) {
-      await this.#write(`model-${profileName(profile)}.safetensors`, (path) =>
-        saveModel(
-          path,
-          this.#model(
-            config,
-            { images: String(progress.images), average: profileName(profile) },
-            state.averages[i],
-          ),
-        ));
+    const { images } = progress;
+    const name = checkpointName(images);
+    // It goes first: a run killed in between has it, and writes the models when it is resumed.
+    const { beginning } = this.origin;
+    const origin = { config, ...this.#classNames(config), beginning };
+    await this.#write(name, (path) => saveCheckpoint(path, origin, progress, state));
+    for (const model of this.#models(config, images, state)) {
+      await this.#write(model.name, (path) => saveModel(path, model.model()));
     }
-    await this.#write(
-      name,
-      (path) => saveCheckpoint(path, { config, ...this.#classNames(config) }, progress, state),
-    );
     const { keep, keepEvery } = config.report;
-    for (const old of (await this.#checkpoints()).slice(0, -keep)) {
+    // One beyond this is damaged: the run went on from before it. It must not push out good ones.
+    const all = (await listCheckpoints(this.path)).filter((each) => each.images <= images);
+    for (const old of all.slice(0, -keep)) {
       if (keepEvery > 0 && old.images % keepEvery === 0) continue;
       await Deno.remove(join(this.path, old.name));
     }
     return join(this.path, name);
+  }
+
+  /** The model files of a checkpoint: of the average, and of the other averages. */
+  #models(config: TrainConfig, images: number, state: LearnerState) {
+    const notes = { images: String(images) };
+    return [
+      { name: MODEL, model: () => this.#model(config, notes, state.parts.ema) },
+      ...config.train.ema.profiles.map((profile, i) => {
+        const average = profileName(profile);
+        const model = () => this.#model(config, { ...notes, average }, state.averages[i]);
+        return { name: `model-${average}.safetensors`, model };
+      }),
+    ];
+  }
+
+  /** A process can be killed after a checkpoint and before its models; newer ones are kept. */
+  async #completeModels(
+    config: TrainConfig,
+    { progress: { images }, state }: Checkpoint,
+  ): Promise<void> {
+    for (const { name, model } of this.#models(config, images, state)) {
+      const found = await modelImages(join(this.path, name));
+      if (found !== null && found >= images) continue;
+      await this.#write(name, (path) => saveModel(path, model()));
+    }
   }
 
   /** Writes snapshots of the power-function averages. */
@@ -232,7 +283,7 @@ export class RunFolder implements AsyncDisposable {
   /** Appends a line to the log, and to TensorBoard's where that is wanted. */
   async log(line: StatsLine, { tensorboard = false } = {}): Promise<void> {
     const text = JSON.stringify(line) + "\n";
-    await this.#write("stats.jsonl", (path) => Deno.writeTextFile(path, text, { append: true }));
+    await this.#write(STATS, (path) => Deno.writeTextFile(path, text, { append: true }));
     if (tensorboard) {
       this.#events ??= new EventFile(join(this.path, "tensorboard"));
       await this.#write("tensorboard", () => this.#events!.line(line));
@@ -288,8 +339,8 @@ export class RunFolder implements AsyncDisposable {
   }
 
   /** Drops lines of the logs that lie after `images`: a resumed run writes them again. */
-  async truncateLog(images: number): Promise<void> {
-    await this.#truncate("stats.jsonl", images);
+  async #truncateLogs(images: number): Promise<void> {
+    await this.#truncate(STATS, images);
     if (await Deno.stat(join(this.path, SCORES)).catch(() => null)) {
       await this.#truncate(SCORES, images);
     }
@@ -319,7 +370,9 @@ export class RunFolder implements AsyncDisposable {
 
   /** Gives up the lock; of a new run without anything to keep nothing stays. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#bare) await Deno.remove(join(this.path, "config.json")).catch(() => {});
+    for (const name of this.#bare ? [CONFIG, HISTORY] : []) {
+      await Deno.remove(join(this.path, name)).catch(() => {});
+    }
     this.lock[Symbol.dispose]();
     if (!this.#bare) return;
     // Only what is empty: whatever else is in these folders belongs to someone.
@@ -359,26 +412,39 @@ export class RunFolder implements AsyncDisposable {
     const { classNames } = this.origin;
     return classNames && classNames.length === network.labelDim ? { classNames } : {};
   }
+}
 
-  async #checkpoints(): Promise<{ name: string; images: number }[]> {
-    const found = (await namesIn(this.path)).flatMap((name) => {
-      const match = CHECKPOINT.exec(name);
-      return match ? [{ name, images: Number(match[1]) }] : [];
-    });
-    return found.sort((a, b) => a.images - b.images);
-  }
+/** Name of the configuration. */
+const CONFIG = "config.json";
+
+function configText(config: TrainConfig): string {
+  return JSON.stringify(config, null, 2) + "\n";
+}
+
+function beginningOf({ beginning }: RunOrigin): Pick<HistoryLine, "beginning"> {
+  return beginning ? { beginning } : {};
+}
+
+async function appendHistory(
+  run: string,
+  line: Omit<HistoryLine, "time" | "version">,
+): Promise<void> {
+  const complete: HistoryLine = { time: new Date().toISOString(), version: VERSION, ...line };
+  await Deno.writeTextFile(join(run, HISTORY), JSON.stringify(complete) + "\n", { append: true });
 }
 
 /** Configuration of the run in a folder. @throws {ImmError} when there is none */
 export async function readConfig(path: string): Promise<object> {
-  const file = join(path, "config.json");
+  const file = join(path, CONFIG);
   try {
     const value = JSON.parse(await Deno.readTextFile(file));
     if (typeof value === "object" && value !== null) return value;
     throw new FormatError(`${file}: expected the keys of a configuration, found ${value}`);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      throw new ImmError(`there is no training run in ${path}: ${file} does not exist`);
+      throw new ImmError(`there is no training run in ${path}: ${file} does not exist`, {
+        cause: error,
+      });
     }
     if (error instanceof SyntaxError) {
       throw new FormatError(
@@ -390,19 +456,29 @@ export async function readConfig(path: string): Promise<object> {
   }
 }
 
+/** Files that a run would write over, or add to. */
+const LEFT_OF_RUN =
+  /^((model(-.+)?|best)\.safetensors|(stats|scores|history)\.jsonl|snapshots|tensorboard)$/;
+
 /** @throws {UsageError} when a new run cannot be put there */
 async function refuseUsed(path: string): Promise<void> {
   const before = await namesIn(path).catch((error) => {
     if (!(error instanceof Deno.errors.NotADirectory)) throw error;
     throw new UsageError(`${path} is a file; --out expects a folder`);
   });
-  if (before.some((name) => name === "config.json" || CHECKPOINT.test(name))) {
+  if (before.some((name) => name === CONFIG || isCheckpoint(name))) {
     throw new UsageError(
       `${path} holds a training run; continue it with --resume ${path}, or choose another --out`,
     );
   }
   if (before.includes(RECORD_NAME)) {
     throw new UsageError(`${path} holds pictures of imm sample; choose another --out`);
+  }
+  const left = before.find((name) => LEFT_OF_RUN.test(name));
+  if (left !== undefined) {
+    throw new UsageError(
+      `${path} holds ${left} of a training run, which would be overwritten; choose another --out`,
+    );
   }
 }
 
@@ -426,17 +502,4 @@ function existsSync(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-async function namesIn(path: string): Promise<string[]> {
-  try {
-    return (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-}
-
-function padded(images: number): string {
-  return String(images).padStart(9, "0");
 }

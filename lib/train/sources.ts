@@ -7,6 +7,7 @@
 import { AugmentedStream } from "../data/augmented_stream.ts";
 import type { Dataset, LabelledSet } from "../data/dataset.ts";
 import { checkNormalization } from "../data/describe_latents.ts";
+import { type DataFingerprint, fingerprint, type FingerprintEffort } from "../data/fingerprint.ts";
 import { describeClasses, labelNotes } from "../data/labels.ts";
 import type { PictureCare } from "../data/folder_dataset.ts";
 import { LatentLoader, latentRule } from "../data/latent_loader.ts";
@@ -37,6 +38,8 @@ export interface TrainingData {
   readonly dataset: Dataset | null;
   /** Names of the classes, where the data have some. */
   readonly classNames: readonly string[] | null;
+  /** What tells them from other data; null for points, which are made. */
+  readonly fingerprint: ((effort?: FingerprintEffort) => DataFingerprint) | null;
   /** What looks odd about them, in sentences. */
   readonly warnings: readonly string[];
   /** What they are, in a line: number, size, and the classes as they were understood. */
@@ -59,7 +62,7 @@ export interface DataOptions extends PictureCare {
 }
 
 /** Name of the points that need no files. */
-const POINTS = "toy2d";
+export const POINTS = "toy2d";
 
 /**
  * Opens the data of a configuration.
@@ -80,6 +83,7 @@ export async function openTrainingData(
       padTo: settings.padTo,
       dataset: null,
       classNames: null,
+      fingerprint: null,
       warnings: [],
       summary: `${POINTS}: points of the plane, made as they are needed`,
       stream: (seed) => closable(new EightGaussians(seed)),
@@ -120,6 +124,7 @@ function pictureData(dataset: Dataset, settings: DataSettings): TrainingData {
     padTo: height === settings.padTo ? settings.padTo : 0,
     dataset,
     classNames: dataset.labelNames,
+    fingerprint: (effort) => fingerprint(dataset, effort),
     warnings: [...(dataset.notes ?? []), ...labelNotes(dataset)],
     summary: summary(dataset, `pictures of ${width} x ${height} x ${channels}`),
     stream: (seed, workers) => {
@@ -155,6 +160,7 @@ function latentData(dataset: LatentDataset, settings: DataSettings): TrainingDat
     padTo: 0,
     dataset: null,
     classNames: dataset.labelNames,
+    fingerprint: (effort) => fingerprint(dataset, effort),
     warnings: [...(dataset.notes ?? []), ...labelNotes(dataset), ...(odd === null ? [] : [odd])],
     summary: summary(dataset, `latents of ${width} x ${height} x ${channels}`),
     stream: (seed, workers) =>

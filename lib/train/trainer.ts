@@ -14,11 +14,12 @@ import { dropLabels, sampleTimes, trainingKey } from "../imm/mod.ts";
 import { createNetwork } from "../models/registry.ts";
 import { NotFiniteError } from "../sample/finite.ts";
 import { formatDuration } from "../units.ts";
+import type { Change } from "./changes.ts";
 import type { TrainConfig } from "./config.ts";
 import { averageWeight } from "./ema.ts";
 import type { Progress } from "./checkpoint.ts";
 import { Learner, type LearnerState, type StepBatch, type StepSums, timeBin } from "./learner.ts";
-import { reportLine, type RunStart, scoreLine, startLines } from "./narrative.ts";
+import { reportLine, resumedLines, type RunStart, scoreLine, startLines } from "./narrative.ts";
 import { TIME_BINS } from "./programs.ts";
 import type { RunFolder, ScoreLine, StatsLine } from "./run_folder.ts";
 import type { ScalingState } from "./scaling.ts";
@@ -50,6 +51,11 @@ export interface BatchSource {
 
 /** What happens during training, for whoever shows it. */
 export interface TrainObserver {
+  /**
+   * When a run is continued, before anything else: the images that it had seen, and the settings that
+   * have changed since.
+   */
+  resumed?(images: number, changes: readonly Change[]): void;
   /** Before the first step, with what the run is; not at all where no step is left. */
   start?(start: RunStart): void;
   /** After every step. */
@@ -179,7 +185,7 @@ class Run {
     });
     try {
       const checkpoint = resume
-        ? await folder.latestCheckpoint((message) => {
+        ? await folder.latestCheckpoint(config, (message) => {
           folder.note(`warning: ${message}`);
           observer?.warn?.(message);
         })
@@ -187,7 +193,14 @@ class Run {
       if (checkpoint) learner.restore(checkpoint.state, checkpoint.path);
       else learner.initialize(network.parameters.initial(seed));
       const progress = checkpoint?.progress ?? null;
-      if (resume) await folder.truncateLog(progress?.images ?? 0);
+      if (resume) {
+        const images = progress?.images ?? 0;
+        const changes = await folder.resumed(config, checkpoint);
+        if (images < config.train.images) {
+          folder.note(...resumedLines(images, config.train.images, changes));
+        }
+        observer?.resumed?.(images, changes);
+      }
       return new Run(options, learner, progress);
     } catch (error) {
       learner.free();

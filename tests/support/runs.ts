@@ -43,8 +43,10 @@ export async function imm(...args: string[]): Promise<Ended> {
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 
-/** Starts the tool in a process of its own. */
-export function spawnImm(...args: string[]): Deno.ChildProcess {
+/** Starts the tool in a process of its own, perhaps in another folder. */
+export function spawnImm(...all: (string | { readonly cwd: string })[]): Deno.ChildProcess {
+  const args = all.filter((each) => typeof each === "string");
+  const options = all.find((each) => typeof each !== "string");
   const file = (path: string) => new URL(`../../${path}`, import.meta.url).pathname;
   return new Deno.Command(Deno.execPath(), {
     args: [
@@ -54,6 +56,7 @@ export function spawnImm(...args: string[]): Deno.ChildProcess {
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
+    ...options,
   }).spawn();
 }
 
