@@ -181,7 +181,11 @@ async function run(args: Args, terminal: Terminal): Promise<void> {
   await interruptible(
     terminal,
     async (signal) => {
-      const onNote = (note: string) => terminal.warn(note);
+      const told = new Set<string>(); // both sides may be of one data set
+      const onNote = (note: string) => {
+        if (!told.has(note)) terminal.warn(note);
+        told.add(note);
+      };
       const { skipCorrupt, strict, padTo } = args;
       await using reference = args.reference === undefined
         ? null

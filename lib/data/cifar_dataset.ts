@@ -14,7 +14,13 @@ import { PickleArray, PYTHON_GLOBALS } from "../format/pickle_globals.ts";
 import { bytesSource, readFileBytes } from "../format/source.ts";
 import { readTar } from "../format/tar.ts";
 import { BaseDataset, type Dataset } from "./dataset.ts";
-import { checkedLabels, countLabels, type LabelArray, labelsFromArray } from "./labels.ts";
+import {
+  checkedLabels,
+  checkNames,
+  countLabels,
+  type LabelArray,
+  labelsFromArray,
+} from "./labels.ts";
 
 /** Which of the two sets. */
 export type CifarSplit = "train" | "test";
@@ -72,7 +78,8 @@ export async function openCifarArchive(
         `the archives of CIFAR-10, found ${[...files.keys()].slice(0, 5).join(", ")}.`,
     );
   }
-  return cifarDataset(path, names.map((name) => [name, files.get(name)!]));
+  const classNames = readNames(path, [...files.keys()], (name) => files.get(name)!);
+  return cifarDataset(path, names.map((name) => [name, files.get(name)!]), classNames);
 }
 
 /**
@@ -89,7 +96,39 @@ export async function openCifarFolder(
   const batches = batchNames(names, split);
   if (batches.length === 0) throw noBatches(folder, split);
   checkBatches(folder, batches);
-  return await openCifarFiles(folder, batches.map((name) => join(folder, name)));
+  const paths = batches.map((name) => join(folder, name));
+  const meta = new Map<string, Uint8Array>();
+  for (const name of names.filter((name) => NAME_FILES.has(name))) {
+    meta.set(name, await readFileBytes(join(folder, name), MAX_BYTES));
+  }
+  const classNames = readNames(folder, [...meta.keys()], (name) => meta.get(name)!);
+  return await openCifarFiles(folder, paths, classNames);
+}
+
+/** Files with the names of the classes, and what those of Python call them. */
+const NAME_FILES: ReadonlyMap<string, string> = new Map([
+  ["batches.meta.txt", ""],
+  ["fine_label_names.txt", ""],
+  ["batches.meta", "label_names"],
+  ["meta", "fine_label_names"],
+]);
+
+/** The names of the classes, where there is a file of them. */
+function readNames(
+  path: string,
+  names: readonly string[],
+  read: (name: string) => Uint8Array,
+): string[] | null {
+  const file = names.find((name) => NAME_FILES.has(name));
+  if (file === undefined) return null;
+  const bytes = read(file);
+  const key = NAME_FILES.get(file)!;
+  if (key === "") {
+    const lines = new TextDecoder().decode(bytes).split("\n").map((line) => line.trim());
+    return lines.filter((line) => line !== "");
+  }
+  const found = entriesOf(bytes, `${path}: ${file}`).get(key);
+  return Array.isArray(found) ? found.map(textOf) : null;
 }
 
 /**
@@ -97,12 +136,17 @@ export async function openCifarFolder(
  *
  * @param name what messages call the set
  * @param paths of the batches, in their order
+ * @param classNames where they are known
  * @throws {FormatError} when one is damaged or something else
  */
-export async function openCifarFiles(name: string, paths: readonly string[]): Promise<Dataset> {
+export async function openCifarFiles(
+  name: string,
+  paths: readonly string[],
+  classNames: readonly string[] | null = null,
+): Promise<Dataset> {
   const batches: [string, Uint8Array][] = [];
   for (const path of paths) batches.push([path, await readFileBytes(path, MAX_BYTES)]);
-  return cifarDataset(name, batches);
+  return cifarDataset(name, batches, classNames);
 }
 
 function noBatches(name: string, split: CifarSplit): FormatError {
@@ -133,13 +177,18 @@ function batchNames(names: readonly string[], split: CifarSplit): string[] {
   return names.filter((name) => pattern.test(name)).sort((a, b) => number(a) - number(b));
 }
 
-function cifarDataset(name: string, batches: readonly [string, Uint8Array][]): Dataset {
+function cifarDataset(
+  name: string,
+  batches: readonly [string, Uint8Array][],
+  classNames: readonly string[] | null,
+): Dataset {
   return new CifarDataset(
     name,
     batches.map(([path, bytes]) => {
       const where = path === name ? path : `${name}: ${basename(path)}`;
       return path.endsWith(".bin") ? readBinary(bytes, where) : readPickled(bytes, where);
     }),
+    classNames,
   );
 }
 
@@ -170,12 +219,7 @@ function readBinary(bytes: Uint8Array, name: string): Batch {
 
 /** A dictionary with `data`, uint8 `[n, 3072]`, and the list `labels` or `fine_labels`. */
 function readPickled(bytes: Uint8Array, name: string): Batch {
-  const { value } = readPickle(bytesSource(bytes, name), { globals: PYTHON_GLOBALS });
-  const entries = new Map(
-    value instanceof Map
-      ? [...value].map(([key, item]): [string, unknown] => [keyOf(key), item])
-      : [],
-  );
+  const entries = entriesOf(bytes, name);
   const data = entries.get("data");
   const labels = entries.get("labels") ?? entries.get("fine_labels");
   const isData = data instanceof PickleArray && data.type === "u8" && data.shape.length === 2 &&
@@ -204,11 +248,21 @@ function readArray(array: PickleArray): LabelArray {
   return { type, shape, bytes: type === null ? new Uint8Array() : array.read() };
 }
 
-/** Keys are texts of Python 2, or bytes where Python 3 wrote them again. */
-function keyOf(key: unknown): string {
-  if (typeof key === "string") return key;
-  const bytes = bytesOfPickle(key);
-  return bytes ? new TextDecoder().decode(bytes) : String(key);
+/** What a pickled dictionary holds. */
+function entriesOf(bytes: Uint8Array, name: string): Map<string, unknown> {
+  const { value } = readPickle(bytesSource(bytes, name), { globals: PYTHON_GLOBALS });
+  return new Map(
+    value instanceof Map
+      ? [...value].map(([key, item]): [string, unknown] => [textOf(key), item])
+      : [],
+  );
+}
+
+/** Keys and names are texts of Python 2, or bytes where Python 3 wrote them again. */
+function textOf(value: unknown): string {
+  if (typeof value === "string") return value;
+  const bytes = bytesOfPickle(value);
+  return bytes ? new TextDecoder().decode(bytes) : String(value);
 }
 
 class CifarDataset extends BaseDataset {
@@ -219,7 +273,11 @@ class CifarDataset extends BaseDataset {
   /** Number of the first image of each batch. */
   readonly #starts: number[] = [];
 
-  constructor(readonly name: string, private readonly batches: readonly Batch[]) {
+  constructor(
+    readonly name: string,
+    private readonly batches: readonly Batch[],
+    override readonly labelNames: readonly string[] | null,
+  ) {
     super();
     let start = 0;
     for (const { labels } of batches) {
@@ -228,7 +286,8 @@ class CifarDataset extends BaseDataset {
     }
     this.length = start;
     this.#labels = Int32Array.from(batches.flatMap(({ labels }) => [...labels]));
-    this.labelCount = countLabels(this.#labels, start, name);
+    checkNames(this.#labels, labelNames, name);
+    this.labelCount = labelNames?.length ?? countLabels(this.#labels, start, name);
   }
 
   override image(index: number): Uint8Array {

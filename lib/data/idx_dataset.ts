@@ -53,11 +53,11 @@ export function findIdxImages(
   return join(folder, meant[0]);
 }
 
-/** How the files of the parts begin. */
+/** What the names of the parts hold: `train-images…`, `emnist-letters-train-images…`. */
 const PART_NAMES: Readonly<Record<Split, RegExp>> = {
-  train: /^train/,
-  val: /^val/,
-  test: /^(t10k|test)/,
+  train: /(^|[-_.])train/,
+  val: /(^|[-_.])val/,
+  test: /(^|[-_.])(t10k|test)/,
 };
 
 /**
@@ -112,11 +112,13 @@ export function idxDataset(
 async function findLabels(path: string): Promise<string | null> {
   const match = IMAGES.exec(basename(path));
   if (match === null) return null;
-  const [, prefix, separator] = match;
-  for (const suffix of [match[3] ?? "", "", ".gz"]) {
-    const candidate = join(dirname(path), `${prefix}labels${separator}idx1-ubyte${suffix}`);
-    const info = await Deno.stat(candidate).catch(() => null);
-    if (info?.isFile) return candidate;
+  const [, prefix, own] = match;
+  for (const separator of [own, "-", "."]) {
+    for (const suffix of [match[3] ?? "", "", ".gz"]) {
+      const candidate = join(dirname(path), `${prefix}labels${separator}idx1-ubyte${suffix}`);
+      const info = await Deno.stat(candidate).catch(() => null);
+      if (info?.isFile) return candidate;
+    }
   }
   return null;
 }

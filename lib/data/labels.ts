@@ -78,6 +78,20 @@ export function countLabels(labels: Int32Array, images: number, name: string): n
   return checkedLabels(labels, name).reduce((most, label) => Math.max(most, label), 0) + 1;
 }
 
+/** @throws {FormatError} when a label is of no class that has a name */
+export function checkNames(
+  labels: Int32Array,
+  names: readonly string[] | null,
+  name: string,
+): void {
+  const beyond = labels.find((label) => names !== null && label >= names.length);
+  if (beyond === undefined) return;
+  throw new FormatError(
+    `${name} has the label ${beyond}, but names ${counted(names!.length, "class", "classes")}; ` +
+      `they are counted from 0.`,
+  );
+}
+
 /** Classes that are listed one by one. */
 const LISTED = 20;
 /** Classes without images that are named. */

@@ -16,11 +16,17 @@ import type { LatentDataset } from "./latents.ts";
 import type { Split } from "./splits.ts";
 
 /** Names of images and their labels: of sets that are not divided, and of the parts of others. */
-const WHOLE = [["arr_0", "arr_1"], ["images", "labels"]] as const;
+const WHOLE = [
+  { images: "arr_0", labels: ["arr_1", "labels", "label"] },
+  { images: "images", labels: ["labels", "label"] },
+] as const;
 const PARTS = [
   (split: Split) => [`x_${split}`, `y_${split}`], // Keras
   (split: Split) => [`${split}_images`, `${split}_labels`], // MedMNIST
 ] as const;
+
+/** Arrays that may be meant as labels. */
+const LIKE_LABELS = /label|class|target|^y$|^y_/i;
 
 /**
  * Opens images, uint8 of shape [count, height, width, channels] or [count, height, width], with
@@ -28,8 +34,8 @@ const PARTS = [
  *
  * | images                         | labels                         |
  * | ------------------------------ | ------------------------------ |
- * | `arr_0`                        | `arr_1`                        |
- * | `images`                       | `labels`                       |
+ * | `arr_0`                        | `arr_1`, `labels` or `label`   |
+ * | `images`                       | `labels` or `label`            |
  * | `x_train`, `x_val`, `x_test`   | `y_train`, `y_val`, `y_test`   |
  * | `train_images`, `val_images` … | `train_labels`, `val_labels` … |
  *
@@ -75,11 +81,17 @@ function chooseArrays(
   split?: Split,
 ): { key: string; labelsKey: string | null; notes: string[] } {
   const there = (key: string) => names.includes(key);
-  const labelsOf = (key: string) => there(key) ? key : null;
-  const whole = WHOLE.find(([images]) => there(images));
+  const unread = (labelsKey: string | null) => {
+    const found = names.filter((name) => LIKE_LABELS.test(name));
+    return labelsKey !== null || found.length === 0
+      ? []
+      : [`${path}: no labels; of ${found.join(", ")} none belongs to the images by its name.`];
+  };
+  const whole = WHOLE.find(({ images }) => there(images));
   if (whole) {
     if (split) throw notDivided(path, split);
-    return { key: whole[0], labelsKey: labelsOf(whole[1]), notes: [] };
+    const labelsKey = whole.labels.find(there) ?? null;
+    return { key: whole.images, labelsKey, notes: unread(labelsKey) };
   }
   const wanted = split ?? "train";
   for (const parts of PARTS) {
@@ -92,13 +104,14 @@ function chooseArrays(
       );
     }
     const [key, labels] = parts(wanted);
+    const labelsKey = there(labels) ? labels : null;
     const others = found.filter((part) => part !== wanted).map((part) =>
       `${parts(part)[0]} (${path}#${part})`
     );
     const notes = split || others.length === 0
       ? []
       : [`${path}: ${key} is taken, ${others.join(" and ")} left aside.`];
-    return { key, labelsKey: labelsOf(labels), notes };
+    return { key, labelsKey, notes: [...notes, ...unread(labelsKey)] };
   }
   throw new FormatError(
     `${path} holds no images: expected an array named arr_0, images, x_train or train_images, ` +

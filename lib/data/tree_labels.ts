@@ -19,7 +19,7 @@ import { FormatError } from "../errors.ts";
 import { parseCsv } from "../format/csv.ts";
 import { counted } from "../units.ts";
 import type { FileTree } from "./file_tree.ts";
-import { checkedLabels } from "./labels.ts";
+import { checkedLabels, checkNames } from "./labels.ts";
 import { type Split, splitOfFolder } from "./splits.ts";
 
 /** EDM's file of labels. */
@@ -67,24 +67,32 @@ export function findRoot(
   const notes: string[] = [];
   let prefix = "";
   let chosen: Split | undefined;
-  const inside = (path: string) => path.startsWith(prefix);
+  let isKept = (_path: string) => true;
   for (;;) {
-    const known = tree.paths.filter((path) => inside(path) && (isItem(path) || isLabels(path)))
+    const inside = tree.paths.filter((path) => path.startsWith(prefix))
       .map((path) => path.slice(prefix.length));
-    const tops = [...new Set(known.map((path) => path.slice(0, path.indexOf("/") + 1)))];
-    if (known.length === 0 || tops.includes("")) break; // something lies here: this is the root
+    const tops = topsOf(inside.filter(isItem));
+    if (tops.length === 0 || tops.includes("")) break; // items lie here: this is the root
+    const hasLabels = topsOf(inside.filter(isLabels)).includes("");
     const parts = tops.map((top) => splitOfFolder(top.slice(0, -1)));
     if (chosen === undefined && parts.every((part) => part !== null)) {
       const at = parts.indexOf(split ?? "train");
       if (at >= 0 && (split || tops.length > 1)) {
         chosen = parts[at];
         if (!split) notes.push(leftAside(tree, tops, at, prefix, isItem));
-        prefix += tops[at];
-        continue;
+        if (!hasLabels) {
+          prefix += tops[at];
+          continue;
+        }
+        const others = tops.filter((_, i) => i !== at).map((top) => prefix + top);
+        isKept = (path) => !others.some((other) => path.startsWith(other));
+        break;
       }
       if (tops.length > 1) throw noPart(tree, tops, parts as Split[], split ?? "train");
     }
-    if (tops.length > 1) break;
+    if (hasLabels || topsOf(inside.filter((path) => isItem(path) || isLabels(path))).length > 1) {
+      break;
+    }
     prefix += tops[0];
   }
   if (split && chosen === undefined) {
@@ -92,7 +100,12 @@ export function findRoot(
       `${tree.name} is not divided in images for training and others; leave out #${split}.`,
     );
   }
-  return { tree: prefix === "" ? tree : subtree(tree, prefix), notes };
+  return { tree: subtree(tree, prefix, isKept), notes };
+}
+
+/** The folders, with a slash, that paths begin with; empty for what lies in none. */
+function topsOf(paths: readonly string[]): string[] {
+  return [...new Set(paths.map((path) => path.slice(0, path.indexOf("/") + 1)))];
 }
 
 function isLabels(path: string): boolean {
@@ -130,11 +143,11 @@ function noPart(
   );
 }
 
-/** The files below a folder of a tree, named from there. */
-function subtree(tree: FileTree, prefix: string): FileTree {
+/** The files below a folder of a tree that are kept, named from there. */
+function subtree(tree: FileTree, prefix: string, isKept: (path: string) => boolean): FileTree {
   return {
     name: tree.name,
-    paths: tree.paths.filter((path) => path.startsWith(prefix))
+    paths: tree.paths.filter((path) => path.startsWith(prefix) && isKept(path))
       .map((path) => path.slice(prefix.length)),
     passedOver: tree.passedOver,
     describe: (path) => tree.describe(prefix + path),
@@ -176,16 +189,6 @@ export function readLabels(
   return labelsFromFolders(tree, all, paths);
 }
 
-/** @throws {FormatError} when labels contradict the names */
-function checkNames(labels: Int32Array, names: readonly string[] | null, name: string): void {
-  const beyond = labels.find((label) => names !== null && label >= names.length);
-  if (beyond === undefined) return;
-  throw new FormatError(
-    `${name} has the label ${beyond}, but names ${counted(names!.length, "class", "classes")}; ` +
-      `they are counted from 0.`,
-  );
-}
-
 function labelsFromEdm(tree: FileTree, paths: readonly string[]): TreeLabels | null {
   const name = tree.describe(EDM);
   const metadata = parseJson(new TextDecoder().decode(tree.readSync(EDM)), name);
@@ -217,7 +220,7 @@ function pick<T extends number | string>(
 ): T[] {
   const labelOf = new Map<string, T>();
   for (const [path, label] of list) {
-    const key = path.replaceAll("\\", "/").replace(/^(\.\/)+/, "");
+    const key = keyOf(path.replaceAll("\\", "/").replace(/^(\.\/)+/, ""));
     const before = labelOf.get(key);
     if (before !== undefined && before !== label) {
       throw new FormatError(`${name} gives ${key} two labels, ${before} and ${label}.`);
@@ -225,10 +228,15 @@ function pick<T extends number | string>(
     labelOf.set(key, label);
   }
   return paths.map((path) => {
-    const label = labelOf.get(path);
+    const label = labelOf.get(keyOf(path));
     if (label === undefined) throw new FormatError(`${name} has no label for ${path}.`);
     return label;
   });
+}
+
+/** File systems differ in how they compose letters and accents. */
+function keyOf(path: string): string {
+  return path.normalize("NFC");
 }
 
 function labelsFromHub(
@@ -309,7 +317,8 @@ function labelsFromFolders(
         `names are not the numbers of the classes: ${named(list)}.`,
     );
   }
-  return { labels: { labels, names, source: "folders" }, notes };
+  const composed = names.map((name) => name.normalize("NFC"));
+  return { labels: { labels, names: composed, source: "folders" }, notes };
 }
 
 /** Files that look as if they had labels, which are not taken. */

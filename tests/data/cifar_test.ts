@@ -158,6 +158,46 @@ Deno.test("CIFAR-100 has the fine labels", async () => {
   });
 });
 
+Deno.test("CIFAR's classes have the names that lie beside the images", async () => {
+  const text = (content: string) => Uint8Array.from(content, (c) => c.charCodeAt(0));
+  const ten = [..."abcdefghij"].map((letter) => `class ${letter}`);
+  const key = (word: string) => `U${String.fromCharCode(word.length)}${word}`;
+  const pickled = (list: string) => text(`\x80\x02}${key(list)}](${ten.map(key).join("")}es.`);
+  const lines = text(`${ten.join("\r\n")}\n\n`);
+  const five = (extension: string, bytes: Uint8Array): [string, Uint8Array][] =>
+    [1, 2, 3, 4, 5].map((n) => [`data_batch_${n}${extension}`, bytes]);
+  const sets: [string, [string, Uint8Array][]][] = [
+    ["binary", [...five(".bin", binaryBatch(0, 1)), ["batches.meta.txt", lines]]],
+    ["python", [...five("", pickledBatch(0, 1, 2)), ["batches.meta", pickled("label_names")]]],
+    ["100", [["train.bin", binaryBatch(0, 1, true)], ["fine_label_names.txt", lines]]],
+    ["py100", [["train", pickledBatch(0, 1, 3)], ["meta", pickled("fine_label_names")]]],
+  ];
+  await withTempFolder(async (folder) => {
+    for (const [name, files] of sets) {
+      const unpacked = join(folder, name);
+      await Deno.mkdir(unpacked);
+      for (const [file, bytes] of files) await Deno.writeFile(join(unpacked, file), bytes);
+      const archive = join(folder, `${name}.tar.gz`);
+      await Deno.writeFile(
+        archive,
+        await tarGz(files.map(([file, bytes]) => [`x/${file}`, bytes])),
+      );
+      for (const spec of [unpacked, archive]) {
+        using set = await openDataset(spec);
+        deepStrictEqual(set.labelNames, ten);
+        strictEqual(set.labelCount, 10);
+      }
+    }
+    const few = text("only\none\n");
+    await Deno.writeFile(join(folder, "100", "fine_label_names.txt"), few);
+    await Deno.writeFile(join(folder, "100", "train.bin"), binaryBatch(1, 1, true));
+    await assertFormatError(
+      () => openDataset(join(folder, "100")),
+      /has the label 3, but names 2 classes; they are counted from 0/,
+    );
+  });
+});
+
 Deno.test("damaged and other archives are told from CIFAR", async () => {
   await withTempFolder(async (folder) => {
     const at = (name: string) => join(folder, name);

@@ -144,6 +144,33 @@ Deno.test("of train and val the pictures for training are taken, which is said; 
   });
 });
 
+Deno.test("labels beside train and test are those of both; one part is taken all the same", async () => {
+  const rows = ["train/1.png", "test/2.png"].map((file_name, label) => ({ file_name, label }));
+  const files = {
+    "train/1.png": png(1),
+    "test/2.png": png(2),
+    "metadata.jsonl": rows.map((row) => JSON.stringify(row)).join("\n"),
+  };
+  await inBothForms(files, async (spec) => {
+    const { labels, notes } = await understood(spec);
+    assert.deepEqual(labels, [0]);
+    assert.match(notes, /the 1 files of train\/ are taken, not the 1 of test\//);
+    assert.deepEqual((await understood(`${spec}#test`)).labels, [1]);
+  });
+});
+
+Deno.test("letters with accents are the same however a file system composes them", async () => {
+  await withTempFolder(async (folder) => {
+    const [composed, apart] = ["caf\u00e9.png", "cafe\u0301.png"];
+    const json = JSON.stringify({ labels: [[composed, 1]] });
+    const path = await writeZip(join(folder, "a.zip"), { [apart]: png(1), "dataset.json": json });
+    assert.deepEqual((await understood(path)).labels, [1]);
+    const folders = { "cafe\u0301/1.png": png(1), "tea/1.png": png(1) };
+    using set = await openDataset(await writeZip(path, folders));
+    assert.deepEqual(set.labelNames, ["caf\u00e9", "tea"]);
+  });
+});
+
 Deno.test("metadata.jsonl and metadata.csv give labels where they have some", async () => {
   const pictures = { "a.png": png(1), "b/c.png": png(2), "b/d.png": png(3) };
   const rows = [["b/d.png", "dog, large"], ["a.png", "cat"], ["b/c.png", "cat"]];
@@ -297,6 +324,10 @@ Deno.test("the arrays of Keras and MedMNIST are found, with labels in a column",
     await writeNpz(med, [["images", pixels(1)], ["labels", i64([1, 1], 0)]]);
     assert.deepEqual((await understood(med)).labels, [0]);
     await assertFormatError(() => openDataset(`${med}#train`), /is not divided/);
+    await writeNpz(med, [["arr_0", pixels(1)], ["label", i64([1], 0)]]);
+    assert.deepEqual((await understood(med)).labels, [0]);
+    await writeNpz(med, [["arr_0", pixels(1)], ["targets", i64([1], 0)]]);
+    assert.match((await understood(med)).notes, /no labels; of targets none belongs to the images/);
   });
 });
 
@@ -310,6 +341,14 @@ Deno.test("an IDX folder has its images for testing as #test", async () => {
       assert.deepEqual([...set.image(0)], [value]);
     }
     await assertFormatError(() => openDataset(`${folder}#val`), /has no images for val: found/);
+    const emnist = write(join(folder, "emnist"), {
+      "emnist-letters-train-images.idx3-ubyte": one(3),
+      "emnist-letters-train-labels-idx1-ubyte": Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 1, 1),
+      "emnist-letters-test-images-idx3-ubyte": one(4),
+    });
+    const { labels, notes } = await understood(emnist);
+    assert.deepEqual(labels, [1]);
+    assert.match(notes, /labels run from 1 to 1, so class 0 has no images/);
   });
 });
 

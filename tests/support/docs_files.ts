@@ -14,6 +14,14 @@ export async function writeSupposedFiles(folder: string): Promise<void> {
       await Deno.writeFile(join(folder, name, `${i}.png`), png);
     }
   }
+  for (const [i, name] of ["bird", "cat", "dog"].entries()) {
+    await Deno.mkdir(join(folder, "pets", name), { recursive: true });
+    for (let n = 0; n < 4; n++) {
+      const data = noise(40 * 36 * 3, 100 * i + n + 5);
+      const png = encodePng({ width: 40, height: 36, channels: 3, data });
+      await Deno.writeFile(join(folder, "pets", name, `${n}.png`), png);
+    }
+  }
   await Deno.mkdir(join(folder, "fashion-mnist"));
   await Deno.writeFile(
     join(folder, "fashion-mnist/train-images-idx3-ubyte"),
