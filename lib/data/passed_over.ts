@@ -21,8 +21,8 @@ export interface PassedOver {
 /** Names of leavings, also of folders; what begins with a dot is hidden, and one, too. */
 const LEAVINGS =
   /^(\.|(@eaDir|@Recycle|#recycle|__MACOSX|\$RECYCLE\.BIN|System Volume Information|lost\+found|Thumbs\.db|ehthumbs\.db|desktop\.ini)$)/i;
-/** Whether others speak of a file: those with labels do. */
-const SPOKEN_OF =
+/** Files that may hold labels, of which tree_labels.ts speaks. */
+export const LIKE_LABELS =
   /\.(json|jsonl|csv|tsv|xml|parquet|arrow)$|(^|\/)(labels?|classes|annotations?)\.txt$/i;
 /** Files that a sentence names of each kind. */
 const NAMED = 3;
@@ -51,7 +51,7 @@ export function passedOverNotes(
   isPicture: (path: string) => boolean,
 ): { notes: string[]; isMissing: boolean } {
   const pictures = others.filter(isOtherPicture);
-  const rest = others.filter((path) => !isOtherPicture(path) && !SPOKEN_OF.test(path));
+  const rest = others.filter((path) => !isOtherPicture(path) && !LIKE_LABELS.test(path));
   const part = (list: readonly string[], one: string, many: string) =>
     list.length === 0 ? [] : [`${counted(list.length, one, many)} (${named(list)})`];
   const isMissing = pictures.length + deadLinks.length + circles.length > 0;

@@ -17,18 +17,15 @@
 
 import { FormatError } from "../errors.ts";
 import { parseCsv } from "../format/csv.ts";
-import { counted } from "../units.ts";
 import type { FileTree } from "./file_tree.ts";
 import { checkedLabels, checkNames } from "./labels.ts";
+import { LIKE_LABELS } from "./passed_over.ts";
 import { type Split, splitOfFolder } from "./splits.ts";
 
 /** EDM's file of labels. */
 const EDM = "dataset.json";
 /** Those of the datasets library. */
 const HUB = ["metadata.jsonl", "metadata.csv"];
-/** Files that may hold labels, and are not read. */
-const UNREAD =
-  /\.(json|jsonl|csv|tsv|xml|parquet|arrow)$|(^|\/)(labels?|classes|annotations?)\.txt$/i;
 /** What `imm sample` leaves beside its pictures. */
 const OWN = "samples.json";
 /** Things that a message names. */
@@ -325,7 +322,7 @@ function labelsFromFolders(
 function unreadFiles(tree: FileTree, all: readonly string[]): string[] {
   const items = new Set(all);
   const found = tree.paths.filter((path) =>
-    UNREAD.test(path) && !items.has(path) && !path.endsWith(OWN)
+    LIKE_LABELS.test(path) && !items.has(path) && !path.endsWith(OWN)
   );
   if (found.length === 0) return [];
   return [
