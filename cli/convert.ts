@@ -9,12 +9,11 @@ import {
   writeConverted,
   writeStateDict,
 } from "../lib/convert/convert.ts";
-import { openForeign } from "../lib/convert/foreign_file.ts";
+import { findForeign, openForeign } from "../lib/convert/foreign_file.ts";
 import { parseLatentNote } from "../lib/data/latent_note.ts";
 import { UsageError } from "../lib/errors.ts";
 import { claimOutputs } from "../lib/outputs.ts";
 import type { ImmConfig } from "../lib/imm/config.ts";
-import { findModel } from "../lib/models/model_file.ts";
 import {
   fromOfficial,
   isOfficialMethod,
@@ -87,11 +86,18 @@ export const verb = defineVerb({
   },
   options,
   async run(args, terminal) {
-    const path = await findModel(args._[0]);
+    const path = await findForeign(args._[0]);
     const convertOptions = await readOptions(args);
     const out = { option: "--out", path: args.out, replace: args.overwrite };
     using _claim = await claimOutputs([out], [path, args.config]);
     const to = args.to ?? (/^\.pth?$/i.test(extname(args.out)) ? "torch" : "safetensors");
+    const part = /^(.*)-\d{5}-of-\d{5}(\.\w+)$/.exec(path);
+    if (part !== null) {
+      throw new UsageError(
+        `${path} is one part of a model; give the list of all of them, ${part[1]}${part[2]}.index` +
+          `.json, or their folder.`,
+      );
+    }
     using file = await openForeign(path);
     const model = findModelIn(file, convertOptions);
     for (const assumption of model.assumptions) terminal.say(`supposed: ${assumption}`);

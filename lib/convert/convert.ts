@@ -29,7 +29,7 @@ import { sameShape, sizeOf } from "../tensor/tensor.ts";
 import { nameAverages } from "./averages.ts";
 import { chooseWeightSet, findWeightSets, type WeightSet } from "./find_weights.ts";
 import type { ForeignFile, ForeignTensor } from "./foreign_file.ts";
-import { type OfficialOptions, officialOptions } from "./official_options.ts";
+import { type OfficialOptions, officialOptions, wrapperClass } from "./official_options.ts";
 
 /** What is known about a file besides what it says itself. What is given here wins. */
 export interface ConvertOptions {
@@ -98,7 +98,8 @@ export function findModelIn(file: ForeignFile, options: ConvertOptions = {}): Fo
   if (doubt !== null && !options.guess) throw new UsageError(doubt);
   const official = officialOptions(file.value, set.prefix);
   const { network, assumptions } = networkOf(file, set, own?.network ?? null, official, options);
-  const imm = methodOf(file.name, own?.imm ?? null, official, options);
+  const wrapper = wrapperClass(file.value, set.prefix);
+  const imm = methodOf(file.name, wrapper, own?.imm ?? null, official, options);
   const { parameters, sampleShape } = createNetwork(network);
   const latents = options.latents ?? options.model?.latents ?? null;
   const channels = sampleShape.at(-1);
@@ -231,6 +232,7 @@ function networkOf(
 
 function methodOf(
   source: string,
+  wrapper: string | null,
   own: ImmConfig | null,
   official: OfficialOptions | null,
   { model, config, settings }: ConvertOptions,
@@ -239,8 +241,13 @@ function methodOf(
   const given = config?.imm ?? model?.imm ?? own ?? said;
   const single = settings?.imm ?? {};
   if (!given && !("parameterization" in single)) {
+    // EDM's family: EDMPrecond, VPPrecond, ECMPrecond, Precond.
+    const foreign = wrapper !== null && /Precond$/.test(wrapper)
+      ? `${source} holds a network in a ${wrapper}, which is called with one noise level and ` +
+        `denoises: a diffusion model, and none of Inductive Moment Matching. `
+      : "";
     throw new UsageError(
-      `${source} does not say how its network is to be called: the interpolant, the ` +
+      `${foreign}${source} does not say how its network is to be called: the interpolant, the ` +
         `parameterization, which second time it is told. Name the public model that it is with ` +
         `--preset, or give them with --config FILE or --set imm.parameterization=… and the like.`,
     );

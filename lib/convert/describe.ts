@@ -9,10 +9,10 @@ import { ImmError, UsageError } from "../errors.ts";
 import { NUMERIC_SIZE, type NumericType } from "../format/numeric.ts";
 import { IMM_DEFAULTS, type ImmConfig } from "../imm/config.ts";
 import type { NetworkConfig } from "../models/config.ts";
-import { findModel, parseModelMetadata, TRAINING_PREFIX } from "../models/model_file.ts";
+import { parseModelMetadata, TRAINING_PREFIX } from "../models/model_file.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { findModelIn, type FoundModel } from "./convert.ts";
-import { type ForeignFile, type ForeignFormat, openForeign } from "./foreign_file.ts";
+import { findForeign, type ForeignFile, type ForeignFormat, openForeign } from "./foreign_file.ts";
 
 /** One tensor of a file. */
 export interface TensorDescription {
@@ -64,7 +64,7 @@ export interface FileDescription {
  * @throws {FormatError} when it cannot be read at all
  */
 export async function describeFile(path: string): Promise<FileDescription> {
-  const source = await findModel(path);
+  const source = await findForeign(path);
   using file = await openForeign(source);
   const found = findSomeModel(file);
   return {

@@ -32,6 +32,18 @@ export interface WeightSet {
 /** First letters of the official names: those of the wrapper's only child. */
 const OFFICIAL = "model.";
 
+/** Names in networks of other programs. */
+const FOREIGN: readonly (readonly [mark: RegExp, what: string])[] = [
+  [/lora_(?:up|down|A|B)\b/, "a LoRA, the difference of a network from another"],
+  [/(^|\.)(?:down|up)_blocks\.\d+\.resnets\./, "a U-Net or an autoencoder of diffusers"],
+  [/(^|\.)transformer_blocks\.\d+\./, "a transformer of diffusers"],
+  [/(^|\.)(?:single|double|joint)_blocks\.\d+\./, "a transformer of Flux or Stable Diffusion 3"],
+  [/(^|\.)emb_(?:fourier|noise)\b/, "a network of EDM2"],
+  [/(^|\.)input_blocks\.\d+\./, "a U-Net of guided-diffusion or latent diffusion"],
+  [/(^|\.)encoder\.down\.\d+\./, "an autoencoder of latent diffusion"],
+  [/(^|\.)Mixed_\d[a-e]\./, "an Inception network"],
+];
+
 /** Words in a prefix of what is no average, the most wanted first. */
 const WANTED = [/state_dict/, /(^|[._])(model|net|network)\./];
 /** Parts of a checkpoint that have a network's names but are not its weights. */
@@ -72,10 +84,13 @@ export function findWeightSets(
     ...current,
   ];
   if (sets.length === 0) {
-    const names = [...tensors.keys()].slice(0, 3).join(", ");
+    const names = [...tensors.keys()];
+    const foreign = FOREIGN.find(([mark]) => names.some((name) => mark.test(name)));
     throw new FormatError(
       `${source} has no network of a known kind: none of its ${tensors.size} tensors ` +
-        `${names === "" ? "" : `(${names}, …) `}ends in ${LANDMARKS.join(" or ")}.`,
+        `${names.length === 0 ? "" : `(${names.slice(0, 3).join(", ")}, …) `}ends in ` +
+        `${LANDMARKS.join(" or ")}.` +
+        (foreign === undefined ? "" : ` It seems to be ${foreign[1]}, which imm does not have.`),
     );
   }
   return sets;

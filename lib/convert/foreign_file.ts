@@ -4,16 +4,23 @@
  * @module
  */
 
-import { extname } from "jsr:@std/path@^1";
+import { dirname, extname, join } from "jsr:@std/path@^1";
 import { FormatError } from "../errors.ts";
 import { NpzFile } from "../format/npz.ts";
 import type { NumericType } from "../format/numeric.ts";
 import { NUMERIC_TYPES, openSafetensors } from "../format/safetensors.ts";
-import { openFileSource } from "../format/source.ts";
+import { unexpected } from "../format/recognize.ts";
+import { recognizeFile } from "../format/recognize_file.ts";
+import { describeFileError, openFileSource, readFileBytes } from "../format/source.ts";
 import { openTorchFile, type TorchFile } from "../format/torch_file.ts";
 import { type NamedTensor, namedTensors } from "../format/torch_module.ts";
 import { TorchTensor } from "../format/torch_tensor.ts";
 import { isZip, openZip } from "../format/zip.ts";
+import { findModel } from "../models/model_file.ts";
+import { findWeightsFile, INDEX } from "./folders.ts";
+
+/** A list of parts names every tensor of a model once. */
+const MAX_LIST_BYTES = 2 ** 26;
 
 /** A tensor that is still in its file. */
 export interface ForeignTensor {
@@ -60,8 +67,8 @@ const TORCH_FORMATS = {
 } as const satisfies Record<TorchFile["format"], ForeignFormat>;
 
 /**
- * Opens a file by its content; the name decides only between safetensors and pickles, which have
- * no common mark.
+ * Opens a file by its content. A list of parts (`model.safetensors.index.json`) stands for all of
+ * them.
  *
  * @throws {FormatError} when it is none of the formats, or damaged
  */
@@ -70,8 +77,95 @@ export async function openForeign(path: string): Promise<ForeignFile> {
   if (isZip(start)) return await isTorchArchive(path) ? openTorch(path, size) : openNpz(path, size);
   // The length of a safetensors header, then its first character; a pickle has 0x80 in front.
   const isHeader = start[8] === 0x7B && start[7] === 0 && start[0] !== 0x80;
-  if (isHeader || extname(path) === ".safetensors") return openSafe(path, size);
-  return openTorch(path, size);
+  if (INDEX.test(path)) return openParts(path);
+  const isSafe = isHeader || extname(path) === ".safetensors" && start[0] !== 0x80;
+  try {
+    return await (isSafe ? openSafe(path, size) : openTorch(path, size));
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    // What is damaged says so itself; what is something else is named.
+    const known = await recognizeFile(path);
+    if (known === null || /PyTorch|safetensors/.test(known.what)) throw error;
+    const expected = "expected a checkpoint of PyTorch, a pickle, safetensors or npz";
+    throw new FormatError(unexpected(path, known, expected), { cause: error });
+  }
+}
+
+/** A model in several files, from the list that says where each tensor is. */
+async function openParts(path: string): Promise<ForeignFile> {
+  const list = await readList(path);
+  const files = new Map<string, ForeignFile>();
+  const close = () => files.forEach((file) => file[Symbol.dispose]());
+  try {
+    for (const part of new Set(list.values())) {
+      files.set(part, await openForeign(join(dirname(path), part)));
+    }
+    const tensors = new Map<string, ForeignTensor>();
+    for (const [name, part] of list) {
+      const tensor = files.get(part)!.tensors.get(name);
+      if (tensor === undefined) {
+        throw new FormatError(`${path}: expected ${name} in ${part}, but it is not there.`);
+      }
+      tensors.set(name, tensor);
+    }
+    const all = [...files.values()];
+    return {
+      name: path,
+      format: all[0].format,
+      bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
+      tensors,
+      metadata: all[0].metadata,
+      value: null,
+      unknown: [...new Set(all.flatMap(({ unknown }) => unknown))],
+      [Symbol.dispose]: close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** The file of each tensor, as `model.safetensors.index.json` lists them. */
+async function readList(path: string): Promise<Map<string, string>> {
+  const text = new TextDecoder().decode(await readFileBytes(path, MAX_LIST_BYTES));
+  let list: unknown;
+  try {
+    list = Object(JSON.parse(text)).weight_map;
+  } catch (cause) {
+    throw new FormatError(`${path} is not JSON.`, { cause });
+  }
+  const entries = Object.entries(Object(list));
+  if (entries.length === 0) {
+    throw new FormatError(`${path} has no weight_map that says where the tensors are.`);
+  }
+  for (const [name, part] of entries) {
+    // Beside the list, and no list of its own.
+    if (typeof part !== "string" || /[/\\]|^\.|\.json$/.test(part)) {
+      throw new FormatError(
+        `${path}: expected the name of a file beside it for ${name}, found ${
+          JSON.stringify(part)
+        }.`,
+      );
+    }
+  }
+  return new Map(entries as [string, string][]);
+}
+
+/**
+ * The file that `path` means: itself, the model of the run in a folder, the list of parts or the
+ * only file of weights in it.
+ *
+ * @throws {FormatError} when there is none, or it is a folder of another kind, which is named
+ */
+export async function findForeign(path: string): Promise<string> {
+  let isFolder: boolean;
+  try {
+    isFolder = (await Deno.stat(path)).isDirectory;
+  } catch (error) {
+    throw describeFileError(error, path);
+  }
+  if (!isFolder) return path;
+  return await findModel(path).catch(() => findWeightsFile(path));
 }
 
 async function beginning(path: string): Promise<{ start: Uint8Array; size: number }> {

@@ -40,6 +40,19 @@ export function officialOptions(value: unknown, prefix: string): OfficialOptions
   return null;
 }
 
+/**
+ * The class of the outermost module on the way to a prefix of tensor names, as `EDMPrecond`; null
+ * where there is none.
+ */
+export function wrapperClass(value: unknown, prefix: string): string | null {
+  let at: unknown = value;
+  for (const step of prefix.split(".").slice(0, MAX_DEPTH)) {
+    if (isModule(at)) return at.type.slice(at.type.lastIndexOf(".") + 1);
+    at = child(at, step);
+  }
+  return isModule(at) ? at.type.slice(at.type.lastIndexOf(".") + 1) : null;
+}
+
 function optionsOf(module: PickleObject): OfficialOptions | null {
   const kept = module.attribute("_init_kwargs");
   const found: Record<string, unknown> = kept instanceof Map ? plainObject(kept) : {};

@@ -6,6 +6,7 @@
 
 import { join } from "node:path";
 import { FormatError } from "../errors.ts";
+import { recognizeFile } from "../format/recognize_file.ts";
 import { describeFileError } from "../format/source.ts";
 import { didYouMean } from "../suggest.ts";
 import type { Dataset } from "./dataset.ts";
@@ -150,8 +151,11 @@ async function openLocated(
   if (lower.endsWith(".npy")) return await openNpyLatents(path);
   if (isSafetensors(path)) return await openSafetensorsLatents(path, [path]);
   if (isIdxName(path)) return await openIdxDataset(path);
+  const known = await recognizeFile(path);
   throw new FormatError(
-    `${spec} is no kind of data set that is known: expected a folder of pictures, or a file that ` +
+    `${spec} is ${
+      known ? `${known.what}, which is ` : ""
+    }no kind of data set that is known: expected a folder of pictures, or a file that ` +
       `ends in .npz, .zip, -idx3-ubyte (with .gz or without), or .tar.gz (CIFAR); for latents also ` +
       `.npy or .safetensors.`,
   );

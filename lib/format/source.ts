@@ -6,6 +6,7 @@
  */
 
 import { FormatError } from "../errors.ts";
+import { recognizeStandIn, START_BYTES, unexpected } from "./recognize.ts";
 
 /** Bytes that can be read in any order. */
 export interface ByteSource {
@@ -47,7 +48,8 @@ export function sliceSource(
 /**
  * Opens a regular file for random access.
  *
- * @throws {FormatError} when it does not exist, cannot be read, or is not a regular file
+ * @throws {FormatError} when it does not exist, cannot be read, is not a regular file, or is something
+ * in the place of a file: a pointer of git-lfs, a web page
  */
 export async function openFileSource(path: string): Promise<ByteSource> {
   let file: Deno.FsFile | undefined;
@@ -61,7 +63,11 @@ export async function openFileSource(path: string): Promise<ByteSource> {
         }; give the path of a file.`,
       );
     }
-    return new FileSource(path, info.size, file);
+    const source = new FileSource(path, info.size, file);
+    const start = source.readSync(0, Math.min(START_BYTES, info.size));
+    const standIn = recognizeStandIn(start, info.size);
+    if (standIn !== null) throw new FormatError(unexpected(path, standIn));
+    return source;
   } catch (error) {
     file?.close();
     throw describeFileError(error, path);

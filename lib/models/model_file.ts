@@ -8,6 +8,9 @@
 import { join } from "jsr:@std/path@^1";
 import { FormatError, ImmError } from "../errors.ts";
 import { openSafetensors, type TensorToWrite, writeSafetensors } from "../format/safetensors.ts";
+import { unexpected } from "../format/recognize.ts";
+import { recognizeFile } from "../format/recognize_file.ts";
+import { recognizeFolder } from "../format/recognize_folder.ts";
 import { describeFileError } from "../format/source.ts";
 import { type ImmConfig, immConfig } from "../imm/config.ts";
 import type { HostTensor, StateDict, StateTensor } from "../nn/parameters.ts";
@@ -82,9 +85,12 @@ export async function findModel(path: string): Promise<string> {
   }
   const file = join(path, RUN_MODEL);
   if (await isFolder(file).catch(() => true)) {
+    const kind = await recognizeFolder(path);
     throw new FormatError(
-      `${path} has no ${RUN_MODEL}; expected a model file or the folder of a training run that ` +
-        `has written a checkpoint.`,
+      kind !== null
+        ? `${path} is ${kind}.`
+        : `${path} has no ${RUN_MODEL}; expected a model file or the folder of a training run that ` +
+          `has written a checkpoint.`,
     );
   }
   return file;
@@ -104,13 +110,26 @@ export interface ModelFile extends ModelDescription, Disposable {
  * @throws {FormatError} when the file is not a model of this program
  */
 export async function openModel(path: string): Promise<ModelFile> {
+  const known = await recognizeFile(path);
+  if (known === null || !/safetensors/.test(known.what)) {
+    const foreign = known !== null && /PyTorch|numpy/.test(known.what);
+    throw new FormatError(
+      unexpected(
+        path,
+        known ?? { what: "no model of this program", advice: "" },
+        foreign
+          ? `bring it here with "imm convert ${path} --out model.safetensors"`
+          : "expected a file written by imm train or imm convert",
+      ),
+    );
+  }
   const file = await openSafetensors(path);
   try {
     const description = parseModelMetadata(path, file.metadata);
     if (description === null) {
       throw new FormatError(
-        `${path} has no description of a model; expected a file written by imm train or imm ` +
-          `convert (which brings files of PyTorch and others)`,
+        `${path} is a file of safetensors without the description of a model of this program; ` +
+          `bring it here with "imm convert ${path} --out model.safetensors".`,
       );
     }
     const weights = new Map<string, StateTensor>();

@@ -251,7 +251,74 @@ Deno.test("mistakes are said before anything is written", async () => {
     await writeTorch(pt, damaged);
     await refuses(1, new RegExp(`${damaged[7][0]} is NaN at element 3`), pt, ...settings);
     await Deno.writeTextFile(pt, "<html>not found</html>");
-    await refuses(1, /a\.pt is not a valid pickle/, pt, ...settings);
+    await refuses(1, /a\.pt is a web page: get the file itself/, pt, ...settings);
+    await Deno.writeTextFile(pt, "import torch");
+    await refuses(1, /a\.pt is a text \("import torch"\): expected a checkpoint/, pt, ...settings);
+    await Deno.writeFile(pt, fixtures.edm);
+    await refuses(1, /has no network of a known kind/, pt, ...settings);
+  });
+});
+
+Deno.test("a network of EDM is called what it is", async () => {
+  await withTempFolder(async (folder) => {
+    const file = join(folder, "edm.pkl");
+    // The class of the wrapper, and the names of its options, in as many letters.
+    const text = Array.from(fixtures.immSnapshot, (byte) => String.fromCharCode(byte)).join("")
+      .replace("IMMPrecond", "EDMPrecond").replaceAll("temb_type", "other_one")
+      .replaceAll("f_type", "f_kind");
+    await Deno.writeFile(file, Uint8Array.from(text, (letter) => letter.charCodeAt(0)));
+    const { code, stderr } = await imm("convert", file, "--out", join(folder, "b.safetensors"));
+    assert.equal(code, 2);
+    assert.match(stderr, /a network in a EDMPrecond, which is called with one noise level/);
+  });
+});
+
+Deno.test("a model in several files is read from their list, or their folder", async () => {
+  await withTempFolder(async (folder) => {
+    const model = goldenModel("net_dit");
+    const parts = join(folder, "parts");
+    const list = join(parts, "model.safetensors.index.json");
+    await Deno.mkdir(parts);
+    const name = (part: number) => `model-0000${part + 1}-of-00002.safetensors`;
+    const weights = [...model.weights];
+    const map: Record<string, string> = {};
+    for (const part of [0, 1]) {
+      const own = weights.filter((_, i) => i % 2 === part);
+      for (const [key] of own) map[key] = name(part);
+      await writeSafetensors(
+        join(parts, name(part)),
+        own.map(([key, { shape, data }]) => [key, { dtype: "F32", shape, data }]),
+      );
+    }
+    const write = (map: object) => Deno.writeTextFile(list, JSON.stringify({ weight_map: map }));
+    await write(map);
+    const out = join(folder, "out.safetensors");
+    const settings = ["--set", "imm.parameterization=euler_fm", "--set", "network.numHeads=4"];
+    for (const from of [list, parts]) {
+      await json("convert", from, "--out", out, ...settings);
+      sameWeights(await loadModel(out), model);
+      const { tensorCount, format } = await json("info", from);
+      assert.deepEqual([tensorCount, format], [weights.length, "safetensors"]);
+      await Deno.remove(out);
+    }
+    const refuses = async (file: string, message: RegExp) => {
+      const { code, stderr } = await imm("convert", file, "--out", out, ...settings);
+      assert.notEqual(code, 0);
+      assert.match(stderr, message);
+    };
+    await refuses(
+      join(parts, name(0)),
+      /one part of a model; give .*model\.safetensors\.index\.json/,
+    );
+    await write({ ...map, [weights[0][0]]: name(1) });
+    await refuses(list, /expected model\.\S+ in model-00002-of-00002\.safetensors, but/);
+    await write({ ...map, [weights[0][0]]: "../x.safetensors" });
+    await refuses(list, /expected the name of a file beside it/);
+    await write(map);
+    await Deno.remove(join(parts, name(1)));
+    await refuses(list, /model-00002-of-00002\.safetensors does not exist/);
+    await Deno.writeTextFile(list, "{}");
+    await refuses(list, /has no weight_map/);
   });
 });
 

@@ -518,7 +518,11 @@ const WRONG: readonly [string[], number, RegExp][] = [
   [["--checkpoint", "RUN", "--out", "OUT.jpg"], 2, /OUT\.jpg: expected a name that ends in/],
   [["--checkpoint", "no", "--out", "OUT.npz"], 1, /no does not exist/],
   [["--checkpoint", "EMPTY", "--out", "OUT.npz"], 1, /EMPTY has no model\.safetensors/],
-  [["--checkpoint", "OTHER", "--out", "OUT.npz"], 1, /OTHER.* has no description of a model/],
+  [
+    ["--checkpoint", "OTHER", "--out", "OUT.npz"],
+    1,
+    /OTHER.* without the description of a model.*imm convert/,
+  ],
   [["--checkpoint", "TEXT", "--out", "OUT.npz"], 1, /TEXT/],
   [["--checkpoint", "RUN", "--out", "no/OUT.npz"], 2, /no of --out does not exist; create it/],
   [["--checkpoint", "RUN", "--out", "TEXT", "--format", "folder"], 2, /TEXT is a file/],
