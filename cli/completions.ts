@@ -52,6 +52,6 @@ export const verb = defineVerb({
     const { verbs } = await import("./verbs.ts");
     const loaded = await Promise.all(verbs.map(({ load }) => load()));
     const script = SHELLS[shell](completedVerbs(loaded));
-    terminal.result({ shell, script }, script.trimEnd().split("\n"));
+    terminal.script({ shell, script }, script);
   },
 });

@@ -10,6 +10,7 @@ import { didYouMean } from "../lib/suggest.ts";
 import { VERSION } from "../lib/version.ts";
 import { groupHelp, programHelp, verbHelp } from "./help.ts";
 import { guardSignals } from "./signals.ts";
+import { currentStart, nameOf, nameProgram } from "./program.ts";
 import { Terminal, type TerminalOptions } from "./terminal.ts";
 import { parseVerb } from "./verb.ts";
 import { findVerb, type VerbEntry, verbs as allVerbs, verbsUnder } from "./verbs.ts";
@@ -151,5 +152,6 @@ function causeLines(cause: Error): string[] {
 
 if (import.meta.main) {
   guardSignals();
+  nameProgram(nameOf(currentStart(import.meta.url)));
   Deno.exit(await main(Deno.args));
 }

@@ -135,31 +135,42 @@ function show(grid: Image, terminal: Terminal): void {
   if (terminal.interactive && !terminal.json && !terminal.quiet) console.log(renderImage(grid));
 }
 
+/** The scores of the samplers, and of the real digits against each other, one row for each. */
+export function scoreTable({ scores, baseline }: DigitReport): string[] {
+  const cells = (name: string, of: DigitScores) => [
+    name,
+    of.pixelFd.toFixed(2),
+    of.classifierFd.toFixed(2),
+    percent(of.nearestAccuracy),
+    percent(of.classifierAccuracy),
+  ];
+  const rows = [
+    ["", "pixels", "classifier", "nearest", "classifier"],
+    ...SAMPLERS.map(({ name }, i) => cells(name, scores[i])),
+    cells("real, half against half", baseline),
+  ];
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows.map(([name, ...values]) =>
+    name.padEnd(widths[0]) +
+    values.map((value, i) => value.padStart(widths[i + 1] + 3)).join("")
+  );
+}
+
 function summary(out: string, preset: string, report: DigitReport, seconds: number): string[] {
-  const row = (name: string, scores: DigitScores) =>
-    [
-      name.padEnd(22),
-      scores.pixelFd.toFixed(2).padStart(8),
-      scores.classifierFd.toFixed(2).padStart(13),
-      percent(scores.nearestAccuracy).padStart(10),
-      percent(scores.classifierAccuracy).padStart(12),
-    ].join("");
   return [
     "",
     "Fréchet distance to the real digits (lower is better), and how many of the digits are",
     "recognised as what they should be, by the nearest real image and by a classifier:",
     "",
-    `${"".padEnd(22)}  pixels   classifier   nearest  classifier`,
-    ...SAMPLERS.map(({ name }, i) => row(name, report.scores[i])),
-    row("real, half against half", report.baseline),
+    ...scoreTable(report),
     "",
     `Done in ${formatDuration(seconds)} with the preset ${preset}; everything is in ${out}.`,
     `Look at ${join(out, "digits-2-steps.png")} and at the pictures in ${join(out, "samples")}.`,
     "",
     "Try next:",
-    `  ./imm sample --checkpoint ${out} --steps 2 --classes 7 --seeds 0-35 --out sevens.png`,
-    `  ./imm eval --checkpoint ${out} --steps 4 --reference digits`,
-    `  ./imm train --preset ${preset} --out runs/mine --set imm.k=12`,
+    `  imm sample --checkpoint ${out} --steps 2 --classes 7 --seeds 0-35 --out sevens.png`,
+    `  imm eval --checkpoint ${out} --steps 4 --reference digits`,
+    `  imm train --preset ${preset} --out runs/mine --set imm.k=12`,
   ];
 }
 

@@ -9,14 +9,11 @@ import { decodingOptions } from "./decoding.ts";
 import { deviceOptions } from "./device_options.ts";
 import { interruptible } from "./interrupt.ts";
 import { choice, flag, integer, number, ranges, text } from "./options.ts";
-import { prepareJob } from "./sample_job.ts";
+import { FRAMES, prepareJob } from "./sample_job.ts";
 import { dryRun } from "./sample_plan.ts";
 import { generateAndWrite, SHOWN } from "./sample_run.ts";
 import { samplingOptions } from "./sampling.ts";
 import { defineVerb } from "./verb.ts";
-
-/** Frames from one image to another when `--frames` is not given. */
-const FRAMES = 8;
 
 /** The options of the verb. */
 export const options = {
@@ -49,7 +46,11 @@ export const options = {
     value: "A,B",
     repeat: true,
   }),
-  frames: integer({ help: "images in a row of --interpolate", default: FRAMES, min: 2, max: 1000 }),
+  frames: integer({
+    help: `images in a row of --interpolate (default ${FRAMES})`,
+    min: 2,
+    max: 1000,
+  }),
   shard: text({
     help: `only a part of the images: ${SHARD_FORMS}. Files are named like it, to be put ` +
       "together by imm sample merge; folders need no merging",

@@ -44,6 +44,9 @@ import type { options } from "./sample.ts";
 import { planSampling } from "./sampling.ts";
 import type { Terminal } from "./terminal.ts";
 
+/** Images in a row of an interpolation when `--frames` is not given. */
+export const FRAMES = 8;
+
 /** Seeds when neither `--seeds` nor `--latents` is given. */
 export const DEFAULT_SEEDS: readonly number[] = Array.from({ length: 64 }, (_, i) => i);
 
@@ -135,8 +138,9 @@ async function jobOf(
     ? undefined
     : await scaledLatents(args.latents, args.latentsScale, sampleShape, model, terminal);
   const pairs = args.interpolate.map(parsePair);
+  const frameCount = args.frames ?? FRAMES;
   const seeds = pairs.length > 0
-    ? pairs.flatMap(([from]) => new Array<number>(args.frames).fill(from))
+    ? pairs.flatMap(([from]) => new Array<number>(frameCount).fill(from))
     : checkSeeds(args.seeds, latents?.images);
   const classes = conditioning.labels?.classes ?? 0;
   const plan = planSampling(args, model.imm, seeds, classes);
@@ -151,7 +155,7 @@ async function jobOf(
 
   const columns = args.columns ?? classColumns(plan.classes, classes);
   let { set, generate, variation }: Wanted = pairs.length > 0
-    ? between(pairs, args.frames, sampleShape, model.imm.sigmaData, plan.labels)
+    ? between(pairs, frameCount, sampleShape, model.imm.sigmaData, plan.labels)
     : {
       set: { shape, seeds, labels: plan.labels, columns },
       generate: { seeds, labels: plan.labels, latents: latents?.values },
@@ -273,6 +277,15 @@ function checkTogether(args: SampleArgs, format: OutputFormat | undefined): void
       `--trajectory makes rows of images: write a grid (.png), .npz or .safetensors, not ${format}.`,
     );
   }
+  const needs = (option: string, given: boolean, other: string, has: boolean) => {
+    if (given && !has) {
+      throw new UsageError(`${option} has no effect without ${other}; leave it out.`);
+    }
+  };
+  needs("--frames", args.frames !== undefined, "--interpolate", args.interpolate.length > 0);
+  needs("--latents-scale", args.latentsScale !== 1, "--latents", latents !== undefined);
+  const hasGrid = args.show || format === "grid" || format === "class-grids";
+  needs("--columns", args.columns !== undefined, "a grid (.png) or --show", Boolean(hasGrid));
   if (shard !== undefined && (format === "grid" || format === "class-grids")) {
     throw new UsageError(
       `--shard cannot make parts of a picture; write a folder, .npz, .zip or .safetensors.`,

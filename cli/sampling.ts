@@ -100,6 +100,14 @@ export function planSampling(
   const presetRule = "classes" in preset ? preset.classes : undefined;
   const classRule = args.classes ?? (classes > 0 ? presetRule ?? "all" : "none");
   const choice = parseClasses(classRule, "--classes");
+  if (choice.kind === "none" && guidance.some((w) => w !== 1)) {
+    throw new UsageError(
+      args.guidance === undefined
+        ? `--preset ${args.preset} guides by classes, but --classes is none; give --guidance 1.`
+        : "--guidance leads towards the classes of images, but --classes is none; leave one of the two " +
+          "out.",
+    );
+  }
   return {
     schedule,
     times,

@@ -5,6 +5,7 @@
  */
 
 import { printable, printableJson } from "../lib/printable.ts";
+import { asTyped } from "./program.ts";
 import { NullProgress, PlainProgress, type Progress, TerminalProgress } from "./progress.ts";
 
 /** How much a verb says, and how. */
@@ -62,6 +63,13 @@ export class Terminal {
     if (this.json) return this.#stdout.write(printableJson(JSON.stringify(value)) + "\n");
     const lines = typeof text === "function" ? text() : text;
     if (lines.length > 0) this.#stdout.write(inLines(lines));
+  }
+
+  /** The same with a text that is printed as it is: a script. */
+  script(value: unknown, text: string): void {
+    if (this.json) return this.result(value, "");
+    this.#progress?.clear();
+    this.#stdout.write(text.trimEnd() + "\n");
   }
 
   /** Says something to people on standard error, unless `--quiet`. */
@@ -123,7 +131,7 @@ export class Terminal {
 }
 
 function inLines(text: Lines): string {
-  return [text].flat().map((line) => `${printable(line)}\n`).join("");
+  return [text].flat().map((line) => `${asTyped(printable(line))}\n`).join("");
 }
 
 /** Streams whose reader or terminal went away. */

@@ -32,7 +32,8 @@ echo "deno $*" >> "$LOG"
 case $1 in
   --version) echo "deno ${version} (stable, release, a-test)" ;;
   eval) case "$*" in *--cached-only*) [ "$JSR_CACHED" = 1 ] ;; *) [ "$JSR_ANSWERS" = 1 ] ;; esac ;;
-  *) echo "runs $0"; pwd; for a in "$@"; do echo "[$a]"; done; echo "XDG=$XDG_RUNTIME_DIR" ;;
+  *) echo "runs $0"; pwd; for a in "$@"; do echo "[$a]"; done; echo "XDG=$XDG_RUNTIME_DIR"
+    echo "called $IMM_PROGRAM" ;;
 esac
 `;
 const npm = `#!/bin/sh
@@ -308,6 +309,26 @@ Deno.test(
     assert.match(wrong.stderr, /VK_DRIVER_FILES or VK_ICD_FILENAMES names no Vulkan driver/);
   }),
 );
+
+test("tells the program how it was called", (world) => {
+  world.add("deno", deno("2.9.6"));
+  const env = { IMM_OFFLINE: "0" };
+  const full = world.run(["eval"], { env });
+  assert.ok(full.stdout.includes(`called ${join(world.project, "imm")}\n`), full.stdout);
+  const PATH = `${join(world.project, "../bin")}:${world.project}`;
+  const typed = (command: string) => {
+    const { stdout } = new Deno.Command("/bin/sh", {
+      args: ["-c", command],
+      cwd: world.project,
+      clearEnv: true,
+      env: { ...env, PATH, HOME: world.project, LOG: "/dev/null" },
+    }).outputSync();
+    return new TextDecoder().decode(stdout);
+  };
+  assert.match(typed("./imm eval"), /^called \.\/imm$/m);
+  assert.match(typed("imm eval"), /^called imm$/m);
+  assert.match(world.run(["test"], { env }).stdout, /^called $/m);
+});
 
 test("uses the import map only where JSR does not answer, and asks once", (world) => {
   world.add("deno", deno("2.9.6"));

@@ -529,6 +529,11 @@ const WRONG: readonly [string[], number, RegExp][] = [
   [["--checkpoint", "RUN", "--out", "OUT", "--classes", "4"], 2, /no class 4: .* classes 0 to 3/],
   [["--checkpoint", "PLAIN", "--out", "OUT", "--classes", "0"], 2, /the model has no classes/],
   [["--checkpoint", "PLAIN", "--out", "OUT", "--guidance", "2"], 2, /has no classes, which --gui/],
+  [
+    ["--checkpoint", "RUN", "--out", "OUT", "--classes", "none", "--guidance", "3"],
+    2,
+    /--guidance leads towards the classes of images, but --classes is none/,
+  ],
   [["--checkpoint", "RUN", "--out", "OUT", "--guidance", "1,x"], 2, /--guidance expects numbers/],
   [["--checkpoint", "RUN", "--out", "OUT", "--guidance", "1,2,3"], 2, /one weight or 2/],
   [["--checkpoint", "RUN", "--out", "OUT", "--schedule", "cosine"], 2, /--schedule expects unif/],
@@ -544,6 +549,9 @@ const WRONG: readonly [string[], number, RegExp][] = [
   [["--checkpoint", "RUN", "--out", "OUT", "--shard", "4/3"], 2, /part from 1\/3 to 3\/3/],
   [["--checkpoint", "RUN", "--out", "OUT.png", "--shard", "1/3"], 2, /parts of a picture/],
   [["--checkpoint", "RUN", "--out", "OUT", "--trajectory"], 2, /--trajectory makes rows/],
+  [["--checkpoint", "RUN", "--out", "OUT", "--frames", "3"], 2, /without --interpolate/],
+  [["--checkpoint", "RUN", "--out", "OUT", "--latents-scale", "3"], 2, /without --latents/],
+  [["--checkpoint", "RUN", "--out", "OUT.npz", "--columns", "3"], 2, /without a grid/],
   [["--checkpoint", "RUN", "--out", "OUT", "--interpolate", "3-7"], 2, /two seeds as in 3,17/],
   [
     ["--checkpoint", "RUN", "--out", "OUT", "--interpolate", "3,7", "--seeds", "1"],

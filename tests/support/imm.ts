@@ -38,7 +38,7 @@ export async function runModule(
       module,
       ...args,
     ],
-    env: { NO_COLOR: "1", ...env },
+    env: { NO_COLOR: "1", IMM_PROGRAM: "imm", ...env },
     stdin: "null",
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -53,6 +53,7 @@ export function spawnImm(...all: (string | { readonly cwd: string })[]): Deno.Ch
       ...["run", "--no-check", "-A", `--import-map=${file("offline/import_map.json")}`],
       ...[file("cli/main.ts"), ...args],
     ],
+    env: { IMM_PROGRAM: "imm" },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
