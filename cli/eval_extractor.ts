@@ -27,7 +27,7 @@ import { PixelExtractor } from "../lib/eval/pixels.ts";
 import { didYouMean } from "../lib/suggest.ts";
 import { userCacheFolder } from "../lib/user_cache.ts";
 import { isStatistics, type Side, type StatisticsSide } from "./eval_inputs.ts";
-import { choice, flagName, text } from "./options.ts";
+import { choice, flag, flagName, text } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Options on the features. */
@@ -45,6 +45,9 @@ export const extractorOptions = {
     help: `Inception's weights (default: ${INCEPTION_WEIGHTS.name}, downloaded once)`,
     value: "FILE",
   }),
+  allowOtherWeights: flag({
+    help: "take weights that are not the published ones; no score of them can be compared",
+  }),
   backend: choice(INCEPTION_BACKENDS, {
     help: "what runs Inception: this program or onnxruntime-web (default imm)",
   }),
@@ -55,6 +58,7 @@ export interface ExtractorArgs {
   readonly extractor?: string;
   readonly pipeline?: PipelineName;
   readonly weights?: string;
+  readonly allowOtherWeights?: boolean;
   readonly backend?: InceptionBackend;
   readonly device?: DeviceName;
   readonly threads?: number;
@@ -81,7 +85,19 @@ export async function openExtractor(
   if (chosen === "inception") {
     const pipeline = args.pipeline ?? recordedPipeline(sides) ?? "fid";
     const path = args.weights ?? await downloadedWeights(terminal, signal);
-    return await openInception(await readInceptionWeights(path), { ...args, pipeline });
+    const weights = await readInceptionWeights(path, { allowOther: args.allowOtherWeights });
+    const { backend, device, threads } = args;
+    const counts = sides.flatMap((side) =>
+      isStatistics(side) ? side.some?.images.count ?? [] : side.images.count
+    );
+    // Not --batch, which says how many images a model makes at a time.
+    return await openInception(weights, {
+      pipeline,
+      backend,
+      device,
+      threads,
+      most: Math.max(...counts),
+    });
   }
   const forInception = inceptionOption(args);
   if (forInception) {

@@ -89,6 +89,9 @@ export interface ImagesArgs {
   readonly onNote?: (note: string) => void;
 }
 
+/** Every image is looked at once; what is small may be shown in a report, too. */
+const KEEP_BYTES = 2 ** 24;
+
 /** Unreadable images that a message names. */
 const NAMED = 5;
 
@@ -101,6 +104,7 @@ export async function openImages(spec: string, args: ImagesArgs = {}): Promise<S
     onWarning: args.onNote,
     // Each is resized for itself; an extractor that does not says what it needs.
     mixedSizes: args.padTo === undefined,
+    keepBytes: KEEP_BYTES,
     onCorrupt: (error) => corrupt.push(error),
   });
   for (const note of dataset.notes ?? []) args.onNote?.(note);

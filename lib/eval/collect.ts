@@ -146,8 +146,12 @@ interface Missing {
 /** Images as they were read. */
 interface Images {
   readonly count: number;
-  /** One batch, or one for each image where they differ in size. */
+  /** One batch, or one for each image where they differ in size or were prepared one by one. */
   readonly batches: readonly ImageBatch[];
+  /** Whether they are one by one, although there may be one only. */
+  readonly isMixed: boolean;
+  /** What {@link FeatureCache.key} would give for the images as they were read. */
+  readonly key: string | null;
   readonly labels?: Int32Array;
   readonly skipped: readonly number[];
 }
@@ -162,6 +166,7 @@ async function* extractRuns(
   onBatch: (done: number) => void,
 ): AsyncGenerator<Run> {
   const { dimension, classes } = extractor;
+  const hash = extractor.cacheHash ?? extractor.hash;
   const wanted = { dimension, classes, taps: [...taps] };
   const enough = Math.max(extractor.batch, source.batch ?? 1);
   let missing: Missing[] = [];
@@ -180,10 +185,8 @@ async function* extractRuns(
     signal?.throwIfAborted();
     const count = Math.min(step, source.count - first);
     const identity = cache ? source.identify?.(first, count) : undefined;
-    const images = identity || !cache ? null : await readRun(source, first, count);
-    const key = cache
-      ? FeatureCache.key(extractor.hash, identity?.fingerprint ?? images!.batches)
-      : null;
+    const images = identity || !cache ? null : await readRun(source, first, count, extractor, hash);
+    const key = identity ? FeatureCache.key(hash, identity.fingerprint) : images?.key ?? null;
     const found = cache && key && !images?.skipped.length
       ? await cache.get(key, count, wanted)
       : null;
@@ -207,10 +210,12 @@ async function extractMissing(
 ): Promise<Run[]> {
   const last = missing[missing.length - 1];
   const unread = missing.every(({ images }) => images === null);
+  const [{ first }] = missing;
+  const isMixed = missing.some(({ images }) => images?.isMixed);
   const images = unread
-    ? await readRun(source, missing[0].first, last.first + last.count - missing[0].first)
+    ? await readRun(source, first, last.first + last.count - first, extractor)
     : {
-      ...joinImages(missing.flatMap(({ images }) => images!.batches), source.mixed),
+      ...joinImages(missing.flatMap(({ images }) => images!.batches), isMixed),
       skipped: missing.flatMap(({ images }) => images!.skipped),
     };
   const all = await extractAll(images, { extractor, taps, signal }, onBatch);
@@ -233,7 +238,7 @@ async function extractMissing(
 
 /** Extracts in batches that the extractor likes, and tells after each but the last how many. */
 async function extractAll(
-  { count: total, batches }: Images,
+  { count: total, batches, isMixed }: Images,
   { extractor, taps = [], signal }: CollectOptions,
   onBatch: (done: number) => void,
 ): Promise<Extracted> {
@@ -242,7 +247,6 @@ async function extractAll(
     return { features: none, taps: Object.fromEntries(taps.map((tap) => [tap, none])) };
   }
   const parts: Extracted[] = [];
-  const isMixed = batches.length > 1;
   const source = isMixed ? null : memoryImages("", batches[0]);
   let rested = performance.now();
   for (let first = 0; first < total; first += extractor.batch) {
@@ -291,11 +295,32 @@ function joinExtracted(parts: readonly Extracted[]): Extracted {
   };
 }
 
-async function readRun(source: ImageSource, first: number, count: number): Promise<Images> {
+/** Numbers of an image beyond which it is brought to the network's size before the next is read. */
+const LARGE = 2 ** 20;
+
+/**
+ * Reads some images. Large ones, and those that differ in size, are prepared one by one where the
+ * extractor can do that, so that memory follows its batch and not the size of the files.
+ *
+ * @param hash of the extractor, where a key is wanted
+ */
+async function readRun(
+  source: ImageSource,
+  first: number,
+  count: number,
+  extractor: FeatureExtractor,
+  hash?: string,
+): Promise<Images> {
   const read: ImageBatch[] = [];
-  const step = source.mixed ? 1 : count;
-  for (let i = first; i < first + count; i += step) read.push(await source.read(i, step));
-  const images = joinImages(read, source.mixed);
+  const isSingle = source.mixed || (!!extractor.prepare && (source.size ?? 0) > LARGE);
+  const key = hash === undefined ? null : FeatureCache.startKey(hash);
+  for (let i = first; i < first + count; i += isSingle ? 1 : count) {
+    const batch = await source.read(i, isSingle ? 1 : count);
+    if (batch.count > 0 || !isSingle) key?.add(batch);
+    const isPrepared = isSingle && batch.count === 1 && extractor.prepare;
+    read.push(isPrepared ? extractor.prepare!(batch) : batch);
+  }
+  const images = { ...joinImages(read, isSingle), key: key?.finish() ?? null };
   if (images.count + images.skipped.length !== count) {
     throw new ImmError(
       `${source.name} ended after ${first + images.count} of ${source.count} images; check where ` +
@@ -305,15 +330,17 @@ async function readRun(source: ImageSource, first: number, count: number): Promi
   return images;
 }
 
-/** Batches behind each other: as one, unless their images differ in size. */
-function joinImages(read: readonly ImageBatch[], mixed = false): Images {
-  const batches = mixed ? read.filter(({ count }) => count > 0) : [joinBatches(read)];
+/** Batches behind each other: as one, unless their images are one by one. */
+function joinImages(read: readonly ImageBatch[], isMixed: boolean): Images {
+  const batches = isMixed ? read.filter(({ count }) => count > 0) : [joinBatches(read)];
   const labels = batches.every((batch) => batch.labels !== undefined)
     ? Int32Array.from(batches.flatMap((batch) => [...batch.labels!]))
     : undefined;
   return {
     count: batches.reduce((sum, { count }) => sum + count, 0),
     batches,
+    isMixed,
+    key: null,
     ...(labels ? { labels } : {}),
     skipped: read.flatMap(({ skipped }) => skipped ?? []),
   };

@@ -162,6 +162,11 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const warnings = [samples, reference].flatMap((side) =>
     isReference(side) ? checkReference(side, extractor, { force }) : []
   );
+  if (/^inception-.*-other$/.test(extractor.id)) {
+    warnings.push(
+      "These are not Inception's published weights: no score of them can be compared with others.",
+    );
+  }
   checkCounts(metrics, options);
   checkClasses(metrics, options);
 

@@ -23,6 +23,8 @@ export interface FeatureExtractor extends AsyncDisposable {
   readonly id: string;
   /** SHA-256, in hex, of what determines the features: weights and preprocessing. */
   readonly hash: string;
+  /** The same for features and logits together, where features do not depend on all of it. */
+  readonly cacheHash?: string;
   /** Length of a feature vector. */
   readonly dimension: number;
   /** Number of classes of the logits; undefined where there are none. */
@@ -52,6 +54,11 @@ export interface FeatureExtractor extends AsyncDisposable {
    * `extract` by their sizes.
    */
   extractMixed?(images: readonly ImageBatch[], taps?: readonly string[]): Promise<Extracted>;
+  /**
+   * An image brought to the size that the network takes, to be given to `extractMixed` in its place:
+   * large images need not wait in memory for the others of their batch.
+   */
+  prepare?(image: ImageBatch): ImageBatch;
 }
 
 /** @throws {UsageError} when an extractor is asked for vectors that it cannot give */

@@ -86,18 +86,27 @@ export class FeatureCache {
    * determines them.
    */
   static key(extractorHash: string, images: ImageBatch | readonly ImageBatch[] | string): string {
-    const hash = createHash("sha256");
     if (typeof images === "string") {
-      hash.update(JSON.stringify(["imm features", VERSION, extractorHash, images]));
-      return hash.digest("hex");
+      const text = JSON.stringify(["imm features", VERSION, extractorHash, images]);
+      return createHash("sha256").update(text).digest("hex");
     }
-    for (const { count, height, width, channels, data } of [images].flat()) {
-      const type = data instanceof Uint8Array ? "u8" : "f32";
-      const shape = [count, height, width, channels];
-      hash.update(JSON.stringify(["imm features", VERSION, extractorHash, type, ...shape]));
-      hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    }
-    return hash.digest("hex");
+    const key = FeatureCache.startKey(extractorHash);
+    for (const batch of [images].flat()) key.add(batch);
+    return key.finish();
+  }
+
+  /** The same for images that come one after the other and need not be in memory together. */
+  static startKey(extractorHash: string): { add(batch: ImageBatch): void; finish(): string } {
+    const hash = createHash("sha256");
+    return {
+      add({ count, height, width, channels, data }) {
+        const type = data instanceof Uint8Array ? "u8" : "f32";
+        const shape = [count, height, width, channels];
+        hash.update(JSON.stringify(["imm features", VERSION, extractorHash, type, ...shape]));
+        hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+      },
+      finish: () => hash.digest("hex"),
+    };
   }
 
   /**

@@ -38,6 +38,8 @@ export interface OnnxExtractorOptions {
   readonly threads?: number;
   /** What determines the features, where that is known better than from the bytes of the model. */
   readonly hash?: string;
+  /** See {@link FeatureExtractor.cacheHash}. */
+  readonly cacheHash?: string;
   /** See {@link FeatureExtractor.details}. */
   readonly details?: Readonly<Record<string, string | number>>;
   /** See {@link FeatureExtractor.keptTaps}. */
@@ -59,6 +61,7 @@ export class OnnxExtractor implements FeatureExtractor {
   private constructor(
     readonly description: ExtractorDescription,
     readonly hash: string,
+    readonly cacheHash: string | undefined,
     readonly details: Readonly<Record<string, string | number>> | undefined,
     readonly keptTaps: readonly string[] | undefined,
     classNames: readonly string[] | undefined,
@@ -121,8 +124,16 @@ export class OnnxExtractor implements FeatureExtractor {
           `and its outputs ${outputs.join(", ")}. Correct the description.`,
       );
     }
-    const { details, keptTaps, classNames } = options;
-    return new OnnxExtractor(description, hash, details, keptTaps, classNames, sessions);
+    const { cacheHash, details, keptTaps, classNames } = options;
+    return new OnnxExtractor(
+      description,
+      hash,
+      cacheHash,
+      details,
+      keptTaps,
+      classNames,
+      sessions,
+    );
   }
 
   /** Runs the network on the images, as many at a time as the description says. */

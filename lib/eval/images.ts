@@ -47,6 +47,8 @@ export interface ImageSource {
   readonly classes?: ImageClasses;
   /** A number of images that is made as quickly as one. Default 1. */
   readonly batch?: number;
+  /** Numbers of an image (height, width and channels multiplied), where all are alike. */
+  readonly size?: number;
   /** Images differ in size: they must be read one by one. Default false. */
   readonly mixed?: boolean;
   /** Images number `first` to `first + count - 1`. They are read in order, unless looked up. */
@@ -137,7 +139,7 @@ export function datasetImages(dataset: Dataset, options: DatasetImagesOptions = 
   return {
     ...source,
     ...(classes ? { classes } : {}),
-    ...(dataset.shapeOf ? { mixed: true } : {}),
+    ...(dataset.shapeOf ? { mixed: true } : { size: shapeOf(dataset.imageShape).size }),
   };
 }
 
@@ -165,6 +167,7 @@ export function imageRange(source: ImageSource, begin: number, end: number): Ima
     classes: source.classes,
     batch: source.batch,
     mixed: source.mixed,
+    size: source.size,
     async read(first, count) {
       const { skipped, ...batch } = await source.read(begin + first, count);
       return skipped ? { ...batch, skipped: skipped.map((i) => i - begin) } : batch;

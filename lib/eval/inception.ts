@@ -172,7 +172,10 @@ export interface InceptionTensor {
 /** Weights by name, as in pytorch-fid's state dict. */
 export type InceptionWeights = ReadonlyMap<string, InceptionTensor>;
 
-/** The tensors that the network needs: names and shapes, in the order of its layers. */
+/** The tensor that only the classifier needs. */
+export const INCEPTION_CLASSIFIER = "fc.weight";
+
+/** The tensors of the network, the classifier's last: names and shapes, in the order of its layers. */
 export function inceptionManifest(): [name: string, shape: number[]][] {
   const manifest: [string, number[]][] = [];
   inception<number>({
@@ -185,7 +188,7 @@ export function inceptionManifest(): [name: string, shape: number[]][] {
     averagePool: (channels) => channels,
     concat: (parts) => parts.reduce((sum, channels) => sum + channels),
   }, 3);
-  manifest.push(["fc.weight", [INCEPTION_CLASSES, INCEPTION_FEATURES]]);
+  manifest.push([INCEPTION_CLASSIFIER, [INCEPTION_CLASSES, INCEPTION_FEATURES]]);
   return manifest;
 }
 
@@ -194,7 +197,8 @@ const NORM_PARTS = ["weight", "bias", "running_mean", "running_var"] as const;
 const EPSILON = 1e-3;
 
 /**
- * Checks that all weights are there; others are ignored (`fc.bias`, counters).
+ * Checks that all weights are there, but for the classifier's, without which there are no logits;
+ * others are ignored (`fc.bias`, counters).
  *
  * @param name what the error message calls the file
  * @throws {FormatError} when one is missing, or has another shape
@@ -202,7 +206,7 @@ const EPSILON = 1e-3;
 export function checkInceptionWeights(weights: InceptionWeights, name: string): void {
   for (const [key, shape] of inceptionManifest()) {
     const found = weights.get(key)?.shape;
-    if (`${found}` === `${shape}`) continue;
+    if (`${found}` === `${shape}` || (key === INCEPTION_CLASSIFIER && !found)) continue;
     throw new FormatError(
       `${name} holds no weights of the FID's Inception network: expected ${key} ` +
         `[${shape.join(", ")}], found ${found ? `[${found.join(", ")}]` : "none"}. Use ` +

@@ -10,11 +10,13 @@ import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
 import type { Device, Executable } from "../device/device.ts";
 import { type DeviceName, openDevice } from "../device/open.ts";
 import { WebGpuDevice } from "../device/webgpu/device.ts";
+import { bytesOf } from "../format/numeric.ts";
 import { checkTaps, type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
 import { OnnxExtractor } from "./features.ts";
 import type { ImageBatch } from "./images.ts";
 import {
   INCEPTION_CLASSES,
+  INCEPTION_CLASSIFIER,
   INCEPTION_FEATURES,
   INCEPTION_SIZE,
   INCEPTION_TAPS,
@@ -44,6 +46,8 @@ export interface InceptionOptions {
   readonly threads?: number;
   /** Images per run of the network. Default 4, on a graphics processor 16. No result depends on it. */
   readonly batch?: number;
+  /** No set has more images: a run of the network need not be for more. */
+  readonly most?: number;
 }
 
 /**
@@ -55,20 +59,26 @@ export interface InceptionOptions {
  * @throws {DeviceError} when the device cannot be opened
  */
 export async function openInception(
-  { weights, sha256: weightsHash }: LoadedWeights,
+  { weights, sha256: weightsHash, isPublished }: LoadedWeights,
   options: InceptionOptions = {},
 ): Promise<FeatureExtractor> {
   const { pipeline = "fid", backend = "imm" } = options;
-  const id = `inception-${pipeline}`;
+  const id = `inception-${pipeline}${isPublished ? "" : "-other"}`;
   // All that determines the features: which weights, how images are prepared, and this program's
   // version of that.
   const definition = `imm inception 1 ${pipeline} ${weightsHash}`;
   const hash = await sha256(new TextEncoder().encode(definition));
+  const classifier = weights.get(INCEPTION_CLASSIFIER)?.data;
+  const cacheHash = await sha256(
+    new TextEncoder().encode(
+      `${hash} ${classifier ? await sha256(Uint8Array.from(bytesOf(classifier))) : "no logits"}`,
+    ),
+  );
   const details = { pipeline, weights: weightsHash };
   if (backend === "imm") {
     const device = await openDevice(options);
     try {
-      const { batch = usualBatch(device) } = options;
+      const batch = options.batch ?? Math.min(usualBatch(device), options.most ?? Infinity);
       const { program, arena, values } = inceptionProgram(weights, batch);
       const buffer = new ArenaBuffer(device, arena);
       for (const [name, data] of values) buffer.write(name, data);
@@ -76,6 +86,8 @@ export async function openInception(
       return new EngineInception({
         id,
         hash,
+        cacheHash,
+        classes: classifier ? INCEPTION_CLASSES : undefined,
         details: { ...details, runtime: `imm (${device.description})` },
         batch,
         device,
@@ -100,14 +112,15 @@ export async function openInception(
       type: "uint8",
     },
     features: { name: "features", size: INCEPTION_FEATURES },
-    logits: { name: "logits", size: INCEPTION_CLASSES },
+    ...(classifier ? { logits: { name: "logits", size: INCEPTION_CLASSES } } : {}),
     taps: Object.fromEntries(
       Object.entries(INCEPTION_TAPS).map(([name, size]) => [name, { name, size }]),
     ),
-    batch: options.batch ?? SMALL_BATCH,
+    batch: options.batch ?? Math.min(SMALL_BATCH, options.most ?? Infinity),
   }));
   return await OnnxExtractor.load(graph.toBytes(), {
     hash,
+    cacheHash,
     details: { ...details, runtime: "onnxruntime-web" },
     keptTaps: KEPT_TAPS,
     threads: options.threads,
@@ -130,6 +143,8 @@ const KEPT_TAPS = ["spatial"] as const;
 interface EngineParts {
   readonly id: string;
   readonly hash: string;
+  readonly cacheHash: string;
+  readonly classes: number | undefined;
   readonly details: Readonly<Record<string, string>>;
   readonly batch: number;
   readonly device: Device;
@@ -141,18 +156,22 @@ interface EngineParts {
 class EngineInception implements FeatureExtractor {
   readonly id: string;
   readonly hash: string;
+  readonly cacheHash: string;
   readonly details: Readonly<Record<string, string>>;
   readonly dimension = INCEPTION_FEATURES;
-  readonly classes = INCEPTION_CLASSES;
+  readonly classes?: number;
   readonly taps = INCEPTION_TAPS;
   readonly keptTaps = KEPT_TAPS;
   readonly batch: number;
   readonly #parts: EngineParts;
   /** Images as the network takes them; a short batch is filled up with what was there before. */
   readonly #input: Float32Array;
+  /** Images that {@link prepare} has made. */
+  readonly #prepared = new WeakSet<ImageBatch>();
 
   constructor(parts: EngineParts) {
     ({ id: this.id, hash: this.hash, details: this.details, batch: this.batch } = parts);
+    ({ cacheHash: this.cacheHash, classes: this.classes } = parts);
     this.#parts = parts;
     this.#input = new Float32Array(this.batch * INCEPTION_SIZE ** 2 * 3);
   }
@@ -169,9 +188,21 @@ class EngineInception implements FeatureExtractor {
     return this.#extract(images.length, taps, (first, count) => {
       for (let i = 0; i < count; i++) {
         const place = this.#input.subarray(i * resampler.size, (i + 1) * resampler.size);
-        resampler.resample(images[first + i], 0, 1, place);
+        const image = images[first + i];
+        if (this.#prepared.has(image)) place.set(image.data);
+        else resampler.resample(image, 0, 1, place);
       }
     });
+  }
+
+  prepare(image: ImageBatch): ImageBatch {
+    const { resampler } = this.#parts;
+    const data = new Float32Array(resampler.size);
+    resampler.resample(image, 0, 1, data);
+    const size = { height: INCEPTION_SIZE, width: INCEPTION_SIZE, channels: 3 };
+    const prepared: ImageBatch = { ...image, ...size, data };
+    this.#prepared.add(prepared);
+    return prepared;
   }
 
   /** @param prepare puts some images into the input */
@@ -182,11 +213,11 @@ class EngineInception implements FeatureExtractor {
   ): Promise<Extracted> {
     const { executable } = this.#parts;
     checkTaps(this, taps);
-    const names = ["features", "logits", ...taps];
+    const names = ["features", ...(this.classes ? ["logits"] : []), ...taps];
     const sizes: Record<string, number> = {
       ...this.taps,
       features: this.dimension,
-      logits: this.classes,
+      logits: this.classes ?? 0,
     };
     const found = Object.fromEntries(
       names.map((name) => [name, new Float32Array(total * sizes[name])]),

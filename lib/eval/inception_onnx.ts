@@ -12,6 +12,7 @@ import {
   foldedConv,
   inception,
   INCEPTION_CLASSES,
+  INCEPTION_CLASSIFIER,
   INCEPTION_FEATURES,
   INCEPTION_SIZE,
   INCEPTION_SPATIAL_CHANNELS,
@@ -25,7 +26,8 @@ import { type Pipeline, type PipelineName, PIPELINES, type Resampling } from "./
  *
  * Input `images`: uint8 `[N, H, W, 3]`, RGB; the resampling of the pipeline is part of the graph,
  * batch norms are folded into the convolutions. Outputs: `features` `[N, 2048]`, `logits` `[N,
- * 1008]` (without the bias, as the Inception Score takes them), and the taps by their names,
+ * 1008]` (without the bias, as the Inception Score takes them; only where the weights have a
+ * classifier), and the taps by their names,
  * `[N, length]`.
  *
  * @param name what error messages call the weights
@@ -50,9 +52,12 @@ export function inceptionOnnx(
   }, inceptionInput(graph, images, PIPELINES[pipeline]));
 
   const features = layers.globalAveragePool(graph, block3);
-  const logits = layers.linear(graph, features, weights.get("fc.weight")!);
   graph.output(features, "features", "float32", ["N", INCEPTION_FEATURES]);
-  graph.output(logits, "logits", "float32", ["N", INCEPTION_CLASSES]);
+  const classifier = weights.get(INCEPTION_CLASSIFIER);
+  if (classifier) {
+    const logits = layers.linear(graph, features, classifier);
+    graph.output(logits, "logits", "float32", ["N", INCEPTION_CLASSES]);
+  }
   for (const [tap, block] of [["64", block0], ["192", block1], ["768", block2]] as const) {
     const mean = layers.globalAveragePool(graph, block);
     graph.output(mean, tap, "float32", ["N", INCEPTION_TAPS[tap]]);

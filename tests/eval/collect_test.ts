@@ -159,6 +159,58 @@ Deno.test("images of different sizes are extracted one by one, with and without 
   });
 });
 
+Deno.test("large images are prepared one by one, before the next is read", async () => {
+  const events: string[] = [];
+  const source: ImageSource = {
+    name: "large",
+    count: CHUNK + 2,
+    size: 2 ** 21, // as it says; the test has no use for them
+    read(first, count) {
+      events.push(`read ${first} +${count}`);
+      return Promise.resolve({
+        count,
+        height: 1,
+        width: 1,
+        channels: 1,
+        data: Uint8Array.of(first),
+      });
+    },
+  };
+  const extractor: FeatureExtractor = {
+    id: "large",
+    hash: "large",
+    dimension: 1,
+    batch: 4,
+    extract: () => Promise.reject(new Error("not prepared")),
+    extractMixed(images) {
+      events.push(`extract ${images.length}`);
+      return Promise.resolve({ features: Float32Array.from(images, ({ data }) => data[0]) });
+    },
+    prepare(image) {
+      events.push(`prepare ${image.data[0]}`);
+      return { ...image, data: Float32Array.of(image.data[0] + 0.5) };
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+  await withTempFolder(async (folder) => {
+    const run = async (cache?: FeatureCache) => {
+      events.length = 0;
+      const options = { extractor, keep: true, cache };
+      return [...(await collect("samples", source, options)).features!.data];
+    };
+    const expected = Array.from({ length: CHUNK + 2 }, (_, i) => i + 0.5);
+    deepStrictEqual(await run(), expected);
+    deepStrictEqual(events.slice(0, 5), [
+      ...["read 0 +1", "prepare 0", "read 1 +1", "prepare 1"],
+      "read 2 +1",
+    ]);
+    strictEqual(events.indexOf("extract 4"), 8, "and a batch of the extractor is let go");
+    deepStrictEqual(await run(new FeatureCache(folder)), expected);
+    deepStrictEqual(await run(new FeatureCache(folder)), expected);
+    strictEqual(events.some((event) => event.startsWith("extract")), false, "found in the cache");
+  });
+});
+
 Deno.test("skipped images of different sizes are named, with and without a cache", async () => {
   const COUNT = CHUNK + 6;
   const skips = new Set([1, 2, 3, CHUNK + 1]);

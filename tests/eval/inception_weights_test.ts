@@ -1,35 +1,64 @@
-import { rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { fileSha256 } from "../../lib/download.ts";
 import { UsageError } from "../../lib/errors.ts";
 import {
   findInceptionWeights,
   INCEPTION_WEIGHTS,
   inceptionWeightsPath,
   readInceptionWeights,
+  tensorsHash,
 } from "../../lib/eval/inception_weights.ts";
+import { findNames } from "../../lib/eval/inception_names.ts";
 import { writeSafetensors } from "../../lib/format/safetensors.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 import { hashedInception } from "../support/inception.ts";
 
-/** The file of the tests as safetensors, without the network's classifier where that is asked. */
-async function write(path: string, options: { without?: string } = {}): Promise<void> {
-  const tensors = [...hashedInception()].filter(([name]) => name !== options.without);
+/** The weights of the tests as safetensors, without some and under other names where asked. */
+async function write(
+  path: string,
+  { without = () => false, rename = (name) => name, change }: {
+    without?: (name: string) => boolean;
+    rename?: (name: string) => string;
+    change?: string;
+  } = {},
+): Promise<void> {
+  const tensors = [...hashedInception()].filter(([name]) => !without(name));
   await writeSafetensors(
     path,
-    tensors.map(([name, { shape, data }]) => [name, { dtype: "F32", shape, data }] as const),
+    tensors.map(([name, { shape, data }]) =>
+      [rename(name), {
+        dtype: "F32",
+        shape,
+        data: name === change ? data.map((x) => x + 1) : data,
+      }] as const
+    ),
   );
 }
 
-Deno.test("weights are read with the hash of their file", async () => {
+const allowOther = { allowOther: true };
+
+Deno.test("weights are known by their tensors, whatever file they come in", async () => {
   await withTempFolder(async (folder) => {
     const path = join(folder, "weights.safetensors");
     await write(path);
-    const { weights, sha256 } = await readInceptionWeights(path);
-    strictEqual(sha256, await fileSha256(path));
+    const { weights, sha256, isPublished } = await readInceptionWeights(path, allowOther);
+    strictEqual(isPublished, false);
+    strictEqual(sha256, tensorsHash(hashedInception()));
     strictEqual(weights.size, hashedInception().size);
     const unit = "Mixed_6b.branch7x7_2.conv.weight";
     strictEqual(weights.get(unit)!.data[17], hashedInception().get(unit)!.data[17]);
+
+    // Without the classifier, under a wrapper's names: the same features.
+    const bare = join(folder, "bare.safetensors");
+    await write(bare, {
+      without: (name) => name === "fc.weight",
+      rename: (name) => `module.${name}`,
+    });
+    const same = await readInceptionWeights(bare, allowOther);
+    strictEqual(same.sha256, sha256);
+    strictEqual(same.weights.has("fc.weight"), false);
+    await write(bare, { change: "Mixed_7c.branch_pool.bn.running_var" });
+    notStrictEqual((await readInceptionWeights(bare, allowOther)).sha256, sha256);
 
     const lying = join(folder, "weights-6726825d.safetensors");
     await Deno.rename(path, lying);
@@ -37,11 +66,88 @@ Deno.test("weights are read with the hash of their file", async () => {
   });
 });
 
+Deno.test("other weights than the published ones are taken only when that is asked for", async () => {
+  await withTempFolder(async (folder) => {
+    const path = join(folder, "weights.safetensors");
+    await write(path);
+    await rejects(
+      readInceptionWeights(path),
+      (error) =>
+        error instanceof UsageError &&
+        /not the published weights of 2015-12-05.*--allow-other-weights/.test(error.message),
+    );
+  });
+});
+
+Deno.test("the names of other programs are found behind what stands before them", () => {
+  const cases: [string, [own: string, found: string][]][] = [
+    ["net.layers.conv.weight", [
+      ["Conv2d_1a_3x3.bn.bias", "net.layers.conv.beta"],
+      ["Conv2d_4a_3x3.conv.weight", "net.layers.conv_4.weight"],
+      ["Mixed_5b.branch1x1.conv.weight", "net.layers.mixed.conv.weight"],
+      ["Mixed_5b.branch5x5_1.conv.weight", "net.layers.mixed.tower.conv.weight"],
+      ["Mixed_5d.branch3x3dbl_3.bn.running_var", "net.layers.mixed_2.tower_1.conv_2.var"],
+      ["Mixed_5c.branch_pool.bn.running_mean", "net.layers.mixed_1.tower_2.conv.mean"],
+      ["Mixed_6a.branch3x3.conv.weight", "net.layers.mixed_3.conv.weight"],
+      ["Mixed_6a.branch3x3dbl_2.conv.weight", "net.layers.mixed_3.tower.conv_1.weight"],
+      ["Mixed_6e.branch7x7_3.conv.weight", "net.layers.mixed_7.tower.conv_2.weight"],
+      ["Mixed_6b.branch7x7dbl_5.conv.weight", "net.layers.mixed_4.tower_1.conv_4.weight"],
+      ["Mixed_7a.branch3x3_2.conv.weight", "net.layers.mixed_8.tower.conv_1.weight"],
+      ["Mixed_7a.branch7x7x3_1.conv.weight", "net.layers.mixed_8.tower_1.conv.weight"],
+      // These are joined by underscores.
+      ["Mixed_7b.branch3x3_1.conv.weight", "net.layers.mixed_9.tower_conv.weight"],
+      ["Mixed_7b.branch3x3_2a.conv.weight", "net.layers.mixed_9.tower_mixed_conv.weight"],
+      ["Mixed_7c.branch3x3_2b.bn.bias", "net.layers.mixed_10.tower_mixed_conv_1.beta"],
+      ["Mixed_7c.branch3x3dbl_2.conv.weight", "net.layers.mixed_10.tower_1_conv_1.weight"],
+      ["Mixed_7c.branch3x3dbl_3b.bn.bias", "net.layers.mixed_10.tower_1_mixed_conv_1.beta"],
+      ["Mixed_7c.branch_pool.conv.weight", "net.layers.mixed_10.tower_2_conv.weight"],
+      ["fc.weight", "net.layers.output.weight"],
+    ]],
+    ["blocks.0.0.conv.weight", [
+      ["Conv2d_4a_3x3.bn.weight", "blocks.1.1.bn.weight"],
+      ["Mixed_5b.branch1x1.conv.weight", "blocks.2.0.branch1x1.conv.weight"],
+      ["Mixed_6e.branch7x7_3.conv.weight", "blocks.2.7.branch7x7_3.conv.weight"],
+      ["Mixed_7c.branch_pool.conv.weight", "blocks.3.2.branch_pool.conv.weight"],
+    ]],
+    ["model.Conv2d_1a_3x3.conv.weight", [["fc.weight", "model.fc.weight"]]],
+  ];
+  for (const [first, names] of cases) {
+    const find = findNames(new Map([first, ...names.map(([, found]) => found)].map((n) => [n, 0])));
+    for (const [own, found] of names) strictEqual(find(own), found);
+  }
+});
+
+Deno.test("all names of StyleGAN's file are different, and its missing factors are ones", async () => {
+  const find = findNames(new Map([["layers.conv.weight", 0]]));
+  const names = [...hashedInception().keys()].map(find);
+  strictEqual(new Set(names).size, names.length);
+  await withTempFolder(async (folder) => {
+    const path = join(folder, "stylegan.safetensors");
+    await write(path, { without: (name) => name.endsWith(".bn.weight"), rename: find });
+    const { weights } = await readInceptionWeights(path, allowOther);
+    strictEqual(weights.size, hashedInception().size);
+    deepStrictEqual([...new Set(weights.get("Mixed_6a.branch3x3.bn.weight")!.data)], [1]);
+  });
+});
+
+const PUBLISHED = Deno.env.get("IMM_TEST_INCEPTION");
+
+Deno.test({
+  name: "the published weights are themselves in StyleGAN's TorchScript form" +
+    (PUBLISHED ? "" : " (IMM_TEST_INCEPTION names no such file)"),
+  ignore: !PUBLISHED,
+  async fn() {
+    const { isPublished, sha256 } = await readInceptionWeights(PUBLISHED!);
+    strictEqual(isPublished, true);
+    strictEqual(sha256, INCEPTION_WEIGHTS.sha256);
+  },
+});
+
 Deno.test("weights of something else are refused", async () => {
   await withTempFolder(async (folder) => {
     const path = join(folder, "part.safetensors");
-    await write(path, { without: "fc.weight" });
-    await assertFormatError(() => readInceptionWeights(path), /expected fc\.weight.*found none/);
+    await write(path, { without: (name) => name === "Mixed_7a.branch3x3_1.conv.weight" });
+    await assertFormatError(() => readInceptionWeights(path), /Mixed_7a\.branch3x3_1.*found none/);
     const text = join(folder, "weights.pth");
     await Deno.writeTextFile(text, "not weights");
     await assertFormatError(() => readInceptionWeights(text), /weights\.pth/);
