@@ -8,7 +8,7 @@ import { basename, dirname } from "jsr:@std/path@^1";
 
 /** Files that a run writes into its folder; run_folder.ts lists them. */
 const FILES = new RegExp(
-  "^(config\\.json|stats\\.jsonl|scores\\.jsonl|best\\.safetensors|model(-.+)?\\.safetensors|" +
+  "^(config\\.json|(stats|scores|history)\\.jsonl|log\\.txt|(best|model)(-.+)?\\.safetensors|" +
     "checkpoint-\\d+\\.safetensors)$",
 );
 

@@ -10,7 +10,8 @@
  *     model-sigma0.1.safetensors      the same for each of the other averages
  *     snapshots/000076800-sigma0.1.safetensors   power-function averages, for `imm ema reconstruct`
  *     tensorboard/                    the log for TensorBoard, where asked for
- *     scores.jsonl, best.safetensors  scores while training, and the weights with the best
+ *     scores.jsonl, best.safetensors  scores while training, and the weights with the best (of
+ *                                     another kind of score: best-000012800.safetensors)
  *     samples/000076800-2-steps.png   sample grids
  *     .lock                           locked while a process writes here
  *
@@ -30,6 +31,7 @@ import { refuseTilde } from "../outputs.ts";
 import { VERSION } from "../version.ts";
 import { printable } from "../printable.ts";
 import { RECORD_NAME } from "../sample/sample_set.ts";
+import { BEST, bestNotes, keepOtherBest } from "./best.ts";
 import { type Change, configChanges } from "./changes.ts";
 import { type Checkpoint, loadCheckpoint, type Progress, saveCheckpoint } from "./checkpoint.ts";
 import {
@@ -314,12 +316,12 @@ export class RunFolder implements AsyncDisposable {
     { tensorboard = false } = {},
   ): Promise<void> {
     if (best) {
-      const notes = Object.entries(line.values).map(([name, value]) => [name, String(value)]);
-      await this.#write("best.safetensors", (path) =>
-        saveModel(
-          path,
-          this.#model(config, { images: String(line.images), ...Object.fromEntries(notes) }, best),
-        ));
+      const { scores } = config.report;
+      const notes = { images: String(line.images), ...bestNotes(scores, line.values) };
+      await this.#write(BEST, async (path) => {
+        await keepOtherBest(this.path, scores);
+        await saveModel(path, this.#model(config, notes, best));
+      });
     }
     const text = JSON.stringify(line) + "\n";
     await this.#write(SCORES, (path) => Deno.writeTextFile(path, text, { append: true }));
@@ -330,12 +332,6 @@ export class RunFolder implements AsyncDisposable {
       "tensorboard",
       () => this.#events!.add(line.images, Object.fromEntries(values)),
     );
-  }
-
-  /** Scores so far, oldest first. */
-  async scores(): Promise<ScoreLine[]> {
-    const text = await Deno.readTextFile(join(this.path, SCORES)).catch(() => "");
-    return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
   }
 
   /** Drops lines of the logs that lie after `images`: a resumed run writes them again. */
@@ -458,7 +454,7 @@ export async function readConfig(path: string): Promise<object> {
 
 /** Files that a run would write over, or add to. */
 const LEFT_OF_RUN =
-  /^((model(-.+)?|best)\.safetensors|(stats|scores|history)\.jsonl|snapshots|tensorboard)$/;
+  /^((model|best)(-.+)?\.safetensors|(stats|scores|history)\.jsonl|snapshots|tensorboard)$/;
 
 /** @throws {UsageError} when a new run cannot be put there */
 async function refuseUsed(path: string): Promise<void> {

@@ -16,6 +16,7 @@ import { NotFiniteError } from "../sample/finite.ts";
 import { formatDuration } from "../units.ts";
 import type { Change } from "./changes.ts";
 import type { TrainConfig } from "./config.ts";
+import { bestScore } from "./best.ts";
 import { averageWeight } from "./ema.ts";
 import type { Progress } from "./checkpoint.ts";
 import { Learner, type LearnerState, type StepBatch, type StepSums, timeBin } from "./learner.ts";
@@ -452,10 +453,10 @@ class Run {
   async #score(): Promise<void> {
     const { config, folder, observer, score, signal } = this.options;
     if (!score) return;
-    const [metric] = config.report.scores.metrics;
-    const before = (await folder.scores()).map(({ values }) => values[metric]);
+    const { scores } = config.report;
     const values = await this.#sampled(score(this.learner, signal));
-    const isBest = before.every((value) => !(value <= values[metric]));
+    const best = await bestScore(folder.path, scores);
+    const isBest = best === null || values[scores.metrics[0]] < best;
     const weights = isBest ? await this.learner.averagedWeights() : null;
     const line = { images: this.#images, values };
     await folder.scored(config, line, weights, config.report);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { loadModel } from "../../lib/models/model_file.ts";
+import { loadModel, saveModel } from "../../lib/models/model_file.ts";
 import { withTempFolder } from "../support/files.ts";
 import { BATCH, imm, logOf, startArguments } from "../support/runs.ts";
 
@@ -49,6 +49,38 @@ Deno.test("scores are logged, the best weights are kept, and training is the sam
     assert.deepEqual(await scoresOf(scored), scores);
   });
 });
+
+Deno.test("the best weights are beaten by a better score of the same kind alone", () =>
+  withTempFolder(async (folder) => {
+    const run = join(folder, "run");
+    assert.equal((await imm(...startArguments(run, SCORES))).code, 0);
+    const path = join(run, "best.safetensors");
+    const model = await loadModel(path);
+    const resume = async (images: number, ...settings: string[]) => {
+      const all = [`train.images=${images * BATCH}`, ...settings];
+      const { code, stderr } = await imm(
+        ...["train", "--resume", run, "--device", "wasm"],
+        ...all.flatMap((each) => ["--set", each]),
+      );
+      assert.equal(code, 0, stderr);
+    };
+    // Weights that nothing beats stay, though the log, which anyone may edit or lose, has less.
+    await saveModel(path, { ...model, notes: { ...model.notes, fd: "0" } });
+    const kept = await Deno.readFile(path);
+    await Deno.writeTextFile(join(run, "scores.jsonl"), '{"images": 1, "values"');
+    await resume(25);
+    assert.deepEqual(await Deno.readFile(path), kept);
+    assert.deepEqual((await scoresOf(run)).map(({ images }) => images / BATCH), [25]);
+    // Other scores are no better or worse: both weights are kept.
+    await resume(30, "report.scores.samples=50");
+    assert.equal((await loadModel(path)).notes.images, String(30 * BATCH));
+    const aside = join(run, `best-${model.notes.images.padStart(9, "0")}.safetensors`);
+    assert.deepEqual(await Deno.readFile(aside), kept);
+    await Deno.writeTextFile(path, "damaged");
+    await resume(35);
+    assert.equal(await Deno.readTextFile(join(run, "best-damaged.safetensors")), "damaged");
+    assert.equal((await loadModel(path)).notes.images, String(35 * BATCH));
+  }));
 
 Deno.test("scores of points and unknown features are refused", async () => {
   await withTempFolder(async (folder) => {
