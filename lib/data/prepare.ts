@@ -20,7 +20,14 @@ import { holdsCifar } from "./cifar_dataset.ts";
 import type { Dataset } from "./dataset.ts";
 import { type FileTree, openFolderTree, openZipTree } from "./file_tree.ts";
 import type { Crop, Fit } from "./fit.ts";
-import { isPicture, nothingLeft, picturesOf, probePicture, unreadNotes } from "./folder_dataset.ts";
+import {
+  isPicture,
+  nothingLeft,
+  picturesOf,
+  probePicture,
+  transparencyNote,
+  unreadNotes,
+} from "./folder_dataset.ts";
 import { findIdxImages } from "./idx_dataset.ts";
 import { OddityLog } from "./oddities.ts";
 import type { LatentEncoder } from "./latent_encoder.ts";
@@ -132,7 +139,7 @@ export async function prepareDataset(
   const labels: [string, number][] = [];
   let shape: { width: number; height: number } | null = null;
   let latents: { width: number; height: number; channels: number } | null = null;
-  let [count, done] = [0, 0];
+  let [count, done, clear] = [0, 0, 0];
   const refused: FormatError[] = [];
   const log = new OddityLog(options.onNote);
   await writeFileAtomic(out, async (write) => {
@@ -144,7 +151,8 @@ export async function prepareDataset(
         refused.push(prepared);
         onCorrupt!(prepared);
       } else {
-        const { bytes, width, height, oddities } = prepared;
+        const { bytes, width, height, oddities, hadAlpha } = prepared;
+        if (hadAlpha) clear++;
         if (options.strict && oddities.length > 0) {
           throw new FormatError(
             `${pictures.describe(index)} has ${oddities.join(" and ")}, which --strict refuses.`,
@@ -172,6 +180,7 @@ export async function prepareDataset(
     }
     if (shape === null) throw nothingLeft(pictures.name, refused);
     log.finish();
+    if (clear > 0) options.onNote?.(transparencyNote(pictures.name, clear, count));
     const metadata = new TextEncoder().encode(JSON.stringify({
       labels: labels.length > 0 ? labels : null,
       ...(pictures.labelNames === null ? {} : { label_names: pictures.labelNames }),

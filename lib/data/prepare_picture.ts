@@ -27,6 +27,8 @@ export interface PreparedPicture {
   readonly height: number;
   /** What is odd about its file; see oddities.ts. */
   readonly oddities: readonly string[];
+  /** Whether it had an alpha channel, which was dropped. */
+  readonly hadAlpha: boolean;
 }
 
 /** Decodes, fits and perhaps encodes. @throws {FormatError} when the picture cannot be decoded */
@@ -38,7 +40,14 @@ export async function preparePicture(
   const oddities = isFile
     ? [...probeImage(picture, name).oddities ?? [], ...decoded!.oddities ?? []]
     : [];
-  const fitted = fitImage(decoded ?? picture as Image, fit);
+  const image = decoded ?? picture as Image;
+  const fitted = fitImage(image, fit);
   const { width, height, data } = fitted;
-  return { bytes: png ? encodePng(fitted) : new Uint8Array(data), width, height, oddities };
+  return {
+    bytes: png ? encodePng(fitted) : new Uint8Array(data),
+    width,
+    height,
+    oddities,
+    hadAlpha: image.channels % 2 === 0,
+  };
 }

@@ -373,6 +373,11 @@ Deno.test("transparency is dropped from any file, and grey stays grey", async ()
     assert.deepEqual(await open("la"), [[2, 2, 1], new Array(4).fill(7)]);
     assert.deepEqual(await open("rgba.npz"), [[1, 1, 3], [1, 2, 3]]);
     assert.deepEqual(await open("la.npz"), [[1, 2, 1], [1, 3]]);
+    const notes: string[] = [];
+    const out = join(folder, "out.zip");
+    const rgba = join(folder, "rgba");
+    await prepareDataset(rgba, out, { workers: 1, onNote: (note) => notes.push(note) });
+    assert.match(notes.join(), /: 1 of 2 pictures have an alpha channel, which is dropped/);
   });
 });
 
