@@ -89,14 +89,17 @@ Deno.test("imm eval: unseen digits are near, noise is far", async () => {
     const [odd, noise] = [join(folder, "odd.npz"), join(folder, "noise.npz")];
     await writeDigits(odd, (i) => i % 2 === 1);
     await writeNoise(noise, 300, 8);
-    const near = await report(odd, "--reference", "digits", "--extractor", "pixels");
+    const near = await report(odd, "--reference", "dataset:digits", "--extractor", "pixels");
     ok(near.values.fd > 0 && near.values.fd < 0.3, `${near.values.fd}`);
     strictEqual(near.extractor.id, "pixels-8x8x1");
     strictEqual(near.values.nn_accuracy, 1);
-    const far = await report(noise, "--reference", "digits", "--extractor", "pixels");
+    const far = await report(noise, "--reference", "dataset:digits", "--extractor", "pixels");
     ok(far.values.fd > 20, `${far.values.fd}`);
     deepStrictEqual(Object.keys(far.values), ["fd"], "noise has no labels");
-    deepStrictEqual((await report(noise, "--reference", "digits", "--no-floor")).floor, null);
+    deepStrictEqual(
+      (await report(noise, "--reference", "dataset:digits", "--no-floor")).floor,
+      null,
+    );
   });
 });
 
@@ -118,7 +121,7 @@ Deno.test("imm eval: a table on stdout, progress on stderr", async () => {
 Deno.test("imm eval --fail-if: exit code 3, with the report all the same", async () => {
   const gate = (...bounds: string[]) =>
     runEval(
-      ...["digits", "--reference", "digits", "--metrics", "fd", "--json", "-q"],
+      ...["dataset:digits", "--reference", "dataset:digits", "--metrics", "fd", "--json", "-q"],
       ...bounds.flatMap((bound) => ["--fail-if", bound]),
     );
   const passed = await gate("fd>5", "nn_accuracy<0.9");
@@ -141,10 +144,10 @@ Deno.test("imm eval --save-stats: statistics stand for their images, and know wh
   await withTempFolder(async (folder) => {
     const [odd, stats, again] = ["odd.npz", "stats.npz", "again.npz"].map((n) => join(folder, n));
     await writeDigits(odd, (i) => i % 2 === 1);
-    const saved = await runEval("stats", "digits", "--out", stats);
+    const saved = await runEval("stats", "dataset:digits", "--out", stats);
     strictEqual(saved.code, 0, saved.stderr);
     match(saved.stdout, /^statistics of 1797 images in the 64 features of digit-classifier: /);
-    const images = await report(odd, "--reference", "digits", "--save-stats", again);
+    const images = await report(odd, "--reference", "dataset:digits", "--save-stats", again);
     const statistics = await report(odd, "--reference", stats);
     strictEqual(statistics.extractor.id, "digit-classifier", "chosen by the file");
     ok(Math.abs(statistics.values.fd - images.values.fd) < 1e-9);
@@ -169,7 +172,7 @@ Deno.test("imm eval --baseline: a value may not become worse than before", async
   await withTempFolder(async (folder) => {
     const [odd, last] = [join(folder, "odd.npz"), join(folder, "last.json")];
     await writeDigits(odd, (i) => i % 2 === 1);
-    const run = (...args: string[]) => runEval("--reference", "digits", "-q", ...args);
+    const run = (...args: string[]) => runEval("--reference", "dataset:digits", "-q", ...args);
     const before = await run(odd, "--json");
     await Deno.writeTextFile(last, before.stdout);
     const same = await run(odd, "--baseline", last, "--json");
@@ -197,9 +200,9 @@ Deno.test("imm eval --baseline: a value may not become worse than before", async
 Deno.test("imm eval writes reports for CI, also when it fails", async () => {
   await withTempFolder(async (folder) => {
     const at = (name: string) => join(folder, name);
-    const args = ["--reference", "digits", "--fail-if", "fd>-1", "-q"];
+    const args = ["--reference", "dataset:digits", "--fail-if", "fd>-1", "-q"];
     const files = ["--junit", at("j.xml"), "--markdown", at("m.md"), "--html", at("h.html")];
-    strictEqual((await runEval("digits", "--num", "300", ...args, ...files)).code, 3);
+    strictEqual((await runEval("dataset:digits", "--num", "300", ...args, ...files)).code, 3);
     match(await Deno.readTextFile(at("j.xml")), /tests="1" failures="1" errors="0"/);
     match(await Deno.readTextFile(at("m.md")), /^### imm eval: failed/);
     const html = await Deno.readTextFile(at("h.html"));
@@ -208,12 +211,12 @@ Deno.test("imm eval writes reports for CI, also when it fails", async () => {
     strictEqual(html.match(/<figcaption>class \d, 0<\/figcaption>/g)?.length, 8);
 
     // Tomorrow's run of the same job replaces them; nothing else is replaced.
-    const again = await runEval("digits", "--num", "300", ...args, ...files);
+    const again = await runEval("dataset:digits", "--num", "300", ...args, ...files);
     strictEqual(again.code, 3, again.stderr);
     for (const option of ["--junit", "--markdown", "--html", "--save-stats"]) {
       const notes = option === "--save-stats" ? at("notes.npz") : at("notes.txt");
       await Deno.writeTextFile(notes, "my notes");
-      const refused = await runEval("digits", ...args, option, notes);
+      const refused = await runEval("dataset:digits", ...args, option, notes);
       strictEqual(refused.code, 2);
       match(refused.stderr, /notes.* is there already; give --overwrite to replace it/);
       strictEqual(await Deno.readTextFile(notes), "my notes");
@@ -224,7 +227,7 @@ Deno.test("imm eval writes reports for CI, also when it fails", async () => {
       const input = await runEval(samples, ...args, option, samples, "--overwrite");
       match(input.stderr, /what is read; give another name/);
       deepStrictEqual(await Deno.readFile(samples), before);
-      const nowhere = await runEval("digits", ...args, option, at("no/such.npz"));
+      const nowhere = await runEval("dataset:digits", ...args, option, at("no/such.npz"));
       match(nowhere.stderr, /the folder .*no of --.* does not exist/);
     }
 
@@ -241,14 +244,22 @@ Deno.test("imm eval under GitHub Actions: annotations on stderr, a summary in it
     Deno.env.set("GITHUB_ACTIONS", "true");
     Deno.env.set("GITHUB_STEP_SUMMARY", summary);
     try {
-      const args = ["digits", "--num", "60", "--reference", "digits", "--metrics", "fd"];
+      const args = [
+        "dataset:digits",
+        "--num",
+        "60",
+        "--reference",
+        "dataset:digits",
+        "--metrics",
+        "fd",
+      ];
       const { code, stdout, stderr } = await runEval(...args, "--fail-if", "fd>-1", "--json", "-q");
       strictEqual(code, 3);
       JSON.parse(stdout);
       match(stderr, /^::error title=imm eval::fd is \S+, required <= -1\n/);
       match(stderr, /\n::warning title=imm eval::digits has 60 images for 64 features/);
       match(await Deno.readTextFile(summary), /^before\n### imm eval: failed\n/);
-      match((await runEval("digits")).stderr, /^::error title=imm eval::imm eval needs/);
+      match((await runEval("dataset:digits")).stderr, /^::error title=imm eval::imm eval needs/);
     } finally {
       Deno.env.delete("GITHUB_ACTIONS");
       Deno.env.delete("GITHUB_STEP_SUMMARY");
@@ -264,9 +275,9 @@ Deno.test("imm eval stats --shard and merge: the parts together are the whole", 
       strictEqual(code, 0, stderr);
     };
     for (const i of [1, 2, 3]) {
-      await stats("digits", "--shard", `${i}/3`, "--out", at(`${i}.stats`));
+      await stats("dataset:digits", "--shard", `${i}/3`, "--out", at(`${i}.stats`));
     }
-    await stats("digits", "--out", at("whole.npz"));
+    await stats("dataset:digits", "--out", at("whole.npz"));
     const merge = (...parts: string[]) =>
       runEval("merge", ...parts.map((name) => at(name)), "--out", at("all.npz"), "--overwrite");
     const merged = await merge("3.stats", "1.stats", "2.stats");
@@ -290,7 +301,7 @@ Deno.test("imm eval stats --shard and merge: the parts together are the whole", 
     match(missing.stderr, /part 2 is missing/);
     for (
       const args of [
-        ["stats", "digits", "--out", at("all.npz")],
+        ["stats", "dataset:digits", "--out", at("all.npz")],
         ["merge", at("1.stats"), at("2.stats"), at("3.stats"), "--out", at("all.npz")],
       ]
     ) {
@@ -310,7 +321,7 @@ Deno.test("imm eval --skip-corrupt: unreadable pictures are named, counted, and 
       await Deno.writeFile(join(folder, name), i === 20 || i === 65 ? png.slice(0, 60) : png);
     }
     await Deno.writeTextFile(join(folder, "040.png"), "no picture");
-    const args = [folder, "--reference", "digits"];
+    const args = [folder, "--reference", "dataset:digits"];
     const failed = await runEval(...args);
     strictEqual(failed.code, 1);
     match(failed.stderr, /has 3 images that cannot be read \(.*040.png .*020.png .*065.png /);
@@ -328,7 +339,15 @@ Deno.test("imm eval --skip-corrupt: unreadable pictures are named, counted, and 
 Deno.test("imm eval --cache: a second run computes nothing again", async () => {
   await withTempFolder(async (folder) => {
     const cache = join(folder, "cache");
-    const args = ["digits", "--num", "200", "--reference", "digits", "--cache", cache];
+    const args = [
+      "dataset:digits",
+      "--num",
+      "200",
+      "--reference",
+      "dataset:digits",
+      "--cache",
+      cache,
+    ];
     const first = await report(...args);
     strictEqual(first.cached, 0);
     const second = await report(...args);
@@ -361,47 +380,71 @@ Deno.test("imm eval: mistakes are told in one sentence, before any work", async 
       await Deno.writeFile(join(at("large"), name), encodePng(large));
     }
     await Deno.writeTextFile(at("text.onnx"), "no model");
-    const reference = ["--reference", "digits"];
+    const reference = ["--reference", "dataset:digits"];
     const cases: [string[], number, RegExp][] = [
       [[], 2, /needs SAMPLES or --checkpoint/],
-      [["digits"], 2, /needs --reference/],
-      [["digits", "digits", ...reference], 2, /at most 1/],
+      [["dataset:digits"], 2, /needs --reference/],
+      [["dataset:digits", "dataset:digits", ...reference], 2, /at most 1/],
       [["digts", ...reference], 1, /did you mean "digits"/],
       [[at("nothing"), ...reference], 1, /nothing/],
       [[at("empty"), ...reference], 1, /no pictures/],
       [[at("small.npz"), ...reference], 2, /images of 6x6 with 1 channel, but digits has .* 8x8/],
-      [["digits", "--reference", at("none.npz")], 1, /none\.npz does not exist/],
+      [["dataset:digits", "--reference", at("none.npz")], 1, /none\.npz does not exist/],
       [
         [at("large"), "--reference", at("large"), "--weights", at("none.pth")],
         1,
         /none\.pth does not exist/,
       ],
-      [["digits", ...reference, "--pipeline", "clean_fid"], 2, /did you mean "clean-fid"/],
-      [["digits", ...reference, "--metrics", "fid"], 2, /fid needs Inception's features/],
+      [["dataset:digits", ...reference, "--pipeline", "clean_fid"], 2, /did you mean "clean-fid"/],
+      [["dataset:digits", ...reference, "--metrics", "fid"], 2, /fid needs Inception's features/],
       [
-        ["digits", ...reference, "--pipeline", "fid", "--extractor", "pixels"],
+        ["dataset:digits", ...reference, "--pipeline", "fid", "--extractor", "pixels"],
         2,
         /--pipeline is for Inception's features/,
       ],
-      [["digits", ...reference, "--metrics", "df"], 2, /found df; did you mean "f/],
-      [["digits", ...reference, "--metrics", "fd,"], 2, /Metrics are/],
-      [["digits", ...reference, "--fail-if", "fodd>5"], 2, /such as fd<=2.5; found "fodd>5"/],
-      [["digits", ...reference, "--extractor", "pixel"], 2, /did you mean "pixels"/],
-      [["digits", ...reference, "--extractor", at("text.onnx")], 1, /text\.onnx/],
-      [["digits", ...reference, "--steps", "4"], 2, /give the model with --checkpoint/],
-      [["digits", ...reference, "--sampler", "restart"], 2, /give the model with --checkpoint/],
-      [["digits", "--checkpoint", "x", ...reference], 2, /either SAMPLES or --checkpoint/],
+      [["dataset:digits", ...reference, "--metrics", "df"], 2, /found df; did you mean "f/],
+      [["dataset:digits", ...reference, "--metrics", "fd,"], 2, /Metrics are/],
+      [
+        ["dataset:digits", ...reference, "--fail-if", "fodd>5"],
+        2,
+        /such as fd<=2.5; found "fodd>5"/,
+      ],
+      [["dataset:digits", ...reference, "--extractor", "pixel"], 2, /did you mean "pixels"/],
+      [["dataset:digits", ...reference, "--extractor", at("text.onnx")], 1, /text\.onnx/],
+      [["dataset:digits", ...reference, "--steps", "4"], 2, /give the model with --checkpoint/],
+      [
+        ["dataset:digits", ...reference, "--sampler", "restart"],
+        2,
+        /give the model with --checkpoint/,
+      ],
+      [["dataset:digits", "--checkpoint", "x", ...reference], 2, /either SAMPLES or --checkpoint/],
       [["--checkpoint", at("none"), ...reference], 1, /none does not exist/],
       [["--checkpoint", at("empty"), ...reference], 1, /has no model\.safetensors/],
-      [["digits", ...reference, "--save-stats", at("no/s.npz")], 2, /no of --save-stats/],
-      [["digits", ...reference, "--save-stats", at("s.txt")], 2, /ends in .npz/],
-      [["digits", ...reference, "--num", "2000"], 2, /asks for 2000 images, but digits has 1797/],
-      [["digits", ...reference, "--save-samples", at("s.npz")], 2, /give it with --checkpoint/],
+      [["dataset:digits", ...reference, "--save-stats", at("no/s.npz")], 2, /no of --save-stats/],
+      [["dataset:digits", ...reference, "--save-stats", at("s.txt")], 2, /ends in .npz/],
+      [
+        ["dataset:digits", ...reference, "--num", "2000"],
+        2,
+        /2000 images, but dataset:digits has 1797/,
+      ],
+      [
+        ["dataset:digits", ...reference, "--save-samples", at("s.npz")],
+        2,
+        /give it with --checkpoint/,
+      ],
       [["stats", "--out", at("s.npz")], 2, /needs either DATA or --checkpoint/],
-      [["stats", "digits"], 2, /needs --out FILE/],
-      [["stats", "digits", "--out", at("s.npz"), "--shard", "1/2"], 2, /write it as .stats/],
-      [["stats", "digits", "--out", at("s.stats"), "--shard", "3/2"], 2, /part from 1\/2 to 2\/2/],
-      [["stats", "digits", "--out", at("s.stats"), "--shard", "1/99"], 2, /is empty/],
+      [["stats", "dataset:digits"], 2, /needs --out FILE/],
+      [
+        ["stats", "dataset:digits", "--out", at("s.npz"), "--shard", "1/2"],
+        2,
+        /write it as .stats/,
+      ],
+      [
+        ["stats", "dataset:digits", "--out", at("s.stats"), "--shard", "3/2"],
+        2,
+        /part from 1\/2 to 2\/2/,
+      ],
+      [["stats", "dataset:digits", "--out", at("s.stats"), "--shard", "1/99"], 2, /is empty/],
       [["merge", "--out", at("s.npz")], 2, /needs PART/],
       [["merge", at("small.npz"), "--out", at("s.npz")], 1, /small.npz holds no sums/],
       [
@@ -477,7 +520,7 @@ Deno.test({
       const sampling = ["--checkpoint", folder, "--schedule", "eta:1.4", "--guidance", "1.5"];
       const made = await report(
         ...sampling,
-        ...["--num", "40", "--batch", "16", "--reference", "digits"],
+        ...["--num", "40", "--batch", "16", "--reference", "dataset:digits"],
         ...["--extractor", "pixels", "--metrics", "fd,nn"],
       );
       deepStrictEqual(made.samples, { name: `${folder} in 2 steps`, count: 40, skipped: 0 });
@@ -504,19 +547,19 @@ Deno.test({
       // The same seeds through a file, whose bytes round the pixels.
       const [samples, kept] = [join(folder, "samples.npz"), join(folder, "kept.npz")];
       await report(
-        ...[...sampling, "--num", "40", "--reference", "digits", "--extractor", "pixels"],
+        ...[...sampling, "--num", "40", "--reference", "dataset:digits", "--extractor", "pixels"],
         ...["--save-samples", kept],
       );
       const args = ["sample", ...sampling, "--seeds", "0-39", "--out", samples, "-q"];
       strictEqual(await main(args, { stdout: memorySink(), stderr: memorySink() }), 0);
       deepStrictEqual(await arraysOf(kept), await arraysOf(samples));
-      const read = await report(samples, "--reference", "digits", "--extractor", "pixels");
+      const read = await report(samples, "--reference", "dataset:digits", "--extractor", "pixels");
       ok(Math.abs(read.values.fd / made.values.fd - 1) < 0.01);
       ok(Math.abs(read.values.nn_accuracy - made.values.nn_accuracy) <= 0.05);
 
       const other = await report(
         ...["--checkpoint", file, "--num", "20", "--seed", "7", "--classes", "none"],
-        ...["--reference", "digits"],
+        ...["--reference", "dataset:digits"],
       );
       strictEqual(other.inputs.samples.seeds, "7-26");
       deepStrictEqual(Object.keys(other.values), ["fd"], "without classes there is no accuracy");
@@ -532,7 +575,7 @@ Deno.test("imm eval --pad-to: a model of padded images is compared with the imag
       Array.from({ length: 200 }, (_, i) => i).flatMap((i) => [...digits.image(i)]),
     );
     await writeNpz(path, [["arr_0", { type: "u8", shape: [200, 10, 10, 1], data }]]);
-    const args = [path, "--reference", "digits", "--extractor", "pixels", "--no-floor"];
+    const args = [path, "--reference", "dataset:digits", "--extractor", "pixels", "--no-floor"];
     const refused = await runEval(...args);
     strictEqual(refused.code, 2);
     match(refused.stderr, /8x8.*one size/);

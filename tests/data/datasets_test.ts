@@ -278,7 +278,7 @@ Deno.test("public data sets are found by name in the usual places, the nearest f
     const images = idx([2, 2, 2], Uint8Array.from({ length: 8 }, (_, i) => i));
     await assertFormatError(
       () => findKnown("mnist", places),
-      /data set mnist was not found\. It is .*train-images-idx3-ubyte\.gz.* https:.*as mnist into/,
+      /data set mnist was not found.* It is .*train-images-idx3-ubyte\.gz.* https:.*as mnist into/,
     );
     write(places[1], { "MNIST/raw/train-images-idx3-ubyte": images, "cifar10.npz": "x" });
     assert.equal(await findKnown("mnist", places), join(places[1], "MNIST", "raw"));
