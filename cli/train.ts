@@ -31,7 +31,7 @@ export const verb = defineVerb({
   name: "train",
   summary: "train a model",
   usage:
-    "imm train --preset NAME --out DIR [options]\n       imm train --resume DIR [--data DATA] [--set KEY=VALUE]",
+    "imm train --preset NAME --out DIR [options]\n       imm train --init MODEL --data DATA --out DIR [options]\n       imm train --resume DIR [--data DATA] [--set KEY=VALUE]",
   examples: [
     {
       command: "imm train --preset digits --out runs/digits",
@@ -61,6 +61,10 @@ export const verb = defineVerb({
       command: "imm train --preset digits --out runs/half --device webgpu --precision float16",
       does: "keep activations in half of the memory",
     },
+    {
+      command: "imm train --init runs/digits --data photos/ --reset-labels --out runs/tuned",
+      does: "fine-tune: begin with the weights of a model",
+    },
     { command: "imm train --resume runs/digits", does: "continue a run that was stopped" },
     {
       command: "imm train --resume runs/digits --set train.images=1Mi --set optimizer.lr=5e-5",
@@ -72,6 +76,15 @@ export const verb = defineVerb({
     config: text({
       help: "start from a configuration file, or lay it over a preset",
       value: "FILE",
+    }),
+    init: text({
+      help:
+        "begin with the weights of a run or a model file (fine-tuning); how to train is said by " +
+        "--preset, --config or the run's own configuration",
+      value: "RUN|FILE",
+    }),
+    resetLabels: flag({
+      help: "with --init: learn the classes anew, as where the data have others",
     }),
     data: text({
       help: "data set: digits, a folder, .zip, .npz, IDX or CIFAR file, or latents",
@@ -110,12 +123,17 @@ export const verb = defineVerb({
   },
   async run(args, terminal) {
     if (args.resume !== undefined) rejectWithResume(args);
+    if (args.resetLabels && args.init === undefined) {
+      throw new UsageError("--reset-labels goes with --init MODEL, whose classes are learned anew");
+    }
     const microBatch = args.microBatch === undefined ? undefined : parseMicroBatch(args.microBatch);
     const source = {
       preset: args.preset,
       configFile: args.config,
       data: args.data,
+      init: args.init,
       settings: [
+        ...(args.resetLabels ? ["train.resetLabels=true"] : []),
         ...args.set,
         ...(typeof microBatch === "number" ? [`train.microBatch=${microBatch}`] : []),
         ...(args.precision === undefined ? [] : [`train.precision=${args.precision}`]),
@@ -264,7 +282,7 @@ function fitted(resolved: ResolvedConfig, budget: MemoryLimits): ResolvedConfig 
 }
 
 function rejectWithResume(args: Readonly<Record<string, unknown>>): void {
-  for (const name of ["preset", "config", "out"]) {
+  for (const name of ["preset", "config", "init", "out"]) {
     if (args[name] !== undefined) {
       throw new UsageError(
         `--resume continues with the run's own configuration; leave out ${flagName(name)}`,

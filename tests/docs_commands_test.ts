@@ -61,14 +61,18 @@ function immArguments(command: Command): readonly string[] | null {
 const set = (settings: Readonly<Record<string, unknown>>) =>
   Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${JSON.stringify(value)}`]);
 
-/** A network of no use that does everything, and two steps of training. */
-const QUICK_TRAINING = set({
-  "network.modelChannels": 8,
-  "network.channelMult": [1],
-  "network.numBlocks": 1,
-  "train.batch": 32,
-  "train.images": 64,
-});
+/** Two steps of training. */
+const TWO_STEPS = set({ "train.batch": 32, "train.images": 64 });
+
+/** The same of a network of no use that does everything. */
+const QUICK_TRAINING = [
+  ...set({
+    "network.modelChannels": 8,
+    "network.channelMult": [1],
+    "network.numBlocks": 1,
+  }),
+  ...TWO_STEPS,
+];
 
 /** What makes a verb quick; options that come last win. */
 function quickened(verb: string, args: readonly string[]): string[] {
@@ -80,7 +84,8 @@ function quickened(verb: string, args: readonly string[]): string[] {
           : [];
       }
       return args.includes("--dry-run") ? [] : [
-        ...QUICK_TRAINING,
+        // Fine-tuning has the network that it begins with.
+        ...args.includes("--init") ? TWO_STEPS : QUICK_TRAINING,
         ...args.some((arg) => arg.includes("ema.snapshots"))
           ? set({ "train.ema.snapshots": 32 })
           : [],

@@ -92,6 +92,13 @@ export interface StepSettings {
   readonly images: number;
   /** Determines initial weights, order of the data, times, noise and dropout. Default 0. */
   readonly seed: number;
+  /**
+   * Run or model file whose weights the training begins with, and whose network and method are taken
+   * where they are not set; null, the default, begins with random ones.
+   */
+  readonly init: string | null;
+  /** With `init`, whether what the network knows of classes begins anew. Default false. */
+  readonly resetLabels: boolean;
   /** The average of the weights. */
   readonly ema: EmaSettings;
 }
@@ -173,7 +180,7 @@ export interface TrainConfigInput {
   /** Length and portions. */
   readonly train:
     & Pick<StepSettings, "batch" | "images">
-    & Partial<Pick<StepSettings, "microBatch" | "recompute" | "precision" | "seed">>
+    & Partial<Omit<StepSettings, "batch" | "images" | "ema">>
     & { readonly ema?: Partial<EmaSettings> };
   /** What is written. */
   readonly report:
@@ -232,6 +239,8 @@ const schema = z.strictObject({
     precision: z.enum(PRECISIONS).default("float32"),
     images: count,
     seed: z.int().min(0).default(0),
+    init: z.string().min(1).nullable().default(null),
+    resetLabels: z.boolean().default(false),
     ema: z.strictObject({
       decay: z.number().min(0).lt(1).default(0.9999),
       ramp: z.boolean().default(false),

@@ -21,6 +21,7 @@ export * from "./changes.ts";
 export * from "./run_folder.ts";
 export * from "./trainer.ts";
 export * from "./narrative.ts";
+export * from "./transfer.ts";
 export * from "./grids.ts";
 export * from "./sources.ts";
 export * from "./points.ts";

@@ -19,6 +19,8 @@ export interface RunStart {
   readonly data: string | null;
   /** Type of the network. */
   readonly network: string;
+  /** The model whose weights it begins with; null for random ones, and for a resumed run. */
+  readonly init: string | null;
   /** Parameters of the network, frozen ones included. */
   readonly parameters: number;
   /** Bytes of weights, gradients, moments and averages on the device. */
@@ -41,7 +43,8 @@ export function startLines(start: RunStart): string[] {
   return [
     `device: ${start.device}`,
     ...(start.data === null ? [] : [`data: ${start.data}`]),
-    `network: ${start.network}, ${counted(start.parameters, "parameter")}`,
+    `network: ${start.network}, ${counted(start.parameters, "parameter")}` +
+    (start.init === null ? "" : `, with the weights of ${start.init}`),
     `memory: ${formatBytes(start.deviceBytes)} on the device, of which ` +
     `${formatBytes(start.stateBytes)} are weights, moments and averages`,
     `training: ${count(total)} images in steps of ${count(batch)}` +

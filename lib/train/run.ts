@@ -7,6 +7,8 @@
 
 import type { Device } from "../device/device.ts";
 import { FormatError, UsageError } from "../errors.ts";
+import { findModel } from "../models/model_file.ts";
+import type { Network } from "../models/network.ts";
 import type { LatentDecoder } from "../sample/decoder.ts";
 import {
   isChosen,
@@ -22,11 +24,17 @@ import { GridPainter, openGridDecoder } from "./grids.ts";
 import type { Beginning } from "./history.ts";
 import { preset, presetShape } from "./presets.ts";
 import { checkSameData, readResumed, type ResumeChanges, workingFolder } from "./resume.ts";
-import { RunFolder, type RunOrigin } from "./run_folder.ts";
+import { readConfig, RunFolder, type RunOrigin } from "./run_folder.ts";
 import { Scorer } from "./scores.ts";
 import { applySettings } from "./settings.ts";
 import { type DataOptions, openTrainingData, type TrainingData } from "./sources.ts";
 import { train, type TrainObserver, type TrainResult } from "./trainer.ts";
+import {
+  checkInitial,
+  describeInitial,
+  type InitialModel,
+  transferredWeights,
+} from "./transfer.ts";
 
 /** Where a configuration comes from; later ones override earlier ones. A preset or a file is needed. */
 export interface ConfigSource {
@@ -34,6 +42,8 @@ export interface ConfigSource {
   readonly preset?: string;
   /** Path of a JSON file; over a preset it need not be complete. */
   readonly configFile?: string;
+  /** Replaces `train.init`; the folder of a run is also a configuration, where none is given. */
+  readonly init?: string;
   /** Replaces `data.source`. */
   readonly data?: string;
   /** `key=value` overrides. */
@@ -66,9 +76,11 @@ export async function resolveConfig(
   care: PictureCare = {},
 ): Promise<ResolvedConfig> {
   const layered = await readSource(source);
-  if (source.preset === undefined) return await withData(layered.value, care);
-  const mayPad = !isChosen(layered, "data", "padTo");
-  const resolved = await withData(withSizesOfData(layered), { ...care, mayPad });
+  const mayPad = source.preset !== undefined && !isChosen(layered, "data", "padTo");
+  const options = { ...care, mayPad };
+  if (layered.initial) return await withInitial(layered, layered.initial, options);
+  if (source.preset === undefined) return await withData(layered.value, options);
+  const resolved = await withData(withSizesOfData(layered), options);
   const { config, data } = resolved;
   return { ...resolved, notes: presetNotes(source.preset, layered, config, data) };
 }
@@ -80,25 +92,82 @@ export async function resolveConfig(
  * @throws {UsageError} naming what is wrong with it, or missing
  */
 export async function resolveWithoutData(source: ConfigSource): Promise<TrainConfig> {
-  const shape = source.preset === undefined ? null : presetShape(source.preset);
-  return parseTrainConfig((await readSource(source)).value, shape);
+  const { value, initial } = await readSource(source);
+  const shape = source.preset === undefined || initial ? null : presetShape(source.preset);
+  return parseTrainConfig(value, shape);
 }
 
-async function readSource(source: ConfigSource): Promise<Layered> {
-  const { data, settings = [] } = source;
-  if (source.preset === undefined && source.configFile === undefined) {
+/** What a configuration is made of, and the model that it begins with. */
+interface Read extends Layered {
+  readonly initial: InitialModel | null;
+}
+
+async function readSource(source: ConfigSource): Promise<Read> {
+  const layers = await readLayers(source);
+  const { train } = layers.value;
+  const init = (train as { init?: unknown } | undefined)?.init;
+  // Another type is for the schema to refuse.
+  if (typeof init !== "string") return { ...layers, initial: null };
+  const initial = await describeInitial(init);
+  const { network = {}, imm = {} } = layers.chosen as { network?: object; imm?: object };
+  const model = overlay(
+    { network: initial.network, imm: initial.imm },
+    { network: { ...network }, imm: { ...imm } },
+  );
+  return { ...layers, value: { ...layers.value, ...model }, initial };
+}
+
+/** The configuration of training that goes on from a model, with its data. */
+async function withInitial(
+  { value, chosen }: Layered,
+  initial: InitialModel,
+  options: DataOptions,
+): Promise<ResolvedConfig> {
+  const { data: settings, train } = parseTrainConfig(value, UNKNOWN_DATA);
+  const isSet = "labelDim" in { ...chosen.network as object };
+  const { labelDim: _, ...network } = value.network as Record<string, unknown>;
+  // Its classes are those of the data, once they are learned anew.
+  const own = train.resetLabels && !isSet ? { ...value, network } : value;
+  const { resetLabels } = train;
+  const resolved = await withData(own, options, (data) => {
+    checkInitial(initial, data, { labels: settings.labels, resetLabels });
+  });
+  const what = resetLabels ? "weights (but for those of classes)," : "weights,";
+  return {
+    ...resolved,
+    notes: [`${what} network and method (imm.*) are those of ${initial.file}`],
+  };
+}
+
+async function readLayers(source: ConfigSource): Promise<Layered> {
+  const { data, init, settings = [] } = source;
+  const isBare = source.preset === undefined && source.configFile === undefined;
+  const run = isBare && init !== undefined ? await readRunConfig(init) : null;
+  if (isBare && run === null) {
     throw new UsageError(
       "give a preset (--preset NAME), a file (--config FILE), or both, of which the file goes over " +
-        "the preset",
+        "the preset" + (init === undefined ? "" : `; ${init} says what to train, but not how`),
     );
   }
   const own = source.configFile === undefined ? {} : await readJson(source.configFile);
-  const below = source.preset === undefined ? {} : preset(source.preset);
-  const all = data === undefined ? settings : [`data.source=${JSON.stringify(data)}`, ...settings];
+  const below = source.preset === undefined ? run ?? {} : preset(source.preset);
+  const all = [
+    ...(data === undefined ? [] : [`data.source=${JSON.stringify(data)}`]),
+    ...(init === undefined
+      ? []
+      : [`train.init=${JSON.stringify(init)}`, "train.resetLabels=false"]),
+    ...settings,
+  ];
   return {
     value: applySettings(overlay({ ...below }, { ...own }), all) as Layered["value"],
     chosen: applySettings({ ...own }, all) as Layered["chosen"],
   };
+}
+
+/** The configuration of the run in a folder; null where the path is something else. */
+async function readRunConfig(path: string): Promise<object | null> {
+  const isFolder = await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
+  return isFolder ? await readConfig(path) : null;
 }
 
 /**
@@ -131,10 +200,12 @@ export async function resolveResumed(
 async function withData(
   value: object,
   options: DataOptions = {},
+  check?: (data: TrainingData) => void,
 ): Promise<ResolvedConfig> {
   // What is wrong without knowing the data is said before the data are opened.
   const data = await openTrainingData(parseTrainConfig(value, UNKNOWN_DATA).data, options);
   try {
+    check?.(data);
     const parsed = parseForData(value, data);
     const config = { ...parsed, data: { ...parsed.data, padTo: data.padTo } };
     checkNetwork(config, data);
@@ -278,6 +349,9 @@ export class TrainingRun implements AsyncDisposable {
     } = {},
   ): Promise<TrainResult> {
     const { config, data, device, folder } = this;
+    const { init, resetLabels, seed } = config.train;
+    const weights = async (network: Network) =>
+      await transferredWeights(await findModel(init!), network, { resetLabels, seed });
     const source = data.stream(config.train.seed, dataWorkers);
     const painter = new GridPainter(device, config, this.decoder);
     const scorer = data.dataset ? new Scorer(device, config, data.dataset) : null;
@@ -287,6 +361,7 @@ export class TrainingRun implements AsyncDisposable {
         config,
         source,
         data: data.summary,
+        ...(init === null ? {} : { initial: { source: init, weights } }),
         folder,
         resume: this.resumed,
         draw: painter.draw,

@@ -11,7 +11,9 @@ import { basename } from "jsr:@std/path@^1";
 import type { Device } from "../device/device.ts";
 import { DeviceError, FormatError, ImmError, InterruptedError, isSystemError } from "../errors.ts";
 import { dropLabels, sampleTimes, trainingKey } from "../imm/mod.ts";
+import type { Network } from "../models/network.ts";
 import { createNetwork } from "../models/registry.ts";
+import type { StateDict } from "../nn/parameters.ts";
 import { NotFiniteError } from "../sample/finite.ts";
 import { formatDuration } from "../units.ts";
 import type { Change } from "./changes.ts";
@@ -78,6 +80,13 @@ export interface TrainOptions {
   readonly source: BatchSource;
   /** What the data are, in a line, for the log. */
   readonly data?: string;
+  /** What a new run begins with in place of random weights. */
+  readonly initial?: {
+    /** The file, for messages. */
+    readonly source: string;
+    /** Its weights for a network. */
+    readonly weights: (network: Network) => Promise<StateDict>;
+  };
   readonly folder: RunFolder;
   /** Whether to continue from the folder's newest checkpoint. */
   readonly resume: boolean;
@@ -171,7 +180,7 @@ class Run {
   }
 
   static async start(options: TrainOptions): Promise<Run> {
-    const { device, config, folder, resume, observer } = options;
+    const { device, config, folder, resume, observer, initial } = options;
     const { batch, microBatch, recompute, precision, seed } = config.train;
     const network = createNetwork(config.network);
     const learner = await Learner.create(device, network, {
@@ -192,6 +201,7 @@ class Run {
         })
         : null;
       if (checkpoint) learner.restore(checkpoint.state, checkpoint.path);
+      else if (initial) learner.initialize(await initial.weights(network), initial.source);
       else learner.initialize(network.parameters.initial(seed));
       const progress = checkpoint?.progress ?? null;
       if (resume) {
@@ -239,12 +249,13 @@ class Run {
   }
 
   #described(): RunStart {
-    const { device, config: { network, train }, folder, data = null } = this.options;
+    const { device, config: { network, train }, folder, data = null, initial } = this.options;
     return {
       folder: folder.path,
       device: device.description,
       data,
       network: network.type,
+      init: this.#images === 0 ? initial?.source ?? null : null,
       parameters: this.learner.network.parameters.parameterCount,
       ...this.learner.memory,
       images: this.#images,
