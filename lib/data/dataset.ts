@@ -28,8 +28,8 @@ export interface LabelledSet extends Disposable {
   /** Bytes of the file that holds item `index`; left out where items are not files of their own. */
   fileSize?(index: number): number;
   /**
-   * What the container says of the contents of all items without reading them, behind its kind, as
-   * in `zip:0a1b2c3d`; null or left out where it says nothing.
+   * A checksum of the contents of all items, or of what opening them has read of each, behind its
+   * kind, as in `zip:0a1b2c3d`; null or left out where there is none.
    */
   storedChecksum?(): string | null;
   /**

@@ -6,11 +6,13 @@
  * - the number of items, their shape, the classes, their names, and every label;
  * - the contents of all items where they are few (see {@link fingerprint}), else of some, evenly
  *   spread;
- * - where each item is a file, the sizes of some of the files; and what an archive says of the
- *   contents of all of them (CRC-32) without their being read.
+ * - where each item is a file, the sizes of some of the files; what an archive says of the contents
+ *   of all of them (CRC-32) without their being read; and of folders a checksum of the first 64 KiB
+ *   of every picture, which are read in any case.
  *
- * So in large folders of pictures a picture that is replaced by another of the same number of bytes
- * can escape; other pictures, labels, classes, an added or a missing picture do not.
+ * So of large pictures in folders one can escape that differs from another only beyond its first 64
+ * KiB, and has the same number of bytes; and in arrays of more than 256 MiB that are no npz a few
+ * that were changed in place. Other pictures, labels, classes, an added or a missing picture do not.
  *
  * @module
  */
@@ -137,7 +139,7 @@ export function fingerprintDifferences(
   if (before.sizes && now.sizes && before.sizes.sha256 !== now.sizes.sha256) {
     found.push("files have other sizes");
   } else if (ofOneKind && before.stored !== now.stored) {
-    found.push("files have other checksums in the archive");
+    found.push("files have other contents");
   }
   return found;
 }

@@ -6,6 +6,7 @@
  */
 
 import { FormatError } from "../errors.ts";
+import { checksum } from "../format/checksum.ts";
 import { IMAGE_EXTENSIONS, loadDecoder, type ProbedImage, probeImage } from "../format/image.ts";
 import type { ImageShape } from "../format/pixels.ts";
 import { BaseDataset, type Dataset, type Decoding } from "./dataset.ts";
@@ -78,10 +79,12 @@ export async function openFolderDataset(
     const { tree: root, notes } = findRoot(tree, isPicture, split);
     const all = picturesOf(root);
     const others = unreadNotes(root, options.strict);
-    const { paths, shapes, shape, notes: turned } = await checkShapes(root, all, options);
+    const found = await checkShapes(root, all, options);
+    const { paths, shapes, shape, notes: turned } = found;
     const { labels, notes: more } = readLabels(root, all, paths);
     const told = [...notes, ...others, ...turned, ...more];
-    return new FolderDataset(root, paths, labels, told, { shape }, shapes, options);
+    const stored = treeChecksum(root, paths) ?? found.checksum;
+    return new FolderDataset(root, paths, labels, told, { shape }, shapes, stored, options);
   } catch (error) {
     tree.close();
     throw error;
@@ -113,6 +116,7 @@ class FolderDataset extends BaseDataset {
     private readonly format: PictureFormat,
     /** Of each picture, where they differ. */
     private readonly shapes: readonly ImageShape[] | null,
+    private readonly stored: string,
     private readonly options: FolderOptions,
   ) {
     super();
@@ -210,8 +214,8 @@ class FolderDataset extends BaseDataset {
     return this.tree.size(this.paths[index]);
   }
 
-  storedChecksum(): string | null {
-    return treeChecksum(this.tree, this.paths);
+  storedChecksum(): string {
+    return this.stored;
   }
 
   override close(): void {
@@ -222,13 +226,21 @@ class FolderDataset extends BaseDataset {
 
 /**
  * The pictures that can be read, and the shape that they share once they are all grey or all RGB: or
- * the largest, and those of all pictures.
+ * the largest, and those of all pictures; with a checksum of what was read of their files for it: of
+ * small ones all.
  */
 async function checkShapes(
   tree: FileTree,
   all: readonly string[],
   { rgb = false, mixedSizes = false, onCorrupt, onProgress, strict }: FolderOptions,
-): Promise<{ paths: string[]; shapes: ImageShape[] | null; shape: ImageShape; notes: string[] }> {
+): Promise<{
+  paths: string[];
+  shapes: ImageShape[] | null;
+  shape: ImageShape;
+  notes: string[];
+  checksum: string;
+}> {
+  let crc = 0;
   const paths: string[] = [];
   const shapes: ProbedImage[] = [];
   const refused: FormatError[] = [];
@@ -238,6 +250,7 @@ async function checkShapes(
       await loadDecoder(start);
       shapes.push(shape);
       paths.push(path);
+      crc = checksum(start, crc);
     } catch (error) {
       if (!(error instanceof FormatError && onCorrupt)) throw error;
       onCorrupt(error);
@@ -274,7 +287,13 @@ async function checkShapes(
     width: Math.max(most.width, width),
   }));
   const notes = [...odder, ...(rgb ? [] : channelNotes(tree.name, shapes))];
-  return { paths, shapes: isMixed ? seen : null, shape: largest, notes };
+  return {
+    paths,
+    shapes: isMixed ? seen : null,
+    shape: largest,
+    notes,
+    checksum: `heads:${crc.toString(16).padStart(8, "0")}`,
+  };
 }
 
 /** What is done to the channels of pictures, in sentences. */
