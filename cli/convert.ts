@@ -132,11 +132,11 @@ export const verb = defineVerb({
     const { network, imm, parameterCount } = model;
     const bytes = modelBytes(model, args.dtype);
     const result = {
-      out: args.out,
+      path: args.out,
       to,
       from: file.format,
       weights: model.prefix.replace(/\.$/, ""),
-      tensors: model.tensors.length,
+      tensorCount: model.tensors.length,
       parameters: parameterCount,
       bytes,
       network,

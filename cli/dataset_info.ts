@@ -84,13 +84,13 @@ async function describePictures(dataset: Dataset, args: InfoOptions, terminal: T
   }));
   const result = { name: dataset.name, ...description, grid: args.grid ?? null };
   terminal.result(result, () => {
-    const { count, mean, std, contentHash } = description;
+    const { count, mean, std, sha256 } = description;
     return [
       `images:    ${count} of ${height} x ${width} x ${channels}`,
       `classes:   ${describeClasses(dataset)}`,
       `mean:      ${mean.map((value) => value.toFixed(4)).join(", ")} of pixels in [-1, 1]`,
       `deviation: ${std.toFixed(4)}`,
-      `SHA-256:   ${contentHash}`,
+      `SHA-256:   ${sha256}`,
       ...(args.grid === undefined ? [] : [`grid:      ${args.grid}`]),
     ];
   });
@@ -119,7 +119,7 @@ async function describeSet(dataset: LatentDataset, args: InfoOptions, terminal: 
   });
   const result = { name: dataset.name, ...description, grid: args.grid ?? null };
   terminal.result(result, () => {
-    const { count, hasMirrored, contentHash } = description;
+    const { count, hasMirrored, sha256 } = description;
     const exact = (values: readonly number[]) =>
       `[${values.map((value) => Number(value.toPrecision(6))).join(",")}]`;
     const what = moments ??
@@ -132,7 +132,7 @@ async function describeSet(dataset: LatentDataset, args: InfoOptions, terminal: 
       `classes:   ${describeClasses(dataset)}`,
       `mean:      ${mean.map((value) => value.toFixed(4)).join(", ")}`,
       `deviation: ${std.map((value) => value.toFixed(4)).join(", ")}`,
-      `SHA-256:   ${contentHash}`,
+      `SHA-256:   ${sha256}`,
       constant.length > 0
         ? `training:  nothing to normalise by: channel ${constant.join(", ")} is the same number ` +
           `everywhere, so the deviation is 0`

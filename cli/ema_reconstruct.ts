@@ -31,7 +31,7 @@ export const verb = defineVerb({
     const made = await reconstructAverage(args._[0], { sigmaRel, images });
     await saveModel(out, made.model);
     terminal.result(
-      { file: out, sigmaRel, images: made.images, snapshots: made.snapshots },
+      { path: out, sigmaRel, images: made.images, snapshots: made.snapshots },
       `wrote ${out}: sigma_rel ${sigmaRel} at image ${made.images}, from ${made.snapshots} snapshots`,
     );
   },

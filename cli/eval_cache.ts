@@ -35,7 +35,7 @@ export const verb = defineVerb({
     const inWords = ({ files, bytes }: { files: number; bytes: number }) =>
       `${files} ${files === 1 ? "file" : "files"}, ${formatBytes(bytes)}`;
     terminal.result(
-      { folder: cache.folder, ...usage, removed },
+      { path: cache.folder, ...usage, removed },
       [
         ...(removed.files > 0 ? [`removed ${inWords(removed)}`] : []),
         `${cache.folder}: ${inWords(usage)}`,

@@ -315,7 +315,7 @@ async function generatedSide(
       classes: labelled ? classCount : 0,
       origin: () => ({
         kind: "model",
-        file,
+        path: file,
         sha256,
         ...how,
         seeds: formatRanges(seeds),

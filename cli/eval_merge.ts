@@ -6,7 +6,12 @@ import {
   referenceFormat,
   writeReference,
 } from "../lib/eval/reference_files.ts";
-import { mergePartials, type PartialStatistics, referenceOf } from "../lib/eval/references.ts";
+import {
+  mergePartials,
+  namedProvenance,
+  type PartialStatistics,
+  referenceOf,
+} from "../lib/eval/references.ts";
 import { claimOutputs } from "../lib/outputs.ts";
 import { choice, flag, text } from "./options.ts";
 import { outputOptions } from "./output_options.ts";
@@ -44,7 +49,7 @@ export const verb = defineVerb({
     const reference = referenceOf(merged);
     await writeReference(args.out, reference, merged.provenance, format);
     terminal.result(
-      { path: args.out, ...merged.provenance, parts: args._ },
+      { path: args.out, ...namedProvenance(merged.provenance), parts: args._ },
       `statistics of ${merged.provenance.count} images of ${parts.length} ` +
         `${parts.length === 1 ? "part" : "parts"}: ${args.out}`,
     );

@@ -3,7 +3,7 @@
 import { UsageError } from "../lib/errors.ts";
 import { computeReference } from "../lib/eval/evaluate.ts";
 import { REFERENCE_FORMATS, referenceFormat, writeReference } from "../lib/eval/reference_files.ts";
-import type { Provenance } from "../lib/eval/references.ts";
+import { namedProvenance, type Provenance } from "../lib/eval/references.ts";
 import { parseShard, SHARD_FORMS } from "../lib/shard.ts";
 import { openCache, openExtractor } from "./eval_extractor.ts";
 import { filesRead, openGenerated, openImages } from "./eval_inputs.ts";
@@ -103,7 +103,7 @@ export const verb = defineVerb({
         };
         await writeReference(args.out, made, provenance, format);
         terminal.result(
-          { path: args.out, ...provenance, inputs: { reference: side.origin() } },
+          { path: args.out, ...namedProvenance(provenance), inputs: { reference: side.origin() } },
           () =>
             `statistics of ${provenance.count} images in the ${made.dimension} features of ` +
             `${extractor.id}: ${args.out}`,

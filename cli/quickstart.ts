@@ -84,7 +84,7 @@ export const verb = defineVerb({
       const { report, pictures } = await sampleAndScore(device, out, terminal);
       const seconds = (performance.now() - started) / 1000;
       terminal.result(
-        { folder: out, preset, device: device.description, seconds, pictures, ...report },
+        { path: out, preset, device: device.description, seconds, pictures, ...report },
         () => summary(out, preset, report, seconds),
       );
     } finally {

@@ -122,7 +122,7 @@ export const verb = defineVerb({
         () =>
           job.out === undefined
             ? ""
-            : `${summary.images} images in ${summary.steps} ${plural(summary.steps, "step")}, ` +
+            : `${summary.count} images in ${summary.steps} ${plural(summary.steps, "step")}, ` +
               `${formatDuration(summary.seconds)}: ${job.out.path}`,
       );
     } finally {

@@ -30,7 +30,7 @@ export const verb = defineVerb({
     using _claim = await claimOutputs([out], args._);
     await mergeParts(args._, args.out);
     terminal.result(
-      { out: args.out, parts: args._.length },
+      { path: args.out, parts: args._ },
       `${args._.length} parts: ${args.out}`,
     );
   },

@@ -27,7 +27,7 @@ export async function dryRun(args: SampleArgs, terminal: Terminal): Promise<void
       network: model.network,
       batch,
       precision: args.precision,
-      images: seeds.length,
+      count: seeds.length,
       schedule: plan.schedule,
       times: plan.times,
       guidance: plan.guidance,

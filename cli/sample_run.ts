@@ -57,10 +57,10 @@ export async function generateAndWrite(
   }
   if (job.show && shown.length > 0) show(shown.slice(0, SHOWN), set, terminal);
   return {
-    out: out?.path ?? null,
+    path: out?.path ?? null,
     format: out?.format ?? null,
     files,
-    images: job.kept + generate.seeds.length,
+    count: job.kept + generate.seeds.length,
     kept: job.kept,
     checkpoint: source,
     device: { kind: device.kind, description: device.description },

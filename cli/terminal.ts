@@ -30,6 +30,16 @@ export interface Sink {
   columns(): number;
 }
 
+/**
+ * Names that results do not have: what they would say has one name in all of them (docs/formats.md),
+ * `path`, `sha256` and `count`.
+ */
+type OtherNames = "out" | "file" | "folder" | "contentHash" | "hash" | "samplesCount";
+
+/** A result without {@link OtherNames}; another is an error of types. */
+export type OneName<Value> = Extract<keyof Value, OtherNames> extends never ? Value
+  : { readonly [Name in Extract<keyof Value, OtherNames>]: never };
+
 /** Standard output and standard error as a verb sees them. */
 export class Terminal {
   readonly json: boolean;
@@ -58,7 +68,7 @@ export class Terminal {
    * Prints the result of a verb on standard output: with `--json` the value as one line of JSON,
    * else the text. Numbers that JSON does not have (NaN, infinities) become null.
    */
-  result(value: unknown, text: Lines | (() => Lines)): void {
+  result<Value>(value: OneName<Value>, text: Lines | (() => Lines)): void {
     this.#progress?.clear();
     if (this.json) return this.#stdout.write(printableJson(JSON.stringify(value)) + "\n");
     const lines = typeof text === "function" ? text() : text;

@@ -195,7 +195,7 @@ export const verb = defineVerb({
             : Dashboard.open({ path: run.path, images: run.config.train.images }, args.dashboard);
           if (dashboard) terminal.say(`The run is shown at ${dashboard.url}`);
           const trained = await trainVisibly(run, terminal, { ...args, signal });
-          return { folder: run.path, ...trained };
+          return { path: run.path, ...trained };
         },
         undefined,
         "done",
@@ -203,9 +203,9 @@ export const verb = defineVerb({
       const loss = result.last ? `, loss ${result.last.loss.toPrecision(4)}` : "";
       terminal.result(
         result,
-        `trained on ${result.images} images${loss}; the model is ${result.folder}/model.safetensors`,
+        `trained on ${result.images} images${loss}; the model is ${result.path}/model.safetensors`,
       );
-      terminal.say(nextCommands(resolved.config, result.folder));
+      terminal.say(nextCommands(resolved.config, result.path));
     } finally {
       device.close();
     }

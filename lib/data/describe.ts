@@ -23,7 +23,7 @@ export interface DatasetDescription {
   /** Standard deviation of pixels in [-1, 1], over all channels: the method's sigma_d. */
   readonly std: number;
   /** See {@link Dataset.contentHash}. */
-  readonly contentHash: string;
+  readonly sha256: string;
 }
 
 /**
@@ -63,6 +63,6 @@ export function describeDataset(
     labelSource: dataset.labelSource ?? null,
     mean,
     std: Math.sqrt(squares / (pixels * channels) - total ** 2),
-    contentHash: dataset.contentHash(),
+    sha256: dataset.contentHash(),
   };
 }

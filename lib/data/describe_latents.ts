@@ -31,7 +31,7 @@ export interface LatentDescription {
   /** Of the latents; of moments those of draws from the posterior. */
   readonly statistics: ChannelStatistics;
   /** See {@link LatentDataset.contentHash}. */
-  readonly contentHash: string;
+  readonly sha256: string;
 }
 
 /**
@@ -60,7 +60,7 @@ export function describeLatents(
     classNames: dataset.labelNames,
     labelSource: dataset.labelSource ?? null,
     statistics: measureLatents(dataset, moments, all, onProgress),
-    contentHash: dataset.contentHash(),
+    sha256: dataset.contentHash(),
   };
 }
 

@@ -43,6 +43,13 @@ export interface Provenance {
   readonly shard?: Shard;
 }
 
+/** A provenance as results print it, in which a set of images has a `name`, as everywhere. */
+export function namedProvenance(
+  { images: name, ...rest }: Provenance,
+): Omit<Provenance, "images"> & { readonly name: string } {
+  return { name, ...rest };
+}
+
 const provenanceSchema = z.object({
   version: z.literal(1),
   extractor: z.object({

@@ -31,14 +31,14 @@ Deno.test("imm dataset prepare writes an archive that imm dataset info describes
 Deno.test("imm dataset info counts and measures", async () => {
   const { code, stdout } = await runDataset("info", "digits", "--json");
   assert.equal(code, 0);
-  const { count, mean, std, contentHash } = JSON.parse(stdout);
+  const { count, mean, std, sha256 } = JSON.parse(stdout);
   // numpy: x = load_digits().images; p = numpy.round(x * 255 / 16) / 127.5 - 1; p.mean(), p.std()
   assert.equal(count, 1797);
   assert.ok(
     Math.abs(mean[0] + 0.389382562986) < 1e-9 && Math.abs(std - 0.751771823931) < 1e-9,
     stdout,
   );
-  assert.match(contentHash, /^[0-9a-f]{64}$/);
+  assert.match(sha256, /^[0-9a-f]{64}$/);
 });
 
 Deno.test("mistakes are told in a sentence and nothing is written", async () => {

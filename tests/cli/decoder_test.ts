@@ -105,7 +105,7 @@ Deno.test("latents are decoded to files of every form, in batches of any size", 
       assert.deepEqual(array.rows(0, 5).bytes, pixels);
     }
     const result = JSON.parse(await succeed(...decoding, "--out", at("folder/"), "--json"));
-    assert.deepEqual([result.images, result.decoder], [5, decoder]);
+    assert.deepEqual([result.count, result.decoder], [5, decoder]);
     const third = decodePng(Deno.readFileSync(at("folder/000005.png")), "third");
     assert.deepEqual([third.width, third.height, third.channels], [8, 8, 3]);
     assert.deepEqual(third.data, pixels.slice(2 * 192, 3 * 192));

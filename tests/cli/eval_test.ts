@@ -360,7 +360,7 @@ Deno.test("imm eval --cache: a second run computes nothing again", async () => {
       strictEqual(code, 0, stderr);
       return stdout;
     };
-    const { folder: named, files, bytes, removed } = JSON.parse(await of("--json"));
+    const { path: named, files, bytes, removed } = JSON.parse(await of("--json"));
     deepStrictEqual([named, removed.files], [cache, 0]);
     strictEqual(files, Math.ceil(200 / 64) + Math.ceil(1797 / 64));
     match(await of("--limit", String(bytes - 1)), /^removed \d files?, /);
@@ -535,7 +535,7 @@ Deno.test({
       strictEqual((times as number[]).length, 3);
       deepStrictEqual(origin, {
         kind: "model",
-        file,
+        path: file,
         sampler: "pushforward",
         schedule: "eta:1.4",
         steps: 2,

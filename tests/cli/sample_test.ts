@@ -99,10 +99,10 @@ Deno.test(
       const { code, stdout, stderr } = await runJson(model, out);
       assert.equal(code, 0, stderr);
       const result = JSON.parse(stdout);
-      assert.equal(result.out, out);
+      assert.equal(result.path, out);
       assert.equal(result.format, "grid");
       assert.equal(result.files, 1);
-      assert.equal(result.images, 6);
+      assert.equal(result.count, 6);
       assert.equal(result.seeds, "0-4,9");
       assert.equal(result.classes, "1-3");
       assert.equal(result.sampler, "restart");
@@ -463,7 +463,7 @@ Deno.test("a dry run tells what sampling takes, without a device", () =>
   withRun(async (_, model) => {
     const command = ["--checkpoint", model, "--seeds", "0-9", "--batch", "4", "--dry-run"];
     const plan = JSON.parse(await succeed(...command, "--json", "--guidance", "1,2"));
-    assert.deepEqual([plan.images, plan.batch, plan.networkCalls], [10, 4, 3]);
+    assert.deepEqual([plan.count, plan.batch, plan.networkCalls], [10, 4, 3]);
     assert.deepEqual(plan.times.length, 3);
     assert.equal(plan.deviceBytes, plan.weightBytes + plan.scratchBytes);
     assert.match(await succeed(...command, "--guidance", "2"), / GFLOP in 4 network calls$/m);

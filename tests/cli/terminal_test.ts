@@ -54,3 +54,17 @@ Deno.test("Terminal prints errors without colours where there is no terminal", (
   t.warn("Careful.");
   assert.equal(stderr.text, "error: The file is gone.\nwarning: Careful.\n");
 });
+
+Deno.test("results have one name for one thing: others are an error of types", async () => {
+  const stdout = memorySink();
+  const terminal = new Terminal({ json: true, stdout, stderr: memorySink() });
+  terminal.result({ path: "x", sha256: "y", count: 1 }, "");
+  // @ts-expect-error -- it is called `path` in results
+  terminal.result({ folder: "x" }, "");
+  // @ts-expect-error -- it is called `sha256`
+  terminal.result({ path: "x", contentHash: "y" }, "");
+  const documented = await Deno.readTextFile(new URL("../../docs/formats.md", import.meta.url));
+  for (const name of Object.keys(JSON.parse(stdout.text.split("\n")[0]))) {
+    assert.match(documented, new RegExp(`^\\| \`${name}\` `, "m"));
+  }
+});

@@ -105,7 +105,7 @@ Deno.test({
       assert.ok(report.values.fd > 0 && report.values.class_accuracy !== undefined);
 
       const started = JSON.parse((await run("quickstart", "--fast", "--json", ...TINY)).stdout);
-      assert.equal(started.folder, "runs/quickstart");
+      assert.equal(started.path, "runs/quickstart");
       assert.equal(await code("doctor", "--jsno"), 2);
     }),
 });
