@@ -6,10 +6,13 @@
  */
 
 import config from "../deno.json" with { type: "json" };
+import type { Device } from "../lib/device/device.ts";
 import { openDevice } from "../lib/device/open.ts";
 import { findAdapter, isSoftware } from "../lib/device/webgpu/adapter.ts";
 import { environmentVariable } from "../lib/environment.ts";
-import { ImmError } from "../lib/errors.ts";
+import { mayBeFalseAlarm } from "../lib/device/webgpu/memory_error.ts";
+import { WebGpuDevice } from "../lib/device/webgpu/device.ts";
+import { DeviceError, ImmError } from "../lib/errors.ts";
 import { formatBytes } from "../lib/units.ts";
 import { VERSION } from "../lib/version.ts";
 import { wrap } from "./help.ts";
@@ -55,6 +58,8 @@ export interface DeviceReport {
   readonly selfTest: SelfTest | null;
   /** Why it is not usable. */
   readonly problem: string | null;
+  /** What it said to a buffer of 256 MiB, where it is known to refuse some that fit; else null. */
+  readonly memoryProblem: string | null;
 }
 
 export const verb: Verb = defineVerb({
@@ -132,13 +137,32 @@ async function examine(name: "webgpu" | "wasm"): Promise<DeviceReport> {
       const problem = result.passed
         ? null
         : `computes wrongly: an error of ${result.worstError.toExponential(1)}`;
-      return { name, usable: result.passed, description, selfTest: result, problem };
+      const memoryProblem = device instanceof WebGpuDevice && mayBeFalseAlarm(device.summary)
+        ? await tryLargeBuffer(device)
+        : null;
+      return { name, usable: result.passed, description, selfTest: result, problem, memoryProblem };
     } finally {
       device.close();
     }
   } catch (error) {
     const problem = error instanceof ImmError ? error.message : String(error);
-    return { name, usable: false, description, selfTest: null, problem };
+    return { name, usable: false, description, selfTest: null, problem, memoryProblem: null };
+  }
+}
+
+const LARGE_BUFFER_BYTES = 2 ** 28;
+
+/** What the device says to a large buffer when it has too little memory for it; null when it has it. */
+export async function tryLargeBuffer(device: Device): Promise<string | null> {
+  try {
+    const bytes = Math.min(LARGE_BUFFER_BYTES, device.limits.buffer);
+    const buffer = device.allocate(bytes, "a trial of the memory");
+    await device.read(buffer, 0, 16);
+    device.free(buffer);
+    return null;
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    return error.message;
   }
 }
 
@@ -193,7 +217,8 @@ function environment(): Record<string, string> {
   return set;
 }
 
-function advise(
+/** What a person can do about what was found. */
+export function advise(
   adapter: AdapterFacts | null,
   devices: readonly DeviceReport[],
   chosen: Diagnosis["chosen"],
@@ -219,6 +244,7 @@ function advise(
         '("deno upgrade"), then run "imm doctor" again.',
     );
   }
+  if (webgpu.memoryProblem !== null) advice.push(...wrap(webgpu.memoryProblem, 80));
   const other = devices.find((device) => device.usable);
   if (chosen === null && other) advice.push(`Use --device ${other.name}.`);
   return advice;

@@ -5,12 +5,16 @@
  */
 
 import { DeviceError } from "../../errors.ts";
+import { chooseBackend } from "./backend.ts";
 import type { Target } from "./dispatch.ts";
+import { memoryError } from "./memory_error.ts";
 import { findSubgroupSize } from "./subgroups.ts";
 
 /** What is known of an adapter, for people and for the choice of kernels. */
 export interface AdapterSummary {
   readonly description: string;
+  /** As WebGPU tells it; empty where it does not. */
+  readonly vendor: string;
   /** A rasteriser that runs on the processor, such as lavapipe or SwiftShader. */
   readonly software: boolean;
   /** Of the optional features that matter here, those that the device was given. */
@@ -41,6 +45,7 @@ const FEATURES = ["timestamp-query", "shader-f16", "subgroups"] as const;
 
 /** The adapter for computing, or null where there is no WebGPU or no driver. */
 export async function findAdapter(): Promise<GPUAdapter | null> {
+  await chooseBackend();
   return await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
 }
 
@@ -67,6 +72,7 @@ export async function openAdapter(): Promise<OpenAdapter> {
   return {
     summary: {
       description,
+      vendor: adapter.info.vendor,
       software,
       features: FEATURES.filter((f) => gpu.features.has(f)) as GPUFeatureName[],
       identity: identityOf(adapter, requiredLimits),
@@ -117,9 +123,9 @@ async function requestDevice(
     // An adapter that refuses an optional feature is still good for everything else.
     const fewer = features.filter((f) => adapter.features.has(f));
     if (fewer.length === features.length) {
-      throw new DeviceError(
-        `the adapter ${adapter.info.description} did not open: ${(error as Error).message}`,
-      );
+      const { message } = error as Error;
+      if (/memory/i.test(message)) throw memoryError(adapter.info, message);
+      throw new DeviceError(`the adapter ${adapter.info.description} did not open: ${message}`);
     }
     return await requestDevice(adapter, fewer, requiredLimits);
   }

@@ -17,6 +17,7 @@ import { type AdapterSummary, type OpenAdapter, openAdapter } from "./adapter.ts
 import { asGpuBuffer, GpuBuffer, readBack, type ReadRange, upload } from "./buffers.ts";
 import type { Target } from "./dispatch.ts";
 import { WebGpuExecutable } from "./executable.ts";
+import { memoryError } from "./memory_error.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { KernelTime } from "./timing.ts";
 import { Tuner, type Tuning, type TuningProgress, TUNINGS } from "./tuner.ts";
@@ -81,7 +82,7 @@ export class WebGpuDevice implements Device {
       const { error } = event as GPUUncapturedErrorEvent;
       event.preventDefault();
       this.#error ??= error instanceof GPUOutOfMemoryError
-        ? new DeviceError(`${summary.description} has too little memory: ${error.message}`)
+        ? memoryError(summary, error.message)
         : new DeviceError(`${summary.description} reported: ${error.message}`);
     });
     gpu.lost.then((info) => {
