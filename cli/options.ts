@@ -315,5 +315,8 @@ function checkPositionals(command: string, found: string[], expected?: Positiona
   if (found.length < min) {
     throw new UsageError(`${command} needs ${value}; see "${command} --help".`);
   }
+  if (found.includes("")) {
+    throw new UsageError(`${command} was given an empty ${value}; is a variable not set?`);
+  }
   return found;
 }

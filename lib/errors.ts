@@ -62,9 +62,9 @@ export class StoppedError extends InterruptedError {
   override readonly exitCode = 75;
 }
 
-/** What the system refused: a full disk, a folder that may not be written, a file that went away. */
+/** What the system refused: a full disk, a folder that may not be written, a name that is none. */
 export function isSystemError(error: unknown): error is Error {
-  return error instanceof Error && /\(os error \d+\)/.test(error.message);
+  return error instanceof Error && /\(os error \d+\)|unexpected NUL byte/.test(error.message);
 }
 
 /** A broken invariant inside this project: always a bug, never the user's fault. */

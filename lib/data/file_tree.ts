@@ -38,6 +38,9 @@ export interface FileTree extends Disposable {
   close(): void;
 }
 
+/** Places that a way may come to by links. */
+const MAX_LINKS = 8;
+
 /** A folder whose files are still to be listed. */
 interface Pending {
   readonly folder: string;
@@ -76,8 +79,10 @@ export async function openFolderTree(root: string): Promise<FileTree> {
           else {
             const target = await Deno.realPath(join(root, path));
             const around = [...way, await Deno.realPath(location)];
-            // A folder around the link would be listed in itself, for ever.
-            const isCircle = around.some((real) => `${real}${sep}`.startsWith(`${target}${sep}`));
+            // A folder around the link would be listed in itself, for ever; and so would, nearly,
+            // folders whose links lead to each other, as those of a system do.
+            const isCircle = around.length > MAX_LINKS ||
+              around.some((real) => `${real}${sep}`.startsWith(`${target}${sep}`));
             if (isCircle) passedOver.circles.push(path);
             else pending.push({ folder: path, way: [...around, target] });
           }

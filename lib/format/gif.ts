@@ -6,7 +6,7 @@
 
 import { FormatError } from "../errors.ts";
 import { lzwDecode } from "./lzw.ts";
-import { checkSize, type DecodedImage, oddities, type ProbedImage } from "./pixels.ts";
+import { checkSize, type DecodedImage, ODD, oddities, type ProbedImage } from "./pixels.ts";
 
 const SEPARATOR = 0x2C;
 const EXTENSION = 0x21;
@@ -56,7 +56,7 @@ export function decodeGif(bytes: Uint8Array, name: string): DecodedImage {
     height,
     channels: 3,
     data,
-    ...oddities(isAnimated ? ["several frames, of which the first is taken"] : []),
+    ...oddities(isAnimated ? [ODD.frames] : []),
   };
 }
 

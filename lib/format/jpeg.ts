@@ -17,6 +17,7 @@ import {
   checkSize,
   cmykToRgb,
   type DecodedImage,
+  ODD,
   oddities,
   orientationOddity,
   type ProbedImage,
@@ -67,7 +68,9 @@ let instance: Library | null = null;
 export async function loadJpegDecoder(): Promise<void> {
   if (compiled !== null) return;
   await import("npm:@cwasm/jpeg-turbo@0.1.3");
-  const main = Object.keys(createRequire(import.meta.url).cache)
+  // Any place will do, but it must be one of files, which this module's address need not be.
+  const place = Deno.build.os === "windows" ? "file:///C:/" : "file:///";
+  const main = Object.keys(createRequire(place).cache)
     .find((path) => /[\\/]@cwasm[\\/]jpeg-turbo[\\/]/.test(path));
   if (main === undefined) throw new InternalError("the package of the JPEG decoder is not found");
   compiled = new WebAssembly.Module(await Deno.readFile(join(dirname(main), "jpeg-turbo.wasm")));
@@ -189,7 +192,7 @@ export function probeJpeg(bytes: Uint8Array, name: string): ProbedImage {
   const found = [
     ...checkSize(width, height, name),
     ...orientationOddity(orientation),
-    ...(components === 4 ? ["CMYK colours, which become RGB as by Pillow, without a profile"] : []),
+    ...(components === 4 ? [ODD.cmyk] : []),
   ];
   return { width, height, channels: components === 4 ? 3 : components, ...oddities(found) };
 }

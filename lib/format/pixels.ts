@@ -57,6 +57,15 @@ export function checkSize(width: number, height: number, name: string): string[]
   return width * height > MANY_PIXELS ? [`more than ${MANY_PIXELS} pixels`] : [];
 }
 
+/** Oddities that several kinds of files have; Pillow reads them in the same way. */
+export const ODD = {
+  cmyk: "CMYK colors, which become RGB as by Pillow, without a profile",
+  deep: "16 bits per channel, of which the high ones are taken, as by Pillow",
+  deepGrey:
+    "grey of 16 bits, of which values over 255 become white, as by Pillow: most come out white",
+  frames: "several frames, of which the first is taken",
+} as const;
+
 /** An object with the oddities of a picture, without the property where there are none. */
 export function oddities(found: readonly string[]): { oddities?: readonly string[] } {
   return found.length > 0 ? { oddities: found } : {};

@@ -17,6 +17,7 @@ import {
   type DecodedImage,
   type Image,
   type ImageShape,
+  ODD,
   oddities,
   orientationOddity,
   type ProbedImage,
@@ -60,15 +61,11 @@ export function probePng(bytes: Uint8Array, name: string): ProbedImage {
   const { width, height, channels, bitDepth, colourType } = readHeader(bytes, name);
   const found = checkSize(width, height, name);
   if (bitDepth === 16) {
-    found.push(
-      colourType === GREY
-        ? "grey of 16 bits, of which values over 255 become white, as by Pillow: most come out white"
-        : "16 bits per channel, of which the high ones are taken, as by Pillow",
-    );
+    found.push(colourType === GREY ? ODD.deepGrey : ODD.deep);
   }
   for (const { type, content } of chunksBeforePixels(bytes)) {
     if (type === "eXIf") found.push(...orientationOddity(exifOrientation(content)));
-    if (type === "acTL") found.push("several frames, of which the first is taken");
+    if (type === "acTL") found.push(ODD.frames);
   }
   return { width, height, channels, ...oddities(found) };
 }

@@ -6,7 +6,7 @@
  */
 
 import { FormatError } from "../errors.ts";
-import { checkSize, type DecodedImage, oddities, type ProbedImage } from "./pixels.ts";
+import { checkSize, type DecodedImage, ODD, oddities, type ProbedImage } from "./pixels.ts";
 
 /** Whether the bytes start like such a file. */
 export function isPnm(bytes: Uint8Array): boolean {
@@ -18,7 +18,7 @@ export function probePnm(bytes: Uint8Array, name: string): ProbedImage {
   const { width, height, channels, most } = readHeader(bytes, name);
   const found = checkSize(width, height, name);
   if (most > 255 && channels === 1) {
-    found.push("grey of 16 bits, of which values over 255 become white, as by Pillow");
+    found.push(ODD.deepGrey);
   }
   return { width, height, channels, ...oddities(found) };
 }

@@ -15,6 +15,7 @@ import {
   cmykToRgb,
   type DecodedImage,
   type Image,
+  ODD,
   oddities,
   type ProbedImage,
 } from "./pixels.ts";
@@ -89,13 +90,9 @@ export function probeTiff(bytes: Uint8Array, name: string): ProbedImage {
   const turned = orientation >= 5;
   if (orientation > 1) found.push("an orientation in TIFF, which is applied, as by Pillow");
   if (bits === 16) {
-    found.push(
-      channels === 1
-        ? "grey of 16 bits, of which values over 255 become white, as by Pillow"
-        : "16 bits per channel, of which the high ones are taken, as by Pillow",
-    );
+    found.push(channels === 1 ? ODD.deepGrey : ODD.deep);
   }
-  if (color === CMYK) found.push("CMYK colors, which become RGB as by Pillow, without a profile");
+  if (color === CMYK) found.push(ODD.cmyk);
   return {
     width: turned ? height : width,
     height: turned ? width : height,

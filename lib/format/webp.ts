@@ -11,6 +11,7 @@ import { exifOrientation } from "./exif.ts";
 import {
   checkSize,
   type DecodedImage,
+  ODD,
   oddities,
   orientationOddity,
   type ProbedImage,
@@ -38,7 +39,7 @@ export function probeWebp(bytes: Uint8Array, name: string): ProbedImage {
   const found = [
     ...checkSize(width, height, name),
     ...orientationOddity(orientation),
-    ...(isAnimated ? ["several frames, of which the first is taken"] : []),
+    ...(isAnimated ? [ODD.frames] : []),
   ];
   return { width, height, channels: hasAlpha ? 4 : 3, ...oddities(found) };
 }

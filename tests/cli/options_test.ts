@@ -126,6 +126,10 @@ Deno.test("parseOptions() refuses too few and too many positional arguments", ()
     () => parseOptions("imm x", {}, ["a", "b"], files),
     /imm x takes at most 1 of FILE, but got 2/,
   );
+  assert.throws(
+    () => parseOptions("imm x", {}, [""], files),
+    /^UsageError: imm x was given an empty FILE; is a variable not set\?$/,
+  );
 });
 
 Deno.test("parseOptions() insists on what is required", () => {

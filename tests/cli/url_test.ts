@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { prepareDataset } from "../../lib/data/prepare.ts";
 import { VERSION } from "../../lib/version.ts";
+import pictures from "../format/picture_fixtures.json" with { type: "json" };
 import { withTempFolder } from "../support/files.ts";
 import { importMapArguments } from "../support/imm.ts";
 import {
@@ -44,11 +45,14 @@ async function withProgramOnServer(test: (world: World) => Promise<void>): Promi
         : ["--import-map", new URL("offline/import_map.json", address).href];
       const start = async (args: string[]) => {
         const flags = [
-          ...permissionFlags(documented.get(args[0]) ?? [], {
-            PROGRAM: "/nowhere", // it has no folder
-            CACHE: `${npmCache},${join(cache, "npm")}`,
-            FILES: folder,
-          }),
+          ...permissionFlags(
+            documented.get(args[0]) ?? documented.get(args.slice(0, 2).join(" ")) ?? [],
+            {
+              PROGRAM: "/nowhere", // it has no folder
+              CACHE: `${npmCache},${join(cache, "npm")}`,
+              FILES: folder,
+            },
+          ),
           `--allow-import=${address.host}`,
         ];
         const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -103,6 +107,16 @@ Deno.test({
       );
       assert.equal(report.reference.count, 1797);
       assert.ok(report.values.fd > 0 && report.values.class_accuracy !== undefined);
+
+      // Decoders, which read their WebAssembly from the cache of packages.
+      await Deno.mkdir(join(folder, "photos"));
+      for (const [i, name] of (["ss0.jpg", "lossy.webp"] as const).entries()) {
+        const bytes = Uint8Array.fromBase64(pictures[name].file);
+        await Deno.writeFile(join(folder, "photos", `${i}.png`), bytes);
+      }
+      const { count } = JSON.parse((await run("dataset", "info", "photos", "--json")).stdout);
+      assert.equal(count, 2);
+      await run("dataset", "prepare", "photos", "--out", "photos.zip", "--workers", "2");
 
       const started = JSON.parse((await run("quickstart", "--fast", "--json", ...TINY)).stdout);
       assert.equal(started.path, "runs/quickstart");

@@ -15,6 +15,7 @@ import { ZipWriter } from "../../lib/format/zip_writer.ts";
 import fixtures from "../format/picture_fixtures.json" with { type: "json" };
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 import { importMapArguments } from "../support/imm.ts";
+import { imm } from "../support/runs.ts";
 
 const file = (name: keyof typeof fixtures) => Uint8Array.fromBase64(fixtures[name].file);
 
@@ -285,4 +286,21 @@ Deno.test("where no picture can be read, the reason is said", async () => {
       expected,
     );
   });
+});
+
+Deno.test("no path leads to an error that calls itself a bug", async () => {
+  for (
+    const path of ["", " ", "a\0b", "x".repeat(300), "x/".repeat(3000), "/dev/null", "-", ".zip"]
+  ) {
+    for (const verb of [["eval"], ["dataset", "info"], ["train", "--preset", "digits", "--data"]]) {
+      const more = verb[0] === "eval"
+        ? ["--reference", "digits"]
+        : verb[0] === "train"
+        ? ["--dry-run"]
+        : [];
+      const { code, stderr } = await imm(...verb, path, ...more);
+      assert.ok(code === 1 || code === 2, `${verb} ${path}: ${code}`);
+      assert.doesNotMatch(stderr, /bug in imm/);
+    }
+  }
 });

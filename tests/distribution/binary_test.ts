@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { dirname, fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@^1";
 import { findContents, PERMISSIONS } from "../../tools/compile.ts";
 import { fixtures } from "../format/fixtures.ts";
+import pictures from "../format/picture_fixtures.json" with { type: "json" };
 import { withTempFolder } from "../support/files.ts";
 import { imm, importMapArguments, runModule } from "../support/imm.ts";
 import { npmCacheFolder } from "../support/permissions.ts";
@@ -116,11 +117,13 @@ Deno.test("what an executable leaves out of the packages is not needed", async (
     await Deno.mkdir(photos);
     await Deno.writeFile(join(photos, "0.jpg"), fixtures.jpegColour);
     await Deno.writeFile(join(photos, "1.jpg"), fixtures.jpegProgressive);
+    const webp = pictures["lossy.webp"].file; // of the same size
+    await Deno.writeFile(join(photos, "2.webp"), Uint8Array.fromBase64(webp));
     for (
       const args of [
         ["train", "--preset", "digits", "--out", run, ...tiny.flatMap((s) => ["--set", s])],
         ["eval", "--checkpoint", run, "--num", "50", "--reference", "digits"],
-        ["eval", photos, "--reference", photos, "--extractor", "pixels", "--no-halves"],
+        ["eval", photos, "--reference", photos, "--extractor", "pixels"],
       ]
     ) {
       const { code, stderr } = await imm(args, {
