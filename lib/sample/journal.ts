@@ -7,7 +7,7 @@
  */
 
 import { basename, dirname, join } from "jsr:@std/path@^1";
-import { ImmError, UsageError, WriteError } from "../errors.ts";
+import { FormatError, ImmError, UsageError, WriteError } from "../errors.ts";
 import { checksum } from "../format/checksum.ts";
 import { bytesOf, toFloat32 } from "../format/numeric.ts";
 import { decodeRgb, encodeRgb } from "../imm/rgb.ts";
@@ -48,6 +48,7 @@ export class Journal implements Disposable {
    * Opens the journal beside `path`, or begins one. What a killed run left half written is cut off.
    *
    * @throws {UsageError} when it is of other settings or another set
+   * @throws {FormatError} when it does not say of which, because it is damaged
    * @throws {ImmError} when another process writes it
    */
   static async open(
@@ -66,9 +67,15 @@ export class Journal implements Disposable {
       }
       const { shape, seeds, labels } = set;
       const record = { ...settings, shape, seeds, labels, asPixels };
-      const header = JSON.stringify(record) + "\n";
+      const header = headerOf(record);
       const found = overwrite ? "" : readHeader(file);
       if (found !== "" && found !== header) {
+        if (isDamaged(found)) {
+          throw new FormatError(
+            `${own}, what is finished of ${path}, is damaged; remove it, or give --overwrite, to ` +
+              `make all of it again.`,
+          );
+        }
         throw new UsageError(
           `${own} is of a run that was stopped, but was made differently ` +
             `(${difference(found, record)}); finish that run, or give --overwrite.`,
@@ -140,6 +147,25 @@ export class Journal implements Disposable {
 /** `.samples.npz.partial` beside `samples.npz`. */
 export function journalPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.partial`);
+}
+
+/** The first line: what the samples are, and a checksum of that. */
+function headerOf(record: object): string {
+  return JSON.stringify({ ...record, crc32: recordChecksum(record) }) + "\n";
+}
+
+function recordChecksum(record: object): number {
+  return checksum(new TextEncoder().encode(JSON.stringify(record)));
+}
+
+/** Whether a first line is not as it was written. */
+function isDamaged(header: string): boolean {
+  try {
+    const { crc32, ...record } = JSON.parse(header);
+    return crc32 !== recordChecksum(record);
+  } catch {
+    return true;
+  }
 }
 
 /** The first line with its end; empty where there is none. */
