@@ -24,7 +24,14 @@ export function dashboardPage(nonce: string): string {
   svg text { font-size: 10px; fill: currentColor; opacity: .7; }
   svg path { fill: none; stroke-width: 1.5; vector-effect: non-scaling-stroke; }
   svg line { stroke: currentColor; opacity: .2; }
-  img { width: 100%; image-rendering: pixelated; border-radius: 4px; }
+  #samples { grid-column: 1 / -1; }
+  #grids { display: flex; flex-wrap: wrap; gap: 1.5rem; }
+  figure { flex: 1 1 20rem; max-width: 36rem; margin: 0; }
+  figcaption { font-size: 12px; margin-bottom: .2rem; }
+  .columns { display: grid; font-size: 10px; text-align: center; }
+  .columns span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; padding: 0 1px; }
+  .rows { font-size: 11px; margin: .3rem 0 0; padding-left: 1.5rem; opacity: .8; }
+  img { width: 100%; display: block; image-rendering: pixelated; border-radius: 4px; }
   ul { list-style: none; margin: .3rem 0 0; padding: 0; font-size: 12px; display: flex; gap: .2rem .8rem; flex-wrap: wrap; }
   .swatch { display: inline-block; width: .7em; height: .7em; border-radius: 2px; margin-right: .3em; }
 </style>
@@ -99,7 +106,34 @@ function chart(id, title, series, { log = false } = {}) {
   section.append(heading, svg, list);
 }
 
-function show({ name, total, lines, scores, samples }) {
+/** A grid with its number of steps and the names of its classes. */
+function grid(file, { columns, rows }) {
+  const figure = document.createElement("figure");
+  const caption = document.createElement("figcaption");
+  caption.textContent = file.replace(/^\\d+-(\\d+)-(steps?)\\.png$/, "$1 $2");
+  const image = document.createElement("img");
+  image.src = url("samples/" + encodeURIComponent(file));
+  image.alt = "samples in " + caption.textContent;
+  const header = document.createElement("div");
+  header.className = "columns";
+  header.style.gridTemplateColumns = "repeat(" + columns.length + ", minmax(0, 1fr))";
+  header.append(...columns.map((name) => {
+    const label = document.createElement("span");
+    label.textContent = label.title = name;
+    return label;
+  }));
+  const list = document.createElement("ol");
+  list.className = "rows";
+  list.append(...rows.map((names) => {
+    const item = document.createElement("li");
+    item.textContent = names;
+    return item;
+  }));
+  figure.append(caption, ...(columns.length ? [header] : []), image, ...(rows.length ? [list] : []));
+  return figure;
+}
+
+function show({ name, total, lines, scores, samples, labels }) {
   document.getElementById("name").textContent = name;
   document.title = name;
   const last = lines.at(-1);
@@ -129,14 +163,12 @@ function show({ name, total, lines, scores, samples }) {
   const shown = section.dataset.names;
   if (samples.join() !== shown) {
     section.dataset.names = samples.join();
-    section.replaceChildren(...samples.flatMap((file) => {
-      const heading = document.createElement("h2");
-      heading.textContent = file.replace(/^0*(\\d+)-(.*)\\.png$/, "Samples after $1 images, $2").replace(/-(steps?)$/, " $1");
-      const image = document.createElement("img");
-      image.src = url("samples/" + encodeURIComponent(file));
-      image.alt = heading.textContent;
-      return [heading, image];
-    }));
+    const heading = document.createElement("h2");
+    heading.textContent = "Samples after " + Number(samples[0].split("-")[0]).toLocaleString() + " images";
+    const row = document.createElement("div");
+    row.id = "grids";
+    row.append(...samples.map((file) => grid(file, labels)));
+    section.replaceChildren(heading, row);
   }
 }
 

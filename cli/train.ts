@@ -6,6 +6,7 @@ import { PRECISIONS } from "../lib/models/precision.ts";
 import { TRAIN_SETTINGS } from "../lib/train/config.ts";
 import type { TrainConfig } from "../lib/train/config.ts";
 import { resumedLines, scoreLine, startLines } from "../lib/train/narrative.ts";
+import { gridLayout } from "../lib/train/grids.ts";
 import { PRESET_NAMES } from "../lib/train/presets.ts";
 import { chooseMicroBatch, type MemoryLimits } from "../lib/train/planner.ts";
 import {
@@ -190,9 +191,12 @@ export const verb = defineVerb({
                 "decodes them",
             );
           }
-          await using dashboard = args.dashboard === undefined
-            ? null
-            : Dashboard.open({ path: run.path, images: run.config.train.images }, args.dashboard);
+          await using dashboard = args.dashboard === undefined ? null : Dashboard.open({
+            path: run.path,
+            images: run.config.train.images,
+            grid: gridLayout(run.config.network.labelDim, run.config.report.grid),
+            classNames: run.classNames,
+          }, args.dashboard);
           if (dashboard) terminal.say(`The run is shown at ${dashboard.url}`);
           const trained = await trainVisibly(run, terminal, { ...args, signal });
           return { path: run.path, ...trained };

@@ -22,6 +22,22 @@ import type { Draw } from "./trainer.ts";
 /** Classes in a row of a grid, at most. */
 const MAX_COLUMNS = 10;
 
+/** How the samples of a grid lie. */
+export interface GridLayout {
+  /** Samples in a row. */
+  readonly columns: number;
+  /** Class of each sample, row by row; null for a network without classes. */
+  readonly classes: readonly number[] | null;
+}
+
+/** The layout of `count` samples of a network with so many classes: all in turn. */
+export function gridLayout(classes: number, count: number): GridLayout {
+  return {
+    columns: classes > 1 ? Math.min(classes, MAX_COLUMNS) : Math.ceil(Math.sqrt(count)),
+    classes: classes > 0 ? Array.from({ length: count }, (_, i) => i % classes) : null,
+  };
+}
+
 /** The decoder of a run's grids, where it has one. @throws {FormatError} when it does not fit */
 export async function openGridDecoder(
   { data: { latents }, report: { decoder, decoderRange: range }, network }: TrainConfig,
@@ -70,12 +86,11 @@ export class GridPainter {
       imm: this.config.imm,
       ...learner.averaged,
     }, { batch: count });
-    const classes = network.conditioning.labels?.classes ?? 0;
-    const columns = classes > 1 ? Math.min(classes, MAX_COLUMNS) : Math.ceil(Math.sqrt(count));
+    const { columns, classes } = gridLayout(network.conditioning.labels?.classes ?? 0, count);
     const seeds = Array.from({ length: count }, (_, i) => i);
     const made = await this.#generator.generate({
       seeds,
-      labels: classes > 0 ? seeds.map((i) => i % classes) : undefined,
+      labels: classes ?? undefined,
       steps: pushforwardSteps(
         this.config.imm,
         scheduleTimes(this.config.imm, { kind: "uniform", steps }),

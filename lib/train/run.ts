@@ -330,6 +330,11 @@ export class TrainingRun implements AsyncDisposable {
     return this.data.summary;
   }
 
+  /** Names of the classes, where the data have some and the network is told. */
+  get classNames(): readonly string[] | null {
+    return this.config.network.labelDim > 0 ? this.data.classNames : null;
+  }
+
   /** Folder of the run. */
   get path(): string {
     return this.folder.path;
