@@ -38,8 +38,7 @@ Deno.test("a run leaves its configuration, log, pictures, checkpoints and model"
     const out = join(folder, "deep", "run");
     const { code, stdout, stderr } = await imm(
       ...startArguments(out, ["report.steps=[1,2]", `report.samples=${8 * BATCH}`]),
-      "--json",
-      "--quiet",
+      ...["--data", "dataset:digits", "--json", "--quiet"],
     );
     assert.equal(code, 0, stderr);
     assert.equal(stderr, "");

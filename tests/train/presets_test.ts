@@ -159,7 +159,7 @@ Deno.test("--micro-batch auto leaves its choice in the configuration of the run"
     const wrong = await imm(...all, "--micro-batch", "some");
     assert.match(wrong.stderr, /--micro-batch expects auto or a number of images/);
     const resumed = await imm("train", "--resume", out, "--micro-batch", "8");
-    assert.match(resumed.stderr, /leave out --micro-batch/);
+    assert.match(resumed.stderr, /^changed: train\.microBatch from \d+ to 8$/m);
   });
 });
 
