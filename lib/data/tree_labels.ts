@@ -247,10 +247,16 @@ function labelsFromHub(
     ? parseCsv(text, name)
     : text.split("\n").filter((line) => line.trim() !== "")
       .map((line, i) => parseJson(line, `${name}, line ${i + 1},`) as Record<string, unknown>);
-  if (!rows.every((row) => typeof row?.file_name === "string")) {
-    throw new FormatError(`${name} must have a file_name in every line.`);
+  const isNamed = (row: Record<string, unknown> | null) =>
+    typeof row?.file_name === "string" && row.file_name !== "";
+  const isLabelled = (row: Record<string, unknown> | null) => (row?.label ?? "") !== "";
+  if (!rows.some((row) => isNamed(row) && isLabelled(row))) return null; // of another kind
+  const odder = rows.findIndex((row) => !isNamed(row));
+  if (odder >= 0) {
+    throw new FormatError(
+      `${name} has a line without file_name, number ${odder + 1} of ${rows.length}.`,
+    );
   }
-  if (!rows.some((row) => row.label !== undefined && row.label !== "")) return null;
   const isNumber = (label: unknown) =>
     typeof label === "number" || file.endsWith(".csv") && /^\d+$/.test(String(label));
   const numbers = rows.every(({ label }) => isNumber(label));

@@ -191,6 +191,12 @@ Deno.test("metadata.jsonl and metadata.csv give labels where they have some", as
     assert.deepEqual((await understood(folder)).labels, [0, 1, 0]); // three names
     write(folder, { "metadata.csv": numbered.replace("b/c.png,0\n", "") });
     await assertFormatError(() => openDataset(folder), /metadata\.csv has no label for b\/c\.png/);
+    write(folder, { "metadata.csv": numbered.replace("a.png,1", "a.png") });
+    await assertFormatError(() => openDataset(folder), /gives a\.png the label nothing; expected/);
+    write(folder, { "metadata.csv": numbered.replace("b/c.png", "") });
+    await assertFormatError(() => openDataset(folder), /line without file_name, number 2 of 3\.$/);
+    write(folder, { "metadata.csv": "file,label\na.png,1\n" });
+    assert.match((await understood(folder)).notes, /: metadata\.csv is not read/);
     write(folder, { "metadata.csv": "file_name,text\na.png,a cat\n", "more/labels.csv": "" });
     const { labels, notes } = await understood(folder);
     assert.deepEqual(labels, [null, null, null]);
