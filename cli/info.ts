@@ -48,8 +48,12 @@ function fileLines({ path, format, bytes, tensors, passedOver }: FileDescription
     row("file", path),
     row("format", `${format}, ${formatBytes(bytes)}`),
     row("tensors", `${tensors.length}, ${formatBytes(tensorBytes(tensors))}`),
-    ...(passedOver.length > 0 ? [row("passed over", `objects of ${passedOver.join(", ")}`)] : []),
+    ...(passedOver.length > 0 ? [row("passed over", `objects of ${shortened(passedOver)}`)] : []),
   ];
+}
+
+function shortened(names: readonly string[]): string {
+  return names.slice(0, 8).join(", ") + (names.length > 8 ? ` and ${names.length - 8} more` : "");
 }
 
 function modelLines({ model, problem }: FileDescription): string[] {

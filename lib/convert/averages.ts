@@ -52,12 +52,19 @@ export interface DotlessAverage {
   readonly prefix: string;
   /** By official name; what the trainer did not average is that of the source. */
   readonly tensors: Tensors;
+  readonly source: Source;
+}
+
+/** A set with proper names. */
+interface Source {
+  readonly prefix: string;
+  readonly tensors: Tensors;
 }
 
 /** @param sources the sets with proper names, of which one has been averaged */
 export function dotlessAverages(
   tensors: Tensors,
-  sources: readonly { readonly tensors: Tensors }[],
+  sources: readonly Source[],
 ): DotlessAverage[] {
   const found: DotlessAverage[] = [];
   for (const landmark of LANDMARKS) {
@@ -79,7 +86,7 @@ export function dotlessAverages(
           if (sizeOf(shape) > 1) count++;
         }
         if (count === own.length) {
-          found.push({ prefix, tensors: merged });
+          found.push({ prefix, tensors: merged, source });
           break;
         }
       }

@@ -92,7 +92,7 @@ export function findModelIn(file: ForeignFile, options: ConvertOptions = {}): Fo
   const own = parseModelMetadata(file.name, file.metadata);
   const sets = own === null
     ? findWeightSets(file.tensors, file.name)
-    : [{ prefix: "model.", tensors: modelTensors(file.tensors), average: false }];
+    : [{ prefix: "model.", tensors: modelTensors(file.tensors), average: false, borrowed: null }];
   const among = own === null ? file.tensors : sets[0].tensors;
   const { set, doubt } = chooseWeightSet(sets, among, options.weights, file.name);
   if (doubt !== null && !options.guess) throw new UsageError(doubt);
@@ -122,7 +122,15 @@ export function findModelIn(file: ForeignFile, options: ConvertOptions = {}): Fo
     prefix: set.prefix,
     average: set.average,
     others: sets.filter((other) => other !== set).map(({ prefix }) => prefix),
-    assumptions: doubt === null ? assumptions : [...assumptions, doubt],
+    assumptions: [
+      ...assumptions,
+      ...(set.borrowed === null ? [] : [
+        `${set.borrowed.names.length} tensors that are not under ` +
+        `"${set.prefix.replace(/\.$/, "")}" (${listed(set.borrowed.names)}) are those of ` +
+        `"${set.borrowed.from.replace(/\.$/, "")}", as averages leave out what is not trained`,
+      ]),
+      ...(doubt === null ? [] : [doubt]),
+    ],
     parameterCount: parameters.parameterCount,
     tensors: matchTensors(parameters, namedTensors(set, parameters, file.name), file),
   };

@@ -25,8 +25,18 @@ export interface WeightSet {
   readonly tensors: ReadonlyMap<string, ForeignTensor>;
   /** Whether the file says that it is an average. */
   readonly average: boolean;
+  /** What it lacked and another set has, as buffers, which are not averaged. */
+  readonly borrowed: Borrowed | null;
   /** Averages in the order of the network's parameters, which take the place of `tensors`. */
   readonly nameless?: NamelessAverage;
+}
+
+/** Tensors of another set. */
+export interface Borrowed {
+  /** Prefix of the other set. */
+  readonly from: string;
+  /** Official names. */
+  readonly names: readonly string[];
 }
 
 /** First letters of the official names: those of the wrapper's only child. */
@@ -73,15 +83,20 @@ export function findWeightSets(
   const lists = namelessAverages(tensors);
   const sets: WeightSet[] = [
     ...named.filter(({ average }) => average).sort(byLikelihood)
-      .map((set) => ({ ...set, tensors: completed(set.tensors, current) })),
-    ...dotlessAverages(tensors, current).map((set) => ({ ...set, average: true })),
+      .map((set) => completed(set, current)),
+    ...dotlessAverages(tensors, current).map(({ source, ...set }) => ({
+      ...set,
+      average: true,
+      borrowed: borrowed(source.prefix, set.tensors, source.tensors),
+    })),
     ...lists.map((nameless) => ({
       prefix: nameless.prefix,
       tensors: current[0]?.tensors ?? new Map(),
       average: true,
+      borrowed: null,
       nameless,
     })),
-    ...current,
+    ...current.map((set) => completed(set, current)),
   ];
   if (sets.length === 0) {
     const names = [...tensors.keys()];
@@ -161,22 +176,34 @@ function shown(prefix: string): string {
   return prefix.replace(/\.$/, "");
 }
 
+type NamedSet = Pick<WeightSet, "prefix" | "tensors" | "average">;
+
 /**
  * An average of the trained parameters alone, with buffers and frozen parameters from the weights
- * that it is of.
+ * that it is of: those that have all its names, and more.
  */
-function completed(
-  tensors: ReadonlyMap<string, ForeignTensor>,
-  current: readonly WeightSet[],
-): ReadonlyMap<string, ForeignTensor> {
-  const source = current.find((set) =>
-    [...tensors].every(([name, { shape }]) => {
-      const of = set.tensors.get(name);
+function completed(set: NamedSet, current: readonly NamedSet[]): WeightSet {
+  const source = current.find(({ tensors }) =>
+    tensors.size > set.tensors.size && [...set.tensors].every(([name, { shape }]) => {
+      const of = tensors.get(name);
       return of !== undefined && sameShape(of.shape, shape);
     })
   );
+  if (source === undefined) return { ...set, borrowed: null };
   // In the order of the weights, which are all there.
-  return source === undefined ? tensors : new Map([...source.tensors, ...tensors]);
+  const tensors = new Map([...source.tensors, ...set.tensors]);
+  return { ...set, tensors, borrowed: borrowed(source.prefix, tensors, source.tensors) };
+}
+
+/** Which tensors of a set are those of another. */
+function borrowed(
+  from: string,
+  tensors: ReadonlyMap<string, ForeignTensor>,
+  source: ReadonlyMap<string, ForeignTensor>,
+): Borrowed | null {
+  const names = [...tensors].filter(([name, tensor]) => source.get(name) === tensor)
+    .map(([name]) => name);
+  return names.length > 0 ? { from, names } : null;
 }
 
 /** Whether two names stand for the same numbers, as those of one module that two others hold. */
@@ -187,7 +214,7 @@ function isSame(a: WeightSet, b: WeightSet): boolean {
     );
 }
 
-function byLikelihood(a: WeightSet, b: WeightSet): number {
+function byLikelihood(a: { prefix: string }, b: { prefix: string }): number {
   return rank(a.prefix) - rank(b.prefix) || a.prefix.length - b.prefix.length;
 }
 

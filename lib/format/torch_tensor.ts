@@ -241,7 +241,7 @@ export const TENSOR_CALLS: ReadonlyMap<string, PickleCall | null> = new Map<
   ["torch.device", (args) => new PickleObject("torch.device", args)],
   ["torch.serialization._get_layout", (args) => new PickleObject("torch.layout", args)],
   ["torch.storage.UntypedStorage", null],
-  ...Object.keys(DTYPES).map((dtype): [string, null] => [`torch.${dtype}`, null]),
+  ...[...TYPE_OF_DTYPE.keys()].map((dtype): [string, null] => [`torch.${dtype}`, null]),
   ...Object.values(DTYPES).flatMap(([storage]): [string, null][] => [
     [`torch.${storage}`, null],
     [`torch.cuda.${storage}`, null],

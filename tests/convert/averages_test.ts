@@ -205,7 +205,8 @@ Deno.test("an average that is seen but not understood stops, and is not taken fo
       assert.match(error.message, /not understood.*take the current weights with --weights/);
       return true;
     });
-    const weights = /--weights (\S+)\.$/.exec(find(tensors, { guess: true }).assumptions.at(-1)!);
+    const { assumptions } = find(tensors, { guess: true });
+    const weights = /--weights (\S+)\.$/.exec(assumptions.at(-1)!);
     await holds(find(tensors, { weights: weights![1] }), 0);
   }
   // Without names, and not in the order of the network.
@@ -229,6 +230,14 @@ Deno.test("several networks of which none is called an average are not chosen am
       /several networks: "0\.model", "4\.model"; one may be the average/.test(error.message),
   );
   await holds(find(ddim, { weights: "4" }), 1);
+  // The list has what is trained alone; without the rest it would be another network.
+  const trained = [...current("0."), ...averaged("4.", isTrained)];
+  const found = find(trained, { weights: "4" });
+  await holds(found, 1);
+  assert.match(
+    found.assumptions.at(-1)!,
+    /^7 tensors that are not under "4\.model" \(.*"0\.model"/,
+  );
   assert.throws(
     () => find([...averaged("ema.0.9."), ...averaged("ema.0.99.")]),
     /several averages: "ema\.0\.9\.model", "ema\.0\.99\.model"/,
