@@ -253,7 +253,7 @@ async function generatedSide(
   const [height, width, channels] = shape;
   const { seeds, signal } = args;
   const classCount = network.conditioning.labels?.classes ?? 0;
-  const plan = planSampling(args, model.imm, seeds, classCount);
+  const plan = planSampling(args, model.imm, seeds, classCount, model.classNames);
   const labelled = plan.labels.every((label) => label !== null);
   const labels = labelled ? Int32Array.from(plan.labels as number[]) : undefined;
   const sha256 = await fileSha256(file);

@@ -8,6 +8,7 @@ import { type ImageSource, toBytes } from "../lib/eval/images.ts";
 import { writeNpz } from "../lib/format/npz.ts";
 import type { ByteSource } from "../lib/format/source.ts";
 import { temporarySource } from "../lib/format/source.ts";
+import { RECORD_NAME } from "../lib/sample/sample_set.ts";
 import type { Side } from "./eval_inputs.ts";
 
 /** Bytes that are copied at a time. */
@@ -45,6 +46,7 @@ export function savingSide(side: Side): Side & { save(path: string): Promise<voi
     async save(path) {
       const pixels = await stored;
       const classes = labels.flatMap((part) => [...part]);
+      const names = source.classes?.names;
       await writeNpz(path, [
         ["arr_0", {
           type: "u8",
@@ -64,7 +66,7 @@ export function savingSide(side: Side): Side & { save(path: string): Promise<voi
             }] as const,
           ]
           : []),
-      ]);
+      ], { notes: names ? { [RECORD_NAME]: JSON.stringify({ classNames: names }) } : {} });
     },
     async [Symbol.asyncDispose]() {
       await writer.abort().catch(() => {});

@@ -143,7 +143,7 @@ async function jobOf(
     ? pairs.flatMap(([from]) => new Array<number>(frameCount).fill(from))
     : checkSeeds(args.seeds, latents?.images);
   const classes = conditioning.labels?.classes ?? 0;
-  const plan = planSampling(args, model.imm, seeds, classes);
+  const plan = planSampling(args, model.imm, seeds, classes, model.classNames);
   if (args.show && !arePictures(shape)) {
     throw new UsageError(
       "--show needs a model of grey or colour pictures; of latents, --decoder FILE.onnx makes them.",
@@ -172,8 +172,9 @@ async function jobOf(
     variation,
     precision: args.precision === "float32" ? undefined : args.precision,
     decoder: decoder?.record,
+    classNames: model.classNames,
   };
-  set = { ...set, shape };
+  set = { ...set, shape, classNames: model.classNames };
   const wholeSeeds = set.seeds;
   const only = (numbers: readonly number[]) => {
     generate = optionsOf({ ...generate, steps: plan.steps }, sampleShape, numbers);
@@ -202,7 +203,7 @@ async function jobOf(
         ? { record: settings, names: set.seeds.map((_, n) => pictureName(set, n)), overwrite }
         : {
           record: { ...settings, grids: { seeds: formatRanges(seeds), columns: args.columns } },
-          names: [...new Set(set.labels)].map(classGridName),
+          names: [...new Set(set.labels)].map((label) => classGridName(label, model.classNames)),
           overwrite,
         };
       const { finished } = await checkFolder(path, content);

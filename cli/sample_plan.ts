@@ -14,7 +14,7 @@ export async function dryRun(args: SampleArgs, terminal: Terminal): Promise<void
   using model = await openModel(source);
   const seeds = args.seeds ?? DEFAULT_SEEDS;
   const classes = createNetwork(model.network).conditioning.labels?.classes ?? 0;
-  const plan = planSampling(args, model.imm, seeds, classes);
+  const plan = planSampling(args, model.imm, seeds, classes, model.classNames);
   const batch = Math.min(args.batch, seeds.length);
   const description = describeSampling(model.network, batch, args.precision);
   const guided = [plan.guidance].flat().filter((w) => w !== 0 && w !== 1).length;

@@ -13,7 +13,7 @@ import { openModel } from "../lib/models/model_file.ts";
 import { type GeneratedBatch, Generator } from "../lib/sample/generator.ts";
 import { Journal } from "../lib/sample/journal.ts";
 import { writeSamples } from "../lib/sample/output.ts";
-import { toPictures } from "../lib/sample/picture_output.ts";
+import { columnNames, toPictures } from "../lib/sample/picture_output.ts";
 import { arePictures, optionsOf, type SampleSet } from "../lib/sample/sample_set.ts";
 import { trajectories } from "../lib/sample/trajectory.ts";
 import { formatRanges } from "../lib/units.ts";
@@ -56,6 +56,8 @@ export async function generateAndWrite(
     generator?.free();
   }
   if (job.show && shown.length > 0) show(shown.slice(0, SHOWN), set, terminal);
+  const columns = out?.format === "grid" || job.show ? columnNames(set) : null;
+  if (columns !== null) terminal.say(`columns: ${columns.join(", ")}`);
   return {
     path: out?.path ?? null,
     format: out?.format ?? null,

@@ -45,7 +45,7 @@ export const samplingOptions = {
   }),
   classes: text({
     help: "classes of the images by their seeds: all in turn, random, none, or a list to repeat " +
-      "such as 0-4,7 (default all, or none for a model without classes)",
+      "such as 0-4,7 or cat,dog (default all, or none for a model without classes)",
     value: "all|random|none|LIST",
   }),
   guidance: text({
@@ -77,6 +77,7 @@ export interface SamplingPlan {
  * What the options mean for a model.
  *
  * @param classes number of classes of the model, 0 for none
+ * @param names of these classes, where it has some
  * @throws {UsageError} when they are wrong, or do not fit together or the model
  */
 export function planSampling(
@@ -84,6 +85,7 @@ export function planSampling(
   imm: ImmConfig,
   seeds: readonly number[],
   classes: number,
+  names: readonly string[] | null = null,
 ): SamplingPlan {
   const preset = args.preset === undefined ? DEFAULTS : SAMPLING_PRESETS[args.preset];
   const schedule = args.schedule ?? preset.schedule(args.steps ?? preset.steps);
@@ -99,7 +101,7 @@ export function planSampling(
   }
   const presetRule = "classes" in preset ? preset.classes : undefined;
   const classRule = args.classes ?? (classes > 0 ? presetRule ?? "all" : "none");
-  const choice = parseClasses(classRule, "--classes");
+  const choice = parseClasses(classRule, "--classes", names);
   if (choice.kind === "none" && guidance.some((w) => w !== 1)) {
     throw new UsageError(
       args.guidance === undefined

@@ -9,6 +9,7 @@
 import { FormatError } from "../errors.ts";
 import type { NpyReader } from "../format/npy.ts";
 import { NpzFile } from "../format/npz.ts";
+import { RECORD_NAME, recordedClassNames } from "../sample/sample_set.ts";
 import { BaseDataset, type Dataset } from "./dataset.ts";
 import { countLabels, labelsFromArray } from "./labels.ts";
 import { namesLatents, openNpzLatents } from "./latent_arrays.ts";
@@ -39,7 +40,7 @@ const LIKE_LABELS = /label|class|target|^y$|^y_/i;
  * | `x_train`, `x_val`, `x_test`   | `y_train`, `y_val`, `y_test`   |
  * | `train_images`, `val_images` … | `train_labels`, `val_labels` … |
  *
- * Images of an uncompressed file stay on the disk and are read one by one; a compressed file is
+ * Classes have the names that `imm sample` notes in its files. Images of an uncompressed file stay on the disk and are read one by one; a compressed file is
  * decompressed into memory, and so are images in Fortran order. Latents are floats of four axes, or
  * are named so.
  *
@@ -57,7 +58,9 @@ export async function openNpzDataset(
       const { key, labelsKey, notes } = chooseArrays(file.names, path, split);
       array = await file.array(key);
       if (key !== "arr_0" || !array.type.startsWith("f") || array.shape.length !== 4) {
-        return new NpzDataset(path, file, array, await readLabels(file, labelsKey), notes);
+        const labels = await readLabels(file, labelsKey);
+        const names = labels && recordedClassNames(await file.note(RECORD_NAME));
+        return new NpzDataset(path, file, array, labels, notes, names);
       }
     }
     if (split) throw notDivided(path, split);
@@ -135,6 +138,7 @@ class NpzDataset extends BaseDataset {
   readonly length: number;
   readonly imageShape: readonly [height: number, width: number, channels: number];
   readonly labelCount: number;
+  override readonly labelNames: readonly string[] | null;
   override readonly labelSource: string | null;
   override readonly notes: readonly string[];
   readonly #labels: Int32Array | null;
@@ -147,6 +151,7 @@ class NpzDataset extends BaseDataset {
     private readonly pixels: NpyReader,
     labels: Labels | null,
     notes: readonly string[],
+    names: readonly string[] | null,
   ) {
     super();
     const { shape, type, fortranOrder } = pixels;
@@ -162,7 +167,10 @@ class NpzDataset extends BaseDataset {
     }
     this.length = count;
     this.imageShape = [height, width, channels];
-    this.labelCount = labels === null ? 0 : countLabels(labels.labels, count, name);
+    const counted = labels === null ? 0 : countLabels(labels.labels, count, name);
+    // Of a file that was changed since they may be too few.
+    this.labelNames = names !== null && names.length >= counted ? names : null;
+    this.labelCount = this.labelNames?.length ?? counted;
     this.labelSource = labels?.key ?? null;
     this.#labels = labels?.labels ?? null;
     this.#reordered = fortranOrder ? pixels.read().bytes : null;

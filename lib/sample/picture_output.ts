@@ -61,9 +61,22 @@ export async function writeGrid(
   return 1;
 }
 
-/** `class-7.png`: the grid of a class. */
-export function classGridName(label: number | null): string {
-  return `class-${label ?? "none"}.png`;
+/** `class-7.png`, or `class-7-horse.png` where it has a name: the grid of a class. */
+export function classGridName(label: number | null, names?: readonly string[]): string {
+  const name = label === null ? undefined : names?.[label];
+  // What every file system takes, and no more of it than a name needs.
+  const plain = name?.replace(/[^\p{L}\p{N}._-]+/gu, "_").slice(0, 60);
+  return `class-${label ?? "none"}${plain ? `-${plain}` : ""}.png`;
+}
+
+/** Names of the columns of a grid in which each has one class; null where that is not so. */
+export function columnNames(
+  { labels, columns, classNames }: SampleSet,
+): readonly string[] | null {
+  if (!classNames || columns === undefined || columns > labels.length) return null;
+  const first = labels.slice(0, columns);
+  if (labels.some((label, i) => label === null || label !== first[i % columns])) return null;
+  return first.map((label) => classNames[label!]);
 }
 
 /** A PNG file per class, `class-7.png`, with all images of the class. */
@@ -83,7 +96,7 @@ export async function writeClassGrids(
   await Deno.mkdir(path, { recursive: true });
   for (const [label, own] of byClass) {
     const grid = sampleGrid(own, { shape: set.shape, columns: set.columns });
-    await writeFileAtomic(join(path, classGridName(label)), encodePng(grid));
+    await writeFileAtomic(join(path, classGridName(label, set.classNames)), encodePng(grid));
   }
   return byClass.size;
 }

@@ -19,6 +19,8 @@ export interface SampleSet {
   readonly columns?: number;
   /** Samples of the whole set, where this is a part; it decides whether there are subfolders. */
   readonly total?: number;
+  /** Names of the classes, where they have some; class 3 has `classNames[3]`. */
+  readonly classNames?: readonly string[];
   /** How the samples are made; kept in the file that they are written to. See `FileRecord`. */
   readonly record?: string;
 }
@@ -28,6 +30,16 @@ export const RECORD_NAME = "samples.json";
 
 /** Images in one folder. */
 const FOLDER_SIZE = 1000;
+
+/** Names of the classes in a record; null where it has none. */
+export function recordedClassNames(record: string | null): readonly string[] | null {
+  try {
+    const names = JSON.parse(record ?? "null")?.classNames;
+    return Array.isArray(names) && names.every((name) => typeof name === "string") ? names : null;
+  } catch {
+    return null; // the file of another program
+  }
+}
 
 /** Whether samples of a shape are grey or colour pictures. */
 export function arePictures(shape: Shape): boolean {

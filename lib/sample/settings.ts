@@ -28,6 +28,8 @@ export interface SampleSettings {
   readonly precision?: Precision;
   /** What made pictures of latents; left out for none. */
   readonly decoder?: DecoderRecord;
+  /** Names of the model's classes, where it has some: whoever reads labels finds them here. */
+  readonly classNames?: readonly string[];
 }
 
 /** SHA-256 of numbers in memory. */

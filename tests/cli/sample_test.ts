@@ -8,6 +8,7 @@ import { prepareJob, type SampleArgs } from "../../cli/sample_job.ts";
 import { generateAndWrite } from "../../cli/sample_run.ts";
 import { Terminal } from "../../cli/terminal.ts";
 import { parseVerb } from "../../cli/verb.ts";
+import { openDataset } from "../../lib/data/open.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { writeNpz } from "../../lib/format/npz.ts";
 import { decodePng } from "../../lib/format/png.ts";
@@ -485,6 +486,36 @@ Deno.test(
       ]);
       const { width, height } = decodePng(await Deno.readFile(join(out, "class-2.png")), "2");
       assert.deepEqual([width, height], [(2 * 5 + 1) * 8, (1 * 5 + 1) * 8]);
+    }),
+);
+
+Deno.test(
+  "classes have their names: asked for, in names of grids, and in what an evaluation reads",
+  sampling,
+  () =>
+    withTempFolder(async (folder) => {
+      const classNames = ["cat", "guinea pig", "dog/wolf", "1"];
+      const model = join(folder, "model.safetensors");
+      await saveModel(model, { ...livelyModel(), classNames });
+      const [grids, npz, png] = ["grids", "a.npz", "a.png"].map((name) => join(folder, name));
+      const command = [...common(model), "--seeds", "0-5"];
+      const asked = ["--classes", "guinea pig,dog/wolf"];
+      await succeed(...command, ...asked, "--format", "class-grids", "--out", grids);
+      assert.deepEqual(await names(grids), [
+        "class-1-guinea_pig.png",
+        "class-2-dog_wolf.png",
+        "samples.json",
+      ]);
+      await succeed(...command, ...asked, "--out", npz);
+      using dataset = await openDataset(npz);
+      assert.deepEqual(dataset.labelNames, classNames);
+      assert.deepEqual([0, 1, 2, 3].map((i) => dataset.label(i)), [1, 2, 1, 2]);
+      const grid = await run(...command.filter((arg) => arg !== "-q"), ...asked, "--out", png);
+      assert.match(grid.stderr, /^columns: guinea pig, dog\/wolf$/m);
+      const wrong = await run(...command, "--classes", "gunea pig", "--out", join(folder, "b.png"));
+      assert.match(wrong.stderr, /no class "gunea pig"; did you mean "guinea pig"/);
+      const two = await run(...command, "--classes", "1", "--out", join(folder, "b.png"));
+      assert.match(two.stderr, /number of the class "guinea pig" and the name of class 3/);
     }),
 );
 

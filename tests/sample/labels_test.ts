@@ -28,6 +28,39 @@ Deno.test("random classes are about equally many, and the same for a seed in any
   ok(Math.abs(repeated - 300) < 5 * Math.sqrt(300 * 0.9), `${repeated} repeats`);
 });
 
+Deno.test("classes are named as well as numbered, and what is of two classes is refused", () => {
+  const names = ["cat", "dog", "Horse", "guinea pig", "red, green"];
+  const classes = (text: string, of: readonly string[] = names) => {
+    const choice = parseClasses(text, "--classes", of);
+    return choice.kind === "cycle" ? choice.classes : choice.kind;
+  };
+  deepEqual(classes("horse"), [2]);
+  deepEqual(classes("dog,0, guinea pig,2-3"), [1, 0, 3, 2, 3]);
+  deepEqual(classes("red, green"), [4]);
+  deepEqual(classes("random"), "random");
+  const refused = (text: string, message: RegExp, of: readonly string[] | null = names) =>
+    throws(() => parseClasses(text, "--classes", of), (error) => {
+      ok(message.test((error as Error).message), (error as Error).message);
+      return error instanceof UsageError;
+    });
+  refused("hose", /--classes: there is no class "hose"; did you mean "Horse"\?/);
+  refused("zebra", /no class "zebra"; the model has cat, dog, Horse, guinea pig, red, green\.$/);
+  refused("cat", /got "cat"; the model has no names of classes/, null);
+  refused("cat,", /there is no class ""/);
+  // Folders called 1 to 12 are in the order of their letters.
+  const sorted = ["1", "10", "11", "12", "2", "3"];
+  refused(
+    "2",
+    /2 is the number of the class "11" and the name of class 4; write number:2 or name:2/,
+    sorted,
+  );
+  deepEqual(classes("number:2,name:2,name:12", sorted), [2, 4, 3]);
+  deepEqual(classes("0", ["0", "1"]), [0]);
+  // Words and capitals: what is exact wins.
+  deepEqual(classes("name:all,Cat,cat", ["all", "Cat", "cat"]), [0, 1, 2]);
+  refused("CAT", /there is no class "CAT"/, ["Cat", "cat"]);
+});
+
 Deno.test("classes that there are not are refused", () => {
   const message = (text: string, classes: number) => {
     let found = "";
