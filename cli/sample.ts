@@ -66,7 +66,7 @@ export const options = {
   ...decodingOptions,
   columns: integer({ help: "images in a row of a grid (default: about square)", min: 1 }),
   ...deviceOptions,
-  dryRun: flag({ help: "print the steps and the memory that they take, and stop" }),
+  dryRun: flag({ help: "print steps, memory, sizes and time, and stop" }),
 };
 
 /** The verb. */

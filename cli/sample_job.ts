@@ -102,7 +102,7 @@ interface Wanted {
 
 /** Reads and checks all that does not need a device; writes nothing. Whoever has it closes it. */
 export async function prepareJob(args: SampleArgs, terminal: Terminal): Promise<Job> {
-  if (args.out === undefined && !args.show) {
+  if (args.out === undefined && !args.show && !args.dryRun) {
     throw new UsageError("imm sample needs --out PATH, or --show to see the images only.");
   }
   const shard = args.shard === undefined ? undefined : parseShard(args.shard);

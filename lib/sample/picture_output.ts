@@ -29,18 +29,19 @@ export function toPictures(samples: Float32Array, shape: Shape): Image[] {
   return splitImages(decodeRgb(samples), shape as [number, number, number]);
 }
 
-/** Width and height of the grid that {@link sampleGrid} makes, in pixels. */
+/** Width and height of the grid that {@link sampleGrid} makes, in pixels, and how often each is there. */
 export function gridSize(
   shape: Shape,
   images: number,
   columns: number = Math.ceil(Math.sqrt(images)),
-): { width: number; height: number } {
+): { width: number; height: number; scale: number } {
   const across = Math.min(columns, images);
   const down = Math.ceil(images / across);
   const scale = gridScale(shape);
   return {
     width: (across * (shape[1] + 1) + 1) * scale,
     height: (down * (shape[0] + 1) + 1) * scale,
+    scale,
   };
 }
 

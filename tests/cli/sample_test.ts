@@ -203,8 +203,8 @@ Deno.test(
           ...args,
         );
         assert.equal(code, 0, stderr);
-        const { images, kept, files } = JSON.parse(stdout);
-        return [images, kept, files];
+        const { count, kept, files } = JSON.parse(stdout);
+        return [count, kept, files];
       };
       assert.deepEqual(await made("--seeds", "0-4"), [5, 0, 5]);
       const third = Deno.readFileSync(join(out, "000003.png"));
@@ -460,14 +460,48 @@ Deno.test(
     }),
 );
 
-Deno.test("a dry run tells what sampling takes, without a device", () =>
-  withRun(async (_, model) => {
-    const command = ["--checkpoint", model, "--seeds", "0-9", "--batch", "4", "--dry-run"];
-    const plan = JSON.parse(await succeed(...command, "--json", "--guidance", "1,2"));
+Deno.test("a dry run tells what sampling takes and what it will write, and writes nothing", () =>
+  withRun(async (folder, model) => {
+    const command = ["--checkpoint", model, "--seeds", "0-9", "--batch", "4", "--device", "wasm"];
+    const dry = async (...args: (string | number)[]) =>
+      JSON.parse(await succeed(...command, "--dry-run", "--json", ...args));
+    const plan = await dry("--guidance", "1,2");
     assert.deepEqual([plan.count, plan.batch, plan.networkCalls], [10, 4, 3]);
     assert.deepEqual(plan.times.length, 3);
     assert.equal(plan.deviceBytes, plan.weightBytes + plan.scratchBytes);
-    assert.match(await succeed(...command, "--guidance", "2"), / GFLOP in 4 network calls$/m);
+    assert.equal(plan.output, null);
+    assert.ok(plan.seconds > 0 && plan.seconds < 60, `${plan.seconds}`);
+    assert.match(await succeed(...command, "--dry-run", "--guidance", "2"), / GFLOP in 4 network/);
+
+    // What it says of files is what they are.
+    for (const name of ["a.npz", "a.safetensors", "a.zip", "a.png", "pictures", "grids"]) {
+      const out = join(folder, name);
+      const more = ["--out", out, ...(name === "grids" ? ["--format", "class-grids"] : [])];
+      const before = await names(folder);
+      const { output } = await dry(...more);
+      assert.deepEqual(await names(folder), before, name);
+      await succeed(...command, ...more, "-q");
+      const files = (await Deno.stat(out)).isFile
+        ? [out]
+        : (await names(out)).filter((file) => file.endsWith("png")).map((file) => join(out, file));
+      assert.equal(files.length, output.files, name);
+      const bytes = files.reduce((sum, file) => sum + Deno.statSync(file).size, 0);
+      assert.ok(
+        bytes <= output.bytes && bytes > output.bytes / 20,
+        `${name}: ${bytes} of ${output.bytes}`,
+      );
+      if (name === "a.png") {
+        const { width, height } = decodePng(await Deno.readFile(out), name);
+        assert.deepEqual(output.pixels, [width, height]);
+      }
+    }
+    const text = await succeed(...command, "--dry-run", "--out", join(folder, "pictures"));
+    assert.match(text, /^images: 0 of 4 x 4 x 3; 10 are there already$/m);
+    assert.match(text, /^time: none, all images are there$/m);
+    const other = await run(...command, "--dry-run", "--out", join(folder, "a.npz"), "--steps", 1);
+    assert.match(other.stderr, /made differently/);
+    const rows = await succeed(...command, "--dry-run", "--steps", 3, "--trajectory");
+    assert.match(rows, /^images: 10 of 4 x 4 x 3, each as a row of 4$/m);
   }));
 
 Deno.test(
