@@ -39,6 +39,8 @@ const REASONS: readonly (readonly [key: string, reason: string])[] = [
   ["network", "the weights are those of another network"],
   ["imm", "the weights were trained for another method"],
   ["optimizer", "the optimizer's moments were gathered with it"],
+  ["train.init", "the run began with those weights, or without any"],
+  ["train.resetLabels", "the run began with weights"],
   ["train.batch", "steps, and the optimizer's moments, are of batches of that size"],
   ["train.seed", "the order of the images and all noise follow from it"],
   ["train.ema", "the averages of the weights so far were made with it"],

@@ -122,7 +122,7 @@ export async function refuseLostCheckpoints(
 /** What to do without a checkpoint. */
 async function advice(run: string): Promise<string> {
   const init = await namesIn(run).then((names) => names.includes(MODEL))
-    ? ` imm train --init ${join(run, MODEL)} begins a new run with the weights that are left.`
+    ? ` imm train --init ${run} --out DIR begins one with the weights that are left.`
     : "";
   return `Nothing was changed. Put back a copy of a checkpoint, or begin a new run in another ` +
     `folder.${init}`;

@@ -59,8 +59,10 @@ export async function readResumed(path: string, changes: ResumeChanges = {}): Pr
   const beginning = checkpoint === null ? await begun(path) : checkpoint.beginning;
   const origin = beginning?.folder || workingFolder();
   const found = await findFiles(written, origin);
-  const config = await withChanges(found, changes, origin);
-  refuseChanges(configChanges(checkpoint?.config ?? written, config), path);
+  // What a run began with is history, unless it begins with it again.
+  const files = checkpoint === null ? found : { ...found, train: written.train };
+  const config = await withChanges(files, changes, origin);
+  refuseChanges(configChanges(checkpoint?.config ?? files, config), path);
   return { config, beginning };
 }
 
@@ -192,6 +194,7 @@ async function withPaths(
   change: (path: string, isData: boolean, key: string) => Promise<string>,
 ): Promise<TrainConfig> {
   const { data: { source }, report: { decoder, scores: { extractor, weights } } } = config;
+  const { init } = config.train;
   const changed = async (path: string, key: string) =>
     isAbsolute(path) ? path : await change(path, key === "data.source", key);
   const orNull = (path: string | null, key: string) => path === null ? null : changed(path, key);
@@ -203,6 +206,7 @@ async function withPaths(
       ...config.data,
       source: isPoints ? source : await changed(source, "data.source"),
     },
+    train: { ...config.train, init: await orNull(init, "train.init") },
     report: {
       ...config.report,
       decoder: await orNull(decoder, "report.decoder"),

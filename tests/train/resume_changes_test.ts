@@ -80,7 +80,7 @@ Deno.test("a run whose checkpoints are gone does not begin again over what it ha
     const message = new RegExp(
       `error: \\S+ has no checkpoint to continue from, only model\\.safetensors of image ${IMAGES} ` +
         `and stats\\.jsonl up to image ${IMAGES}, which would be overwritten\\. Nothing was ` +
-        `changed\\..*imm train --init \\S+model\\.safetensors`,
+        `changed\\..*imm train --init \\S+run --out DIR begins one`,
     );
     await refused(run, 1, message, ...more);
     await refused(run, 1, message);
@@ -270,6 +270,31 @@ Deno.test("relative paths begin where the run was begun, and given ones where on
       "train.images": [IMAGES, IMAGES + BATCH],
     });
     await refused(run, 1, /There is no data set "\S+nowhere"/, "--data", "nowhere");
+  }));
+
+Deno.test("a run that began with other weights is resumed from anywhere, and began with them", () =>
+  withTempFolder(async (folder) => {
+    const home = join(folder, "home");
+    await Deno.mkdir(home);
+    await trained(join(home, "first"));
+    const child = spawnImm(
+      { cwd: home },
+      ...startArguments("second", [...SHORT, "train.init=first"]),
+    );
+    const started = await ended(child);
+    assert.equal(started.code, 0, started.stderr);
+    const run = join(home, "second");
+    await refused(run, 2, /cannot change train\.init .*: the run began with/, "--set=train.init=x");
+    const before = await loadModel(join(run, "model.safetensors"));
+    const { code, stderr } = await resume(run, "--set", `train.images=${IMAGES + BATCH}`);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /continued at image 128$/m);
+    // Begun again before its first checkpoint, it begins with them again.
+    await removeCheckpoints(run);
+    for (const name of ["model.safetensors", "stats.jsonl"]) await Deno.remove(join(run, name));
+    const again = await resume(run, "--set", `train.images=${IMAGES}`);
+    assert.equal(again.code, 0, again.stderr);
+    assert.deepEqual((await loadModel(join(run, "model.safetensors"))).weights, before.weights);
   }));
 
 Deno.test("what cannot harm may change, is said, and stands in the history and the checkpoint", () =>
