@@ -17,6 +17,8 @@ export interface GalleryImage {
   readonly image: Image;
   /** Its class, where it has one. */
   readonly label: number | null;
+  /** Name of the class, where that is known. */
+  readonly className?: string;
 }
 
 /** A sample and the real images nearest to it. */
@@ -31,8 +33,10 @@ export interface GalleryNeighbours {
 export interface Gallery {
   /** The first samples. */
   readonly samples: readonly GalleryImage[];
-  /** Some samples, spread over all; empty where the real images are not known. */
+  /** Some samples, of every class where there are labels; empty where no real images are known. */
   readonly neighbours: readonly GalleryNeighbours[];
+  /** Classes of the samples, where not all are among the neighbours. */
+  readonly classesLeftOut?: { readonly shown: number; readonly all: number };
 }
 
 /** Images, and what was collected of them. */
@@ -45,9 +49,12 @@ export interface GallerySide {
 
 /** Pixels in a row or column of the grid of samples, at most. */
 const GRID_PIXELS = 1024;
-/** Samples whose neighbours are shown, and neighbours of each. */
+/** Samples whose neighbours are shown, at least, and neighbours of each. */
 const QUERIES = 8;
 const NEAREST = 6;
+/** Classes that all have a row; of more, some do. */
+const MANY_CLASSES = 100;
+const SOME_CLASSES = 24;
 
 /** Looks up samples and their nearest real images. */
 export async function makeGallery(
@@ -60,11 +67,12 @@ export async function makeGallery(
   const shown = Math.min(rows, across ** 2);
   const grid = await lookUp(samples, Array.from({ length: shown }, (_, i) => i));
   const neighbours: GalleryNeighbours[] = [];
+  let classesLeftOut: Gallery["classesLeftOut"];
   const [queries, references] = [samples.set.features, real?.set.features ?? null];
   if (queries && references && real) {
-    const count = Math.min(QUERIES, rows);
-    for (let i = 0; i < count; i++) {
-      const row = Math.floor(i * rows / count);
+    const chosen = queryRows(rows, samples.set.labels);
+    if (chosen.shown < chosen.all) classesLeftOut = { shown: chosen.shown, all: chosen.all };
+    for (const row of chosen.rows) {
       const [sample] = await lookUp(samples, [row]);
       const found = nearestRows(queries, row, references, NEAREST);
       const images = await lookUp(real, found.map(({ row }) => row));
@@ -72,12 +80,45 @@ export async function makeGallery(
       neighbours.push({ sample, nearest });
     }
   }
-  return { samples: grid, neighbours };
+  return { samples: grid, neighbours, ...(classesLeftOut ? { classesLeftOut } : {}) };
+}
+
+/**
+ * The samples whose neighbours are shown: of each class in turn the same number, spread over the
+ * samples of the class; without labels spread over all.
+ *
+ * @param labels class of each of the samples, negative for none
+ * @returns their numbers, and how many classes of how many they have
+ */
+export function queryRows(
+  rows: number,
+  labels: ArrayLike<number> | null,
+): { rows: number[]; shown: number; all: number } {
+  const byClass = new Map<number, number[]>();
+  for (let row = 0; row < rows; row++) {
+    const label = labels?.[row] ?? -1;
+    if (!byClass.has(label)) byClass.set(label, []);
+    byClass.get(label)!.push(row);
+  }
+  const groups = [...byClass].sort(([a], [b]) => a - b).map(([, members]) => members);
+  const shown = groups.length > MANY_CLASSES ? spread(groups, SOME_CLASSES) : groups;
+  const each = Math.ceil(QUERIES / Math.max(1, shown.length));
+  return {
+    rows: shown.flatMap((members) => spread(members, each)),
+    shown: shown.length,
+    all: groups.length,
+  };
+}
+
+/** Some of a list, as far apart as possible; all where there are no more. */
+function spread<T>(all: readonly T[], count: number): T[] {
+  const taken = Math.min(count, all.length);
+  return Array.from({ length: taken }, (_, i) => all[Math.floor(i * all.length / taken)]);
 }
 
 /** The images behind some rows of what was collected. */
 async function lookUp(
-  { source, set: { skipped = [] } }: GallerySide,
+  { source, set: { skipped = [], classes } }: GallerySide,
   rows: readonly number[],
 ): Promise<GalleryImage[]> {
   const positions = rows.map((row) => positionOf(row, skipped));
@@ -89,9 +130,11 @@ async function lookUp(
     while (!source.mixed && end < positions.length && isNext()) end++;
     const batch = await source.read(positions[i], end - i);
     const { height, width, channels, labels } = batch;
-    splitImages(toBytes(batch.data), [height, width, channels]).forEach((image, j) =>
-      found.push({ image, label: labels?.[j] ?? null })
-    );
+    splitImages(toBytes(batch.data), [height, width, channels]).forEach((image, j) => {
+      const label = labels?.[j] ?? null;
+      const className = label === null ? undefined : classes?.names?.[label];
+      found.push({ image, label, ...(className === undefined ? {} : { className }) });
+    });
     i = end;
   }
   return found;

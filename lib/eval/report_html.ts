@@ -96,7 +96,7 @@ function outcome({ passed, thresholds, baseline }: GateOutcome): string {
     : `Failed: ${missed} of ${all.length} requirements ${missed === 1 ? "is" : "are"} not met.`;
 }
 
-function pictures({ samples, neighbours }: Gallery): string {
+function pictures({ samples, neighbours, classesLeftOut }: Gallery): string {
   const parts: string[] = [];
   if (samples.length > 0) {
     const images = ofOneSize(samples.map(({ image }) => image), 128);
@@ -125,14 +125,18 @@ function pictures({ samples, neighbours }: Gallery): string {
     parts.push(
       `<h2>Nearest real images</h2>\n<p>Some samples (left) with the real images whose features ` +
         `are nearest, and their distances. Copies of real images show that a model remembers ` +
-        `instead of generating.</p>\n<table class="neighbours">\n${rows.join("\n")}\n</table>`,
+        `instead of generating.${
+          classesLeftOut
+            ? ` They are of ${classesLeftOut.shown} of the ${classesLeftOut.all} classes.`
+            : ""
+        }</p>\n<table class="neighbours">\n${rows.join("\n")}\n</table>`,
     );
   }
   return parts.join("\n");
 }
 
-function label({ label }: GalleryImage): string {
-  return label === null ? "" : `class ${label}`;
+function label({ label, className }: GalleryImage): string {
+  return className ?? (label === null ? "" : `class ${label}`);
 }
 
 function captioned({ image }: GalleryImage, alt: string, caption: string): string {

@@ -156,7 +156,13 @@ Deno.test("htmlReport is one page that loads nothing and runs nothing", () => {
       gate: gate(),
       gallery: {
         samples: [image(1), image(2), image(3)],
-        neighbours: [{ sample: image(1), nearest: [{ ...image(7), distance: 0.12345 }] }],
+        neighbours: [
+          {
+            sample: { ...image(1), className: "<cat>" },
+            nearest: [{ ...image(7), distance: 0.12345 }],
+          },
+        ],
+        classesLeftOut: { shown: 24, all: 1000 },
       },
     },
   );
@@ -167,6 +173,8 @@ Deno.test("htmlReport is one page that loads nothing and runs nothing", () => {
   deepStrictEqual(sources, new Array(3).fill("data:image/png;base64,"), "grid, sample, neighbour");
   ok(!/(?:href|url\()/.test(html));
   match(html, /<figcaption>class 7, 0.123<\/figcaption>/);
+  match(html, /<figcaption>&#60;cat&#62;<\/figcaption>/);
+  match(html, /They are of 24 of the 1000 classes\./);
   // Every element that is opened is closed, in order.
   const open: string[] = [];
   for (const [, close, tag] of html.matchAll(/<(\/?)([a-z][a-z0-9]*)\b[^>]*>/g)) {
