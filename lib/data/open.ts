@@ -12,16 +12,16 @@ import { didYouMean } from "../suggest.ts";
 import type { Dataset } from "./dataset.ts";
 import {
   holdsCifar,
-  isCifarBatch,
   isTarName,
   openCifarArchive,
   openCifarFiles,
   openCifarFolder,
 } from "./cifar_dataset.ts";
+import { holdsArrays, kindOfContent, kindOfName } from "./data_file.ts";
 import { openDigits } from "./digits.ts";
 import { type FileTree, openFolderTree, openZipTree } from "./file_tree.ts";
 import { type FolderOptions, isPicture, openFolderDataset } from "./folder_dataset.ts";
-import { findIdxImages, isIdxName, openIdxDataset } from "./idx_dataset.ts";
+import { findIdxImages, openIdxDataset } from "./idx_dataset.ts";
 import { openNpyLatents, openSafetensorsLatents } from "./latent_arrays.ts";
 import { isLatentFile, openLatentFolder } from "./latent_folder.ts";
 import { isLatents, type LatentDataset } from "./latents.ts";
@@ -143,14 +143,19 @@ async function openLocated(
     }
     return await openTree(tree, options, split);
   }
-  const lower = path.toLowerCase();
-  if (lower.endsWith(".npz")) return await openNpzDataset(path, split);
-  if (lower.endsWith(".zip")) return await openTree(await openZipTree(path), options, split);
+  const kind = kindOfName(path) ?? await kindOfContent(path);
+  if (kind === "tar") return await openCifarArchive(path, cifarSplit(path, split));
+  if (kind === "archive") {
+    const tree = await openZipTree(path);
+    if (!holdsArrays(tree)) return await openTree(tree, options, split);
+    tree.close();
+    return await openNpzDataset(path, split);
+  }
   if (split) throw noSplit(path, split);
-  if (isCifarBatch(path)) return await openCifarFiles(path, [path]);
-  if (lower.endsWith(".npy")) return await openNpyLatents(path);
-  if (isSafetensors(path)) return await openSafetensorsLatents(path, [path]);
-  if (isIdxName(path)) return await openIdxDataset(path);
+  if (kind === "cifar") return await openCifarFiles(path, [path]);
+  if (kind === "npy") return await openNpyLatents(path);
+  if (kind === "safetensors") return await openSafetensorsLatents(path, [path]);
+  if (kind === "idx") return await openIdxDataset(path);
   const known = await recognizeFile(path);
   throw new FormatError(
     `${spec} is ${

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { type FolderOptions, openFolderDataset } from "../../lib/data/folder_dataset.ts";
 import { openFolderTree, openZipTree } from "../../lib/data/file_tree.ts";
 import { Loader } from "../../lib/data/loader.ts";
@@ -10,6 +11,7 @@ import { PrefetchingStream } from "../../lib/data/prefetch.ts";
 import { prepareDataset } from "../../lib/data/prepare.ts";
 import { writeFileAtomic } from "../../lib/format/atomic.ts";
 import { decodeImage, toRgb } from "../../lib/format/image.ts";
+import { writeNpz } from "../../lib/format/npz.ts";
 import { encodePng } from "../../lib/format/png.ts";
 import { ZipWriter } from "../../lib/format/zip_writer.ts";
 import fixtures from "../format/picture_fixtures.json" with { type: "json" };
@@ -303,4 +305,48 @@ Deno.test("no path leads to an error that calls itself a bug", async () => {
       assert.doesNotMatch(stderr, /bug in imm/);
     }
   }
+});
+
+Deno.test("data files are read under any name: archives, arrays, IDX and tar are told by their content", async () => {
+  await withTempFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    const pixels = Uint8Array.from({ length: 3 * 4 * 4 }, (_, i) => i * 5);
+    const same = async (name: string, images: number) => {
+      using dataset = await openDataset(at(name));
+      assert.deepEqual([dataset.length, dataset.imageShape], [images, [4, 4, 1]], name);
+      assert.deepEqual(new Uint8Array(dataset.image(1)), pixels.subarray(16, 32), name);
+    };
+    await writeNpz(at("a.zip"), [["arr_0", { type: "u8", shape: [3, 4, 4], data: pixels }]]);
+    await Deno.copyFile(at("a.zip"), at("a.download"));
+    await same("a.zip", 3);
+    await same("a.download", 3);
+
+    await writeFileAtomic(at("pictures"), async (write) => {
+      const writer = new ZipWriter(write);
+      for (const i of [0, 1, 2]) {
+        const data = pixels.subarray(16 * i, 16 * i + 16);
+        const bytes = encodePng({ width: 4, height: 4, channels: 1, data });
+        await writer.add(`${i}.png`, [bytes], { size: bytes.length });
+      }
+      await writer.finish();
+    });
+    await same("pictures", 3);
+    const program = new TextEncoder().encode("MZ a program that unpacks what is behind it");
+    const archive = await Deno.readFile(at("pictures"));
+    await Deno.writeFile(at("pictures.exe"), Uint8Array.from([...program, ...archive]));
+    await same("pictures.exe", 3);
+
+    const idx = Uint8Array.from([0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 4, ...pixels]);
+    await Deno.writeFile(at("digits.bytes"), idx);
+    await same("digits.bytes", 3);
+    await Deno.writeFile(at("digits.compressed"), gzipSync(idx));
+    await same("digits.compressed", 3);
+    await Deno.writeFile(at("program.exe"), program);
+    await assertFormatError(
+      () => openDataset(at("program.exe")),
+      /program\.exe is not a zip archive/,
+    );
+    await Deno.writeFile(at("text"), new TextEncoder().encode("hello"));
+    await assertFormatError(() => openDataset(at("text")), /no kind of data set that is known/);
+  });
 });
