@@ -11,7 +11,7 @@ import { FormatError, ImmError } from "../errors.ts";
 import { openSafetensors, writeSafetensors } from "../format/safetensors.ts";
 import {
   describeModel,
-  type ModelDescription,
+  parseModelMetadata,
   storedTensors,
   TRAINING_PREFIX,
 } from "../models/model_file.ts";
@@ -60,7 +60,9 @@ export interface Checkpoint extends CheckpointDescription {
 }
 
 /** What a checkpoint says of the run besides how far it has come. */
-export interface CheckpointOrigin extends Pick<ModelDescription, "classNames"> {
+export interface CheckpointOrigin {
+  /** Names of the classes, where there are some. */
+  readonly classNames?: readonly string[];
   /** The configuration of the run. */
   readonly config: TrainConfig;
   /** Where and with what data it was begun. */
@@ -74,6 +76,8 @@ export interface CheckpointDescription {
   readonly progress: Progress;
   /** The configuration that it was trained with. */
   readonly config: TrainConfig;
+  /** Names of the classes; null where it has none. */
+  readonly classNames: readonly string[] | null;
   /** Where and with what data it was begun; null for runs of older versions. */
   readonly beginning: Beginning | null;
 }
@@ -148,6 +152,7 @@ function parseDescription(
     path,
     progress: parseProgress(path, metadata["training.progress"]),
     config: parseConfig(path, metadata["training.config"]),
+    classNames: parseModelMetadata(path, metadata)?.classNames ?? null,
     beginning: beginning === undefined
       ? null
       : parseBeginning(parseJson(beginning, path), `${path}: training.beginning`),

@@ -34,6 +34,8 @@ export interface Resumable {
   readonly config: TrainConfig;
   /** Where and with what data it was begun; null for runs of older versions. */
   readonly beginning: Beginning | null;
+  /** Names of its classes; null where it has none, or no checkpoint. */
+  readonly classNames: readonly string[] | null;
 }
 
 /**
@@ -63,7 +65,7 @@ export async function readResumed(path: string, changes: ResumeChanges = {}): Pr
   const files = checkpoint === null ? found : { ...found, train: written.train };
   const config = await withChanges(files, changes, origin);
   refuseChanges(configChanges(checkpoint?.config ?? files, config), path);
-  return { config, beginning };
+  return { config, beginning, classNames: checkpoint?.classNames ?? null };
 }
 
 /**

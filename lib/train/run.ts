@@ -58,6 +58,8 @@ export interface ResolvedConfig {
   readonly data: TrainingData;
   /** How the preset was fitted to the data, and what was left to the person, in sentences. */
   readonly notes?: readonly string[];
+  /** Names of the classes, for data that have none of their own. */
+  readonly classNames?: readonly string[] | null;
   /** Where and with what data a run was begun that is to be resumed. */
   readonly beginning?: Beginning | null;
   /** What is odd about a run that is to be resumed, in sentences. */
@@ -135,6 +137,7 @@ async function withInitial(
   const what = resetLabels ? "weights (but for those of classes)," : "weights,";
   return {
     ...resolved,
+    classNames: resetLabels ? null : initial.classNames ?? null,
     notes: [`${what} network and method (imm.*) are those of ${initial.file}`],
   };
 }
@@ -184,12 +187,12 @@ export async function resolveResumed(
   changes: ResumeChanges = {},
   care: PictureCare = {},
 ): Promise<ResolvedConfig> {
-  const { config, beginning } = await readResumed(path, changes);
+  const { config, beginning, classNames } = await readResumed(path, changes);
   const data = await openTrainingData(config.data, care);
   try {
     const note = checkSameData(path, config.data, data, beginning);
     checkNetwork(config, data);
-    return { config, data, beginning, warnings: note === null ? [] : [note] };
+    return { config, data, classNames, beginning, warnings: note === null ? [] : [note] };
   } catch (error) {
     data.close();
     throw error;
@@ -262,6 +265,8 @@ export class TrainingRun implements AsyncDisposable {
     private readonly folder: RunFolder,
     private readonly resumed: boolean,
     private readonly decoder: LatentDecoder | null,
+    /** Names of the classes, where there are some and the network is told. */
+    readonly classNames: readonly string[] | null,
     private readonly odd: readonly string[],
   ) {}
 
@@ -301,18 +306,29 @@ export class TrainingRun implements AsyncDisposable {
 
   static async #open(
     device: Device,
-    { config, data, beginning, warnings = [] }: ResolvedConfig,
+    resolved: ResolvedConfig,
     open: (origin: RunOrigin) => Promise<RunFolder>,
     resumed = false,
   ): Promise<TrainingRun> {
+    const { config, data, warnings = [] } = resolved;
     let decoder: LatentDecoder | null = null;
     try {
       decoder = await openGridDecoder(config);
-      const folder = await open({
-        classNames: data.classNames,
-        beginning: beginning ?? { folder: workingFolder(), data: data.fingerprint?.() ?? null },
-      });
-      return new TrainingRun(config, data, device, folder, resumed, decoder, warnings);
+      const names = data.classNames ?? resolved.classNames ?? null;
+      const classNames = names?.length === config.network.labelDim ? names : null;
+      const beginning = resolved.beginning ??
+        { folder: workingFolder(), data: data.fingerprint?.() ?? null };
+      const folder = await open({ classNames, beginning });
+      return new TrainingRun(
+        config,
+        data,
+        device,
+        folder,
+        resumed,
+        decoder,
+        classNames,
+        warnings,
+      );
     } catch (error) {
       await decoder?.[Symbol.asyncDispose]();
       data.close();
@@ -328,11 +344,6 @@ export class TrainingRun implements AsyncDisposable {
   /** What the data are, in a line; see {@link TrainingData.summary}. */
   get summary(): string {
     return this.data.summary;
-  }
-
-  /** Names of the classes, where the data have some and the network is told. */
-  get classNames(): readonly string[] | null {
-    return this.config.network.labelDim > 0 ? this.data.classNames : null;
   }
 
   /** Folder of the run. */

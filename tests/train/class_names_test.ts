@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { FormatError } from "../../lib/errors.ts";
+import { writeNpz } from "../../lib/format/npz.ts";
 import { encodePng } from "../../lib/format/png.ts";
 import {
   loadModel,
@@ -59,6 +60,41 @@ Deno.test("the names of the classes are in all models of a run, and stay there",
     assert.deepEqual(JSON.parse(stdout).model.classNames, ["a cow", "cat", "dog"]);
   });
 });
+
+Deno.test("names outlive data that have none: other containers, and training on from a model", () =>
+  withTempFolder(async (folder) => {
+    const pets = join(folder, "pets");
+    for (const name of ["cat", "dog"]) {
+      await Deno.mkdir(join(pets, name), { recursive: true });
+      await Deno.writeFile(join(pets, name, "0.png"), encodePng(hashPicture(8, 8, 1)));
+    }
+    const npz = join(folder, "pets.npz");
+    const { data } = hashPicture(8, 8, 1);
+    await writeNpz(npz, [
+      ["arr_0", { type: "u8", shape: [2, 8, 8, 1], data: Uint8Array.from([...data, ...data]) }],
+      ["arr_1", { type: "i64", shape: [2], data: BigInt64Array.of(0n, 1n) }],
+    ]);
+    const run = join(folder, "run");
+    const short = [`train.images=${2 * BATCH}`];
+    assert.equal((await imm(...startArguments(run, short), "--data", pets)).code, 0);
+    const { code, stderr } = await imm(
+      ...["train", "--resume", run, "--data", npz, "--device", "wasm"],
+      ...["--set", `train.images=${3 * BATCH}`],
+    );
+    assert.equal(code, 0, stderr);
+    const next = join(folder, "next");
+    const more = await imm(...startArguments(next, short), "--init", run, "--data", npz);
+    assert.equal(more.code, 0, more.stderr);
+    for (const file of [run, next]) {
+      const { classNames, notes } = await loadModel(join(file, "model.safetensors"));
+      assert.deepEqual([classNames, notes.images], [["cat", "dog"], file === run ? "48" : "32"]);
+    }
+    const anew = join(folder, "anew");
+    const reset = [...startArguments(anew, short), "--init", run, "--reset-labels", "--data", npz];
+    const { code: done, stderr: said } = await imm(...reset);
+    assert.equal(done, 0, said);
+    assert.equal((await loadModel(join(anew, "model.safetensors"))).classNames, undefined);
+  }));
 
 Deno.test("a model file without names of classes is read as before; wrong names are refused", async () => {
   await withTempFolder(async (folder) => {
