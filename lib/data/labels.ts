@@ -114,13 +114,19 @@ export function describeClasses(set: LabelledSet): string {
   const { labelNames, labelSource } = set;
   const counts = classCounts(set);
   const from = labelSource && labelSource !== set.name ? ` from ${labelSource}` : "";
-  const one = (n: number, i: number) => labelNames ? `${labelNames[i]} ${n}` : `${i}: ${n}`;
+  const one = (n: number, i: number) =>
+    labelNames ? `${titleOf(labelNames[i])} ${n}` : `${i}: ${n}`;
   const list = counts.slice(0, LISTED).map(one).join(", ");
   const rest = counts.slice(LISTED);
   const more = rest.length === 0
     ? ""
     : `, and ${rest.length} more of ${Math.min(...rest)} to ${Math.max(...rest)}`;
   return `${counted(counts.length, "class", "classes")}${from}: ${list}${more}`;
+}
+
+/** A name as a list of them has it: in quotes where it is more than a word. */
+function titleOf(name: string): string {
+  return /^\p{L}[\p{L}\p{N}_-]*$/u.test(name) ? name : JSON.stringify(name);
 }
 
 /** What looks odd about the labels of a set, in sentences. */

@@ -106,13 +106,20 @@ async function openPlain(
   const dataset = isLatents(opened) || opened.imageShape[2] % 2 === 1
     ? opened
     : new OpaqueDataset(opened);
-  return notes.length > 0 ? withNotes(dataset, notes) : dataset;
+  const { path, split } = located;
+  return withMore(dataset, {
+    notes: [...notes, ...(dataset.notes ?? [])],
+    // Reports should tell a part from the whole.
+    name: split && dataset.name === path ? `${path}#${split}` : dataset.name,
+  });
 }
 
-/** The same data set, about which more is to be said. */
-function withNotes<T extends Dataset | LatentDataset>(dataset: T, notes: readonly string[]): T {
-  const all = [...notes, ...(dataset.notes ?? [])];
-  return Object.defineProperty(dataset, "notes", { value: all });
+/** The same data set, of which something else is said. */
+function withMore<T extends Dataset | LatentDataset>(
+  dataset: T,
+  { name, notes }: { readonly name: string; readonly notes: readonly string[] },
+): T {
+  return Object.defineProperties(dataset, { name: { value: name }, notes: { value: notes } });
 }
 
 async function openLocated(

@@ -56,7 +56,15 @@ export function knownName(spec: string): string | null {
 export async function locate(spec: string): Promise<Located> {
   const { base, split } = parseSplit(spec);
   const name = knownName(spec);
-  if (name === null) return { builtIn: null, path: base, split, notes: [] };
+  if (name === null) {
+    const isPart = split && (await exists(base) || !await exists(spec));
+    return {
+      builtIn: null,
+      path: isPart ? base : spec,
+      split: isPart ? split : undefined,
+      notes: [],
+    };
+  }
   const isBuiltIn = BUILT_IN_DATASETS.includes(name);
   const path = isBuiltIn ? "" : await findKnown(name);
   const notes = !base.startsWith(PREFIX) && await exists(name)

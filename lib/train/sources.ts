@@ -125,7 +125,7 @@ function pictureData(dataset: Dataset, settings: DataSettings): TrainingData {
     dataset,
     classNames: dataset.labelNames,
     fingerprint: (effort) => fingerprint(dataset, effort),
-    warnings: [...(dataset.notes ?? []), ...labelNotes(dataset)],
+    warnings: [...(dataset.notes ?? []), ...(settings.labels ? labelNotes(dataset) : [])],
     summary: summary(dataset, `pictures of ${width} x ${height} x ${channels}`),
     stream: (seed, workers) => {
       const loader = new Loader(dataset, { seed, mirror: settings.mirror });
@@ -161,7 +161,11 @@ function latentData(dataset: LatentDataset, settings: DataSettings): TrainingDat
     dataset: null,
     classNames: dataset.labelNames,
     fingerprint: (effort) => fingerprint(dataset, effort),
-    warnings: [...(dataset.notes ?? []), ...labelNotes(dataset), ...(odd === null ? [] : [odd])],
+    warnings: [
+      ...(dataset.notes ?? []),
+      ...(settings.labels ? labelNotes(dataset) : []),
+      ...(odd === null ? [] : [odd]),
+    ],
     summary: summary(dataset, `latents of ${width} x ${height} x ${channels}`),
     stream: (seed, workers) =>
       prefetched(new LatentLoader(dataset, rule, { seed, mirror: settings.mirror }), workers),

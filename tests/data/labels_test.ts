@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { ArrayDataset } from "../../lib/data/dataset.ts";
 import { isLatents } from "../../lib/data/latents.ts";
 import { describeClasses, labelNotes } from "../../lib/data/labels.ts";
 import { openDataset, openImagesOrLatents } from "../../lib/data/open.ts";
@@ -128,6 +129,8 @@ Deno.test("of train and val the pictures for training are taken, which is said; 
       notes,
       /is divided: the 2 files of train\/ are taken, not the 3 of val\/ \(.*#val\)/,
     );
+    using val = await openDataset(`${spec}#val`);
+    assert.equal(val.name, `${spec}#val`);
     const other = await understood(`${spec}#val`);
     assert.deepEqual([other.labels, other.notes], [[0, 1, 1], ""]);
     await assertFormatError(() => openDataset(`${spec}#test`), /divided in train\/, val\//);
@@ -141,6 +144,9 @@ Deno.test("of train and val the pictures for training are taken, which is said; 
     write(folder, { "cat/1.png": png(1) });
     assert.match((await understood(folder)).notes, /testing, validation are taken as classes like/);
     await assertFormatError(() => openDataset(`${folder}#val`), /is not divided/);
+    // A folder may be called like a part of another.
+    write(`${folder}/a#val`, { "1.png": png(1) });
+    assert.deepEqual((await understood(`${folder}/a#val`)).labels, [null]);
   });
 });
 
@@ -180,7 +186,7 @@ Deno.test("metadata.jsonl and metadata.csv give labels where they have some", as
     await inBothForms({ ...pictures, [name]: content }, async (spec) => {
       const { labels, classes } = await understood(spec);
       assert.deepEqual(labels, [0, 0, 1]);
-      assert.equal(classes, `2 classes from ${name}: cat 2, dog, large 1`);
+      assert.equal(classes, `2 classes from ${name}: cat 2, "dog, large" 1`);
     });
   }
   const numbered = "file_name,label\na.png,1\nb/c.png,0\nb/d.png,1\n";
@@ -220,7 +226,7 @@ Deno.test("folders that are numbers say which class they are, where it is anothe
   await withTempFolder(async (folder) => {
     for (const n of [1, 2, 10]) write(folder, { [`${n}/x.png`]: png(n) });
     const { classes, notes } = await understood(folder);
-    assert.equal(classes, "3 classes from folders: 1 1, 10 1, 2 1");
+    assert.equal(classes, '3 classes from folders: "1" 1, "10" 1, "2" 1');
     assert.match(
       notes,
       /sorted as text.*class 0 is folder 1, class 1 is folder 10, class 2 is folder 2/,
@@ -256,6 +262,21 @@ Deno.test("classes without images are named, and labels that are counted from 1"
     assert.match(await notes(0, 3, 3), /no images of class 1, 2, which a network would never see/);
     assert.equal(await notes(0, 1, 1), "");
   });
+});
+
+Deno.test("many classes are summed up, and so are many without images", () => {
+  const set = (labels: number[]) =>
+    new ArrayDataset("a", [1, 1, 1], new Uint8Array(labels.length), Int32Array.from(labels));
+  const counts = Array.from({ length: 30 }, (_, i) => i);
+  assert.match(
+    describeClasses(set([...counts, 25, 25])),
+    /^30 classes: 0: 1, 1: 1, .*, 19: 1, and 10 more of 1 to 3$/,
+  );
+  assert.equal(describeClasses(set([0])), "1 class: 0: 1");
+  assert.match(
+    labelNotes(set([0, 9])).join(),
+    /^a: no images of class 1, 2, 3, 4, 5 and 3 more, which a network would never see, of 10\.$/,
+  );
 });
 
 Deno.test("a label that is no class is refused whatever file it comes from", async () => {
