@@ -88,6 +88,7 @@ export {
   ImmError,
   InternalError,
   InterruptedError,
+  StoppedError,
   UsageError,
   WriteError,
 } from "./lib/errors.ts";
@@ -128,6 +129,7 @@ export {
   resolveResumed,
   type ResumeChanges,
   type RunDescription,
+  type RunStart,
   type ScalingState,
   type ScoreLine,
   type ScoreSettings,
@@ -227,6 +229,7 @@ export {
   type GenerateOptions,
   Generator,
   LatentDecoder,
+  NotFiniteError,
   type SharedModel,
 } from "./lib/sample/mod.ts";
 

@@ -5,4 +5,5 @@
  */
 
 export * from "./decoder.ts";
+export * from "./finite.ts";
 export * from "./generator.ts";
