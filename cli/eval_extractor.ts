@@ -83,7 +83,7 @@ export async function openExtractor(
   const [height, width, channels] = images.shape;
   const chosen = args.extractor ?? fittingExtractor(args, sides, height, width);
   if (chosen === "inception") {
-    const pipeline = args.pipeline ?? recordedPipeline(sides) ?? "fid";
+    const pipeline = args.pipeline ?? recordedPipeline(sides) ?? toldPipeline(sides) ?? "fid";
     const path = args.weights ?? await downloadedWeights(terminal, signal);
     const weights = await readInceptionWeights(path, { allowOther: args.allowOtherWeights });
     const { backend, device, threads } = args;
@@ -149,11 +149,29 @@ function recordedPipeline(sides: readonly (Side | StatisticsSide)[]): PipelineNa
   return undefined;
 }
 
+/**
+ * The pipeline of statistics of other programs, as far as it can be told.
+ *
+ * @throws {UsageError} where nothing tells it: a wrong one gives a wrong score
+ */
+function toldPipeline(sides: readonly (Side | StatisticsSide)[]): PipelineName | undefined {
+  for (const { statistics: { name, told, provenance } } of sides.filter(isStatistics)) {
+    if (provenance) continue;
+    if (told) return told.pipeline;
+    throw new UsageError(
+      `Nothing in ${name} tells how its images were prepared; say it with --pipeline ` +
+        `${Object.keys(PIPELINES).join(", ")} (what each is comparable with: imm eval --help).`,
+    );
+  }
+  return undefined;
+}
+
 /** What made statistics, as far as they say; where only statistics are compared nothing is run. */
 function recordedExtractor(sides: readonly StatisticsSide[]): FeatureExtractor {
   const recorded = sides.find(({ statistics }) => statistics.provenance);
+  const told = sides.find(({ statistics }) => statistics.told)?.statistics.told;
   const { id, hash, details } = recorded?.statistics.provenance?.extractor ??
-    { id: "unknown", hash: "unknown", details: undefined };
+    { id: "unknown", hash: "unknown", details: told && { pipeline: told.pipeline } };
   const { dimension, taps = {} } = (recorded ?? sides[0]).statistics;
   return {
     id,

@@ -1,9 +1,9 @@
 /** `imm eval merge`. @module */
 
 import {
+  checkedFormat,
   readPartial,
   REFERENCE_FORMATS,
-  referenceFormat,
   writeReference,
 } from "../lib/eval/reference_files.ts";
 import {
@@ -40,7 +40,7 @@ export const verb = defineVerb({
     ...outputOptions,
   },
   async run(args, terminal) {
-    const format = args.format ?? referenceFormat(args.out);
+    const format = checkedFormat(args.out, args.format);
     const out = { option: "--out", path: args.out, replace: args.overwrite };
     using _claim = await claimOutputs([out], args._);
     const parts: PartialStatistics[] = [];

@@ -2,7 +2,7 @@
 
 import { UsageError } from "../lib/errors.ts";
 import { computeReference } from "../lib/eval/evaluate.ts";
-import { REFERENCE_FORMATS, referenceFormat, writeReference } from "../lib/eval/reference_files.ts";
+import { checkedFormat, REFERENCE_FORMATS, writeReference } from "../lib/eval/reference_files.ts";
 import { namedProvenance, type Provenance } from "../lib/eval/references.ts";
 import { parseShard, SHARD_FORMS } from "../lib/shard.ts";
 import { openCache, openExtractor } from "./eval_extractor.ts";
@@ -69,7 +69,7 @@ export const verb = defineVerb({
     }
     checkGeneration(args);
     const shard = args.shard === undefined ? undefined : parseShard(args.shard);
-    const format = args.format ?? referenceFormat(args.out);
+    const format = checkedFormat(args.out, args.format);
     if (shard && format !== "stats") {
       throw new UsageError(
         `--shard makes a part to be merged, which needs sums: write it as .stats, not ${args.out}.`,

@@ -325,7 +325,7 @@ function metricSet(reference: Reference, images: Collected | null): MetricSet {
     name: reference.name,
     statistics: reference.sums?.statistics ?? reference,
     taps: reference.sums?.taps ?? reference.taps ?? {},
-    features: images?.features ?? null,
+    features: images?.features ?? reference.features ?? null,
     logits: images?.logits ?? null,
     labels: images?.labels ?? null,
     classes: images?.classes,
@@ -412,7 +412,16 @@ function checkNeeds(metrics: Metric[], options: EvaluateOptions): void {
   for (const metric of metrics) {
     if (needs(metric, "statistics")) present(reference, metric, "statistics");
     if (needs(metric, "images")) {
-      present(isReference(reference) ? referenceImages : reference, metric, "images");
+      const images = isReference(reference) ? referenceImages ?? reference.features : reference;
+      present(images, metric, "images");
+    }
+    if (needs(metric, "labels")) {
+      // Files of features have no labels.
+      const sides = needs(metric, "images") ? [samples, reference] : [samples];
+      const without = sides.some((side) =>
+        isReference(side) && side.features && !(side === reference && referenceImages)
+      );
+      present(without ? null : true, metric, "labels");
     }
     if (needs(metric, "logits")) present(extractor.classes, metric, "logits");
     if (needs(metric, "inception")) present(isInception(extractor) || null, metric, "inception");
@@ -421,7 +430,8 @@ function checkNeeds(metrics: Metric[], options: EvaluateOptions): void {
       present(extractor.taps?.[tap], metric, "taps");
       if (isReference(reference)) present(reference.taps?.[tap], metric, "taps");
     }
-    const needsSamples = needs(metric, "images") || needs(metric, "samples") ||
+    const hasFeatures = isReference(samples) && samples.features !== undefined;
+    const needsSamples = !hasFeatures && (needs(metric, "images") || needs(metric, "samples")) ||
       needs(metric, "logits") ||
       (isReference(samples) && tap !== undefined && !samples.taps?.[tap]);
     if (isReference(samples) && needsSamples) {
@@ -436,7 +446,7 @@ function checkNeeds(metrics: Metric[], options: EvaluateOptions): void {
 /** Also early: metrics that need more images than there can be. */
 function checkCounts(metrics: readonly Metric[], options: EvaluateOptions): void {
   const { samples, reference, referenceImages, subsets, manifoldImages = Infinity } = options;
-  const images = isReference(reference) ? referenceImages : reference;
+  const images = isReference(reference) ? referenceImages ?? reference : reference;
   const counted = (side: ImageSource | Reference | undefined) => {
     if (side === undefined) return [];
     return isReference(side) && side.count === undefined

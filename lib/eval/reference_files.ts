@@ -8,6 +8,8 @@
  * | `meanflow`       | `.npz`   | MeanFlow, iMF                                   | `ref_mu`, `ref_sigma` |
  * | `edm2`           | `.pkl`   | EDM2                                            | a dictionary of sets: `fid`, `fd_dinov2` |
  * | `torch-fidelity` | `.pt`    | the cache of torch-fidelity                     | `mu`, `sigma`      |
+ * |                  | `.pt`    | the same                                        | a tensor of features |
+ * |                  | `.npz`   | clean-fid, for KID                              | `feats`, features  |
  * | `stats`          | `.stats` | this program                                    | sums, for `imm eval merge` |
  *
  * None of the others says which network and which resizing made it; files written here do: npz files
@@ -29,6 +31,7 @@ import { TorchTensor } from "../format/torch_tensor.ts";
 import { openZip } from "../format/zip.ts";
 import { ZipWriter } from "../format/zip_writer.ts";
 import { checkMoments } from "./check_moments.ts";
+import { type ForeignFile, tellPipeline } from "./foreign_origin.ts";
 import {
   parseProvenance,
   type PartialStatistics,
@@ -75,6 +78,30 @@ const EXTENSIONS: Readonly<Record<string, ReferenceFormat>> = {
   ".pt": "torch-fidelity",
 };
 
+/** Formats by the endings that they are written under. */
+const ENDINGS: Readonly<Record<ReferenceFormat, string>> = {
+  "npz": ".npz",
+  "meanflow": ".npz",
+  "stats": ".stats",
+  "edm2": ".pkl",
+  "torch-fidelity": ".pt",
+};
+
+/**
+ * The format to write a file in: the one that was asked for, or what the path says. Files are read by
+ * their endings, so the two must agree.
+ *
+ * @throws {UsageError} when they do not, or the path says nothing
+ */
+export function checkedFormat(path: string, asked?: ReferenceFormat): ReferenceFormat {
+  if (asked === undefined) return referenceFormat(path);
+  if (path.toLowerCase().endsWith(ENDINGS[asked])) return asked;
+  throw new UsageError(
+    `${path}: statistics in the format ${asked} are written to files that end in ` +
+      `${ENDINGS[asked]}; give such a name, or another --format.`,
+  );
+}
+
 /** `.pkl` or `.pt`, and the name of a set behind it. */
 const PICKLE = /^(.*\.(?:pkl|pt))(?:#([^#/]*))?$/i;
 
@@ -84,8 +111,11 @@ export async function holdsStatistics(path: string): Promise<boolean> {
   if (lower.endsWith(".stats") || PICKLE.test(lower)) return true;
   if (!lower.endsWith(".npz")) return false;
   using file = await NpzFile.open(path);
-  return NAMES.some(([mean]) => file.names.includes(mean));
+  return NAMES.some(([mean]) => file.names.includes(mean)) || file.names.includes(FEATS);
 }
+
+/** What clean-fid calls features. */
+const FEATS = "feats";
 
 /**
  * Reads a file of reference statistics.
@@ -109,6 +139,19 @@ export async function readReference(path: string): Promise<Reference> {
 
 async function readNpzReference(path: string): Promise<Reference> {
   using file = await NpzFile.open(path);
+  if (file.names.includes(FEATS)) {
+    const array = await file.array(FEATS);
+    const { shape, type } = array;
+    const isFloat = type === "f32" || type === "f64";
+    return featureReference(path, {
+      shape,
+      type,
+      data: isFloat ? array.read().toFloat64() : new Float64Array(0),
+      container: "npz",
+      names: file.names,
+      isCompressed: file.isCompressed(FEATS),
+    });
+  }
   const names = NAMES.find((pair) => pair.every((name) => file.names.includes(name)));
   if (!names) {
     throw new FormatError(
@@ -123,11 +166,20 @@ async function readNpzReference(path: string): Promise<Reference> {
   const spatial = SPATIAL.every((name) => file.names.includes(name))
     ? await readMoments(file, SPATIAL, path)
     : null;
+  const told = provenance ? null : tellPipeline({
+    path,
+    container: "npz",
+    names: file.names,
+    dimension: moments.dimension,
+    type: (await file.array(names[0])).type,
+    isCompressed: file.isCompressed(names[0]),
+  });
   return {
     name: path,
     ...moments,
     count: provenance?.count,
     provenance,
+    ...(told ? { told } : {}),
     ...(spatial ? { taps: { spatial } } : {}),
   };
 }
@@ -162,7 +214,7 @@ async function readMoments(
  * Writes statistics with their provenance, by default as float64 `mu` and `sigma`, which EDM's and
  * pytorch-fid's scripts read.
  *
- * @param format default: what the path asks for
+ * @param format default: what the path asks for; must agree with its ending
  * @throws {FormatError} when the file cannot be written
  * @throws {UsageError} when sums are to be written that are not known
  */
@@ -170,8 +222,9 @@ export async function writeReference(
   path: string,
   reference: Omit<Reference, "name">,
   provenance: Provenance,
-  format: ReferenceFormat = referenceFormat(path),
+  format?: ReferenceFormat,
 ): Promise<void> {
+  format = checkedFormat(path, format);
   if (format === "stats") {
     const { sums } = reference;
     if (!sums) throw new UsageError(`${path}: the sums of these statistics are not known.`);
@@ -200,6 +253,41 @@ function momentArrays(
   ];
 }
 
+/** Features of a file that holds those of each image. */
+function featureReference(
+  path: string,
+  { shape, data, ...file }: Omit<ForeignFile, "path" | "dimension"> & {
+    readonly shape: readonly number[];
+    readonly data: Float64Array;
+  },
+): Reference {
+  const [rows, dimension] = shape;
+  const isFloat = file.type === "f32" || file.type === "f64";
+  if (!isFloat || shape.length !== 2 || rows < 2 || dimension < 1) {
+    throw new FormatError(
+      `${path} holds features of ${file.type} [${
+        shape.join(", ")
+      }]; expected floats [n, d] of two ` +
+        `images at least.`,
+    );
+  }
+  const features = { rows, dimension, data: Float32Array.from(data) };
+  const statistics = new FeatureStatistics(dimension);
+  try {
+    statistics.add(features.data);
+  } catch (error) {
+    throw new FormatError(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+  const told = tellPipeline({ path, dimension, ...file });
+  return {
+    ...statistics.moments(),
+    name: path,
+    features,
+    sums: { statistics, taps: {} },
+    ...(told ? { told } : {}),
+  };
+}
+
 /** Sets of a file of EDM2 in the order in which they are looked for. */
 const SETS = ["fid", "fd_dinov2"];
 
@@ -207,12 +295,20 @@ async function readPickledReference(spec: string): Promise<Reference> {
   const [, path, set] = PICKLE.exec(spec)!;
   using file = await openTorchFile(path);
   const found = `found ${describeValue(file.value)}`;
-  if (!(file.value instanceof Map)) {
+  const { value } = file;
+  if (value instanceof TorchTensor || value instanceof PickleArray) {
+    const { shape } = value;
+    const type = value.type ?? "objects";
+    const isFloat = type === "f32" || type === "f64";
+    const data = isFloat ? toFloat64(await value.read(), type) : new Float64Array(0);
+    return featureReference(spec, { shape, type, data, container: "torch", names: [] });
+  }
+  if (!(value instanceof Map)) {
     throw new FormatError(
       `${path} holds no reference statistics: expected a dictionary, ${found}.`,
     );
   }
-  const whole = file.value as ReadonlyMap<unknown, unknown>;
+  const whole = value as ReadonlyMap<unknown, unknown>;
   const isSet = (value: unknown): value is Map<unknown, unknown> =>
     value instanceof Map && value.has("mu") && value.has("sigma");
   const name = set ?? SETS.find((name) => isSet(whole.get(name))) ??
@@ -242,8 +338,17 @@ async function readPickledReference(spec: string): Promise<Reference> {
     ? parseProvenance(new TextEncoder().encode(json), path)
     : undefined;
   const count = whole.get("num_images");
+  const isOther = name === "fd_dinov2" || (set !== undefined && set !== "fid");
+  const told = provenance || (chosen !== whole && isOther) ? null : tellPipeline({
+    path: spec,
+    container: file.format === "pickle" ? "pickle" : "torch",
+    names: [...chosen.keys()].map(String),
+    dimension,
+    type: mean.type,
+  });
   return {
     name: spec,
+    ...(told ? { told } : {}),
     dimension,
     count: provenance?.count ?? (typeof count === "number" && count > 0 ? count : undefined),
     mean: mean.data,
@@ -256,14 +361,15 @@ async function readPickledReference(spec: string): Promise<Reference> {
 async function numbersOf(
   value: unknown,
   name: string,
-): Promise<{ shape: readonly number[]; data: Float64Array }> {
+): Promise<{ type: string; shape: readonly number[]; data: Float64Array }> {
   const isArray = value instanceof PickleArray || value instanceof TorchTensor;
   if (!isArray || (value.type !== "f64" && value.type !== "f32")) {
     throw new FormatError(
       `${name} is ${describeValue(value)}; expected an array or tensor of floats.`,
     );
   }
-  return { shape: value.shape, data: toFloat64(await value.read(), value.type) };
+  const { type, shape } = value;
+  return { type, shape, data: toFloat64(await value.read(), type) };
 }
 
 function describeValue(value: unknown): string {
@@ -281,8 +387,10 @@ async function writePickledReference(
   provenance: Provenance,
   format: "edm2" | "torch-fidelity",
 ): Promise<void> {
+  // torch-fidelity compares means of float32 features, which NumPy gives as float32, and asserts it.
+  const mu = format === "torch-fidelity" ? Float32Array.from(mean) : mean;
   const moments = {
-    mu: { shape: [dimension], data: mean },
+    mu: { shape: [dimension], data: mu },
     sigma: { shape: [dimension, dimension], data: covariance },
   };
   const json = JSON.stringify(provenance);

@@ -11,7 +11,8 @@ import { z } from "npm:zod@4.1.12";
 import { FormatError, UsageError } from "../errors.ts";
 import type { Same } from "../schema.ts";
 import type { FeatureExtractor } from "./extractor.ts";
-import { FeatureStatistics, type Moments } from "./statistics.ts";
+import type { ToldPipeline } from "./foreign_origin.ts";
+import { type Features, FeatureStatistics, type Moments } from "./statistics.ts";
 
 /** A part of a set of images. */
 export interface Shard {
@@ -72,6 +73,10 @@ export interface Reference extends Moments {
   readonly name: string;
   /** Undefined for files of other programs. */
   readonly provenance?: Provenance;
+  /** How such a program prepared the images, where something tells it (foreign_origin.ts). */
+  readonly told?: ToldPipeline;
+  /** All vectors, for files that hold these. */
+  readonly features?: Features;
   /** Statistics of other vectors of the same images, by name: `spatial` for sFID. */
   readonly taps?: Readonly<Record<string, Moments>>;
   /** The sums behind mean and covariance: exact also for fewer images than features. */
@@ -118,7 +123,7 @@ export function referenceOf(partial: PartialStatistics): MadeReference {
  */
 export function checkReference(
   reference: Reference,
-  extractor: Pick<FeatureExtractor, "id" | "hash" | "dimension">,
+  extractor: Pick<FeatureExtractor, "id" | "hash" | "dimension" | "details">,
   { force = false }: { force?: boolean } = {},
 ): string[] {
   if (reference.dimension !== extractor.dimension) {
@@ -127,12 +132,7 @@ export function checkReference(
         `${extractor.id} has ${extractor.dimension}; use the extractor that made the reference.`,
     );
   }
-  if (!reference.provenance) {
-    return [
-      `${reference.name} does not say which extractor made it; a distance is only meaningful ` +
-      `if it was ${extractor.id}.`,
-    ];
-  }
+  if (!reference.provenance) return foreignWarnings(reference, extractor, force);
   const { id, hash } = reference.provenance.extractor;
   if (hash === extractor.hash) return [];
   const found =
@@ -141,6 +141,28 @@ export function checkReference(
   if (force) return [`${found}; the comparison was forced.`];
   throw new UsageError(
     `${found}; use that extractor, make the reference again, or force the comparison.`,
+  );
+}
+
+/** What must be said about statistics of another program. */
+function foreignWarnings(
+  { name, told }: Reference,
+  { id, details }: Pick<FeatureExtractor, "id" | "details">,
+  force: boolean,
+): string[] {
+  const pipeline = details?.pipeline;
+  if (!told || pipeline === undefined) {
+    return [
+      `${name} does not say which extractor made it; a distance is only meaningful if it was ${id}.`,
+    ];
+  }
+  const found = `${name} does not say how its images were prepared; it is ${told.why}, so the ` +
+    `pipeline is taken to be ${told.pipeline}`;
+  if (pipeline === told.pipeline) return [`${found}.`];
+  if (force) return [`${found}; the comparison with ${pipeline} was forced.`];
+  throw new UsageError(
+    `${found}, not ${pipeline}; use --pipeline ${told.pipeline}, or force the comparison if it is ` +
+      `something else.`,
   );
 }
 

@@ -59,6 +59,11 @@ export class NpzFile implements Disposable {
     return crc === undefined ? null : `npz:${crc.toString(16).padStart(8, "0")}`;
   }
 
+  /** Whether an array is compressed: `numpy.savez_compressed` does that, `numpy.savez` does not. */
+  isCompressed(name: string): boolean {
+    return this.#archive.members.get(name + SUFFIX)?.method === "deflate";
+  }
+
   /** A text that is kept beside the arrays, or null; see {@link writeNpz}. */
   async note(name: string): Promise<string | null> {
     if (!this.#archive.members.has(name)) return null;

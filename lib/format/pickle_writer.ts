@@ -8,11 +8,11 @@
 import { FormatError } from "../errors.ts";
 import { bytesOf } from "./numeric.ts";
 
-/** A float64 array of numpy. */
+/** A float64 or float32 array of numpy. */
 export interface PickledArray {
   readonly shape: readonly number[];
   /** Row-major. */
-  readonly data: Float64Array;
+  readonly data: Float64Array | Float32Array;
 }
 
 /** What can be written. */
@@ -43,7 +43,8 @@ function put(pieces: Uint8Array[], value: PickledValue): void {
 }
 
 function isArray(value: object): value is PickledArray {
-  return "data" in value && value.data instanceof Float64Array;
+  return "data" in value &&
+    (value.data instanceof Float64Array || value.data instanceof Float32Array);
 }
 
 function putInteger(pieces: Uint8Array[], value: number): void {
@@ -66,7 +67,11 @@ function putArray(pieces: Uint8Array[], { shape, data }: PickledArray): void {
   pieces.push(ascii("cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"));
   pieces.push(ascii("K\0\x85C\x01b\x87R(K\x01(")); // (ndarray, (0,), b"b"), then the state: 1,
   for (const length of shape) putInteger(pieces, length);
-  pieces.push(ascii("tcnumpy\ndtype\nX"), uint32(2), ascii("f8\x89\x88\x87R(K\x03X"));
+  pieces.push(
+    ascii("tcnumpy\ndtype\nX"),
+    uint32(2),
+    ascii(`f${data.BYTES_PER_ELEMENT}\x89\x88\x87R(K\x03X`),
+  );
   pieces.push(uint32(1), ascii("<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89"));
   const bytes = bytesOf(data);
   pieces.push(ascii("B"), uint32(bytes.length), bytes, ascii("tb"));

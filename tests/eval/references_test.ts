@@ -1,9 +1,12 @@
-import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, match, rejects, strictEqual, throws } from "node:assert/strict";
 import { fromFileUrl, join } from "jsr:@std/path@^1";
+import { type ForeignFile, tellPipeline } from "../../lib/eval/foreign_origin.ts";
 import {
+  checkedFormat,
   holdsStatistics,
   readPartial,
   readReference,
+  type ReferenceFormat,
   referenceFormat,
   writePartial,
   writeReference,
@@ -215,7 +218,9 @@ Deno.test("every format that is written reads back to the last bit, with its pro
       const provenance = { ...PROVENANCE, extractor: { id, hash: "abc", details: { threads: 2 } } };
       await writeReference(path, moments(), provenance);
       const read = await readReference(path);
-      deepStrictEqual([read.mean, read.covariance, read.count], [mean, covariance, 20]);
+      // torch-fidelity insists on its own types: mu is float32 there.
+      const rounded = name === "a.pt" ? Float64Array.from(Float32Array.from(mean)) : mean;
+      deepStrictEqual([read.mean, read.covariance, read.count], [rounded, covariance, 20]);
       deepStrictEqual(read.provenance, provenance);
     }
     const meanflow = join(folder, "meanflow.npz");
@@ -226,4 +231,90 @@ Deno.test("every format that is written reads back to the last bit, with its pro
     strictEqual(referenceFormat("x/y.PKL"), "edm2");
     throws(() => referenceFormat("y.txt"), /ends in .npz/);
   });
+});
+
+Deno.test("a format and the ending of its file must agree, for files are read by their endings", async () => {
+  await withTempFolder(async (folder) => {
+    const cases = [["a.npz", "edm2"], ["a.pt", "npz"], ["a.pkl", "torch-fidelity"], ["a", "npz"]];
+    for (const [name, format] of cases) {
+      await rejects(
+        writeReference(join(folder, name), moments(), PROVENANCE, format as ReferenceFormat),
+        /format .* are written to files that end in \.[a-z]+/,
+      );
+    }
+    deepStrictEqual(Array.from(Deno.readDirSync(folder)), []);
+    strictEqual(checkedFormat("x.NPZ", "meanflow"), "meanflow");
+    strictEqual(checkedFormat("x.pt"), "torch-fidelity");
+  });
+});
+
+Deno.test("clean-fid's features for KID are read as vectors, from which statistics follow", () =>
+  withFile(async (path) => {
+    const { data } = pseudoRandom(20, 3);
+    await writeNpz(path, [["feats", { type: "f32", shape: [20, 3], data }]]);
+    strictEqual(await holdsStatistics(path), true);
+    const { features, mean, covariance, count } = await readReference(path);
+    deepStrictEqual(features, { rows: 20, dimension: 3, data });
+    deepStrictEqual([mean, covariance, count], [moments().mean, moments().covariance, 20]);
+    await writeNpz(path, [["feats", { type: "u8", shape: [20, 3], data: new Uint8Array(60) }]]);
+    await rejects(readReference(path), /holds features of u8 \[20, 3\]; expected floats/);
+    await writeNpz(path, [["feats", { type: "f32", shape: [20, 3], data: data.map(() => NaN) }]]);
+    await rejects(readReference(path), /reference\.npz: Feature 0 of image 0 is NaN/);
+  }));
+
+Deno.test("features and statistics that torch-fidelity keeps are read from its files", async () => {
+  // torch.save(torch.arange(6.).reshape(3, 2), …), and its statistics.
+  const features = await readReference(golden("torch-fidelity-features.pt"));
+  deepStrictEqual(features.features!.data, Float32Array.of(0, 1, 2, 3, 4, 5));
+  deepStrictEqual([features.mean, features.count], [Float64Array.of(2, 3), 3]);
+});
+
+Deno.test("how a program prepared its images is told from the habits in its files", () => {
+  const npz = (file: Partial<ForeignFile> = {}) =>
+    tellPipeline({
+      path: "x/stats.npz",
+      container: "npz",
+      names: ["mu", "sigma"],
+      dimension: 2048,
+      type: "f64",
+      isCompressed: false,
+      ...file,
+    });
+  const cases: [ReturnType<typeof npz>, string | undefined][] = [
+    [npz(), "fid"], // EDM
+    [npz({ isCompressed: true }), "pytorch-fid"],
+    [npz({ isCompressed: true, type: "f32" }), "clean-fid"],
+    [npz({ type: "f32" }), undefined],
+    [npz({ dimension: 64 }), undefined],
+    [npz({ names: ["ref_mu", "ref_sigma"], type: "f32" }), "fid"],
+    [npz({ names: ["arr_0", "mu", "sigma", "mu_s", "sigma_s"] }), "fid"],
+    [npz({ path: "fid_stats_celeba.npz", isCompressed: true }), "fid"], // TTUR
+    [
+      npz({ path: "ffhq_clean_trainval70k_1024.npz", isCompressed: true, type: "f32" }),
+      "clean-fid",
+    ],
+    [npz({ path: "cifar10_legacy_pytorch_train_32.npz", type: "f32" }), "pytorch-fid"],
+    [npz({ path: "cifar10_legacy_tensorflow_train_32.npz", type: "f32" }), "fid"],
+    [npz({ names: ["feats"], isCompressed: true, type: "f32" }), "clean-fid"],
+    [npz({ container: "pickle" }), "fid"], // EDM2
+    [npz({ container: "torch", path: "a.pt" }), "fid"],
+    [npz({ container: "torch", path: "c-inception-v3-compat-stat-fid-2048.pt" }), "fid"],
+    [npz({ container: "torch", path: "c-dinov2-vit-l-14-stat-fid-2048.pt" }), undefined],
+  ];
+  for (const [i, [told, pipeline]] of cases.entries()) {
+    strictEqual(told?.pipeline, pipeline, `case ${i}`);
+  }
+});
+
+Deno.test("statistics of another program go with the pipeline that they are told to be of", () => {
+  const told = { pipeline: "clean-fid", why: "as clean-fid writes them" } as const;
+  const reference = { ...moments(), name: "ref.npz", told };
+  const extractor = (pipeline: string) => ({
+    ...{ id: `inception-${pipeline}`, hash: "abc", dimension: 3, details: { pipeline } },
+  });
+  const [said] = checkReference(reference, extractor("clean-fid"));
+  match(said, /does not say .*; it is as clean-fid writes them, so the pipeline is taken to be/);
+  throws(() => checkReference(reference, extractor("fid")), /clean-fid, not fid; use --pipeline/);
+  const [forced] = checkReference(reference, extractor("fid"), { force: true });
+  match(forced, /the comparison with fid was forced/);
 });
