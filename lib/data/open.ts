@@ -60,9 +60,13 @@ export interface OpenOptions extends FolderOptions {
 export async function openDataset(spec: string, options: OpenOptions = {}): Promise<Dataset> {
   const dataset = await openImagesOrLatents(spec, options);
   if (!isLatents(dataset)) return dataset;
+  const [height, width, channels] = dataset.storedShape;
   dataset.close();
   throw new FormatError(
-    `${spec} holds latents of an autoencoder, which can be trained on; expected images here.`,
+    channels === 1 || channels === 3
+      ? `${spec} holds ${height}x${width}x${channels} floats; images are bytes from 0 to 255. Write ` +
+        `numpy's x of [0, 1] as (255 * x).round().astype("uint8").`
+      : `${spec} holds latents of an autoencoder, which can be trained on; expected images here.`,
   );
 }
 

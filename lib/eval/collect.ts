@@ -104,6 +104,7 @@ async function collectWith(
     const done = statistics.count + skipped.length + extra;
     options.progress?.({ part, done, total: source.count });
   };
+  report(); // whoever shows the pace counts from here
   for await (const { extracted, ...run } of extractRuns(source, options, report)) {
     features?.set(extracted.features, statistics.count * dimension);
     await statistics.addWith(extracted.features, pool);

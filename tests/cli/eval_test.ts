@@ -507,6 +507,42 @@ Deno.test("imm eval: classes are compared by their names, not by their numbers",
   });
 });
 
+Deno.test("imm eval: the pipeline of foreign statistics is said, or asked for before any work", async () => {
+  await withTempFolder(async (folder) => {
+    const [stats, images, floats] = ["stats.npz", "images.npz", "floats.npz"].map((name) =>
+      join(folder, name)
+    );
+    await writeNoise(images, 3, 32);
+    const d = 2048;
+    const sigma = Float32Array.from({ length: d * d }, (_, i) => Number(i % (d + 1) === 0));
+    const write = (mu: Float32Array | Float64Array, compress: boolean) =>
+      writeNpz(stats, [
+        ["mu", { type: mu instanceof Float32Array ? "f32" : "f64", shape: [d], data: mu }],
+        ["sigma", { type: "f32", shape: [d, d], data: sigma }],
+      ], { compress });
+    const run = (...args: string[]) =>
+      runEval(images, "--reference", stats, "--weights", join(folder, "none.pth"), ...args);
+    await write(new Float32Array(d), false);
+    const unknown = await run();
+    strictEqual(unknown.code, 2, unknown.stderr);
+    match(
+      unknown.stderr,
+      /Nothing in \S+stats\.npz tells .*; say it with --pipeline fid, pytorch-/,
+    );
+    match((await run("--pipeline", "fid")).stderr, /none\.pth does not exist/, "then it goes on");
+    await write(new Float64Array(d), true);
+    match((await run()).stderr, /none\.pth does not exist/, "pytorch-fid writes such files");
+    // Floats are no latents when they have the channels of images.
+    await writeNpz(floats, [["arr_0", {
+      type: "f32",
+      shape: [2, 8, 8, 3],
+      data: new Float32Array(384),
+    }]]);
+    const wrong = await runEval(floats, "--reference", "digits");
+    match(wrong.stderr, /holds 8x8x3 floats; images are bytes from 0 to 255/);
+  });
+});
+
 const devices = await availableDevices();
 devices.forEach((device) => device.close());
 

@@ -74,7 +74,9 @@ Deno.test("evaluate compares real digits with other real digits", async () => {
   const [m, n] = [898, 899];
   const all = m * m / 2 + n * n / 2 + 2 * m * n;
   deepStrictEqual(seen, [
+    "samples 0/898  ",
     "samples 898/898  ",
+    "reference 0/899  ",
     "reference 899/899  ",
     "metrics 0/4 fd 0",
     "metrics 1/4 pr 0",
