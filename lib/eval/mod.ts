@@ -4,6 +4,8 @@
  * @module
  */
 
+export * from "./check_moments.ts";
+export * from "./classes.ts";
 export * from "./collect.ts";
 export * from "./digit_classifier.ts";
 export * from "./digits_report.ts";
@@ -11,6 +13,7 @@ export * from "./evaluate.ts";
 export * from "./extractor.ts";
 export * from "./feature_cache.ts";
 export * from "./features.ts";
+export * from "./foreign_origin.ts";
 export * from "./format_value.ts";
 export * from "./frechet.ts";
 export * from "./frechet_infinity.ts";
