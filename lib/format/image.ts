@@ -38,7 +38,7 @@ const KINDS: readonly Kind[] = [
   { is: isWebp, probe: probeWebp, decode: decodeWebp, load: loadWebpDecoder },
   { is: isGif, probe: probeGif, decode: decodeGif },
   { is: isBmp, probe: probeBmp, decode: decodeBmp },
-  { is: isTiff, probe: probeTiff, decode: decodeTiff },
+  { is: isTiff, probe: probeTiff, decode: decodeTiff, load: loadJpegDecoder },
   { is: isPnm, probe: probePnm, decode: decodePnm },
 ];
 

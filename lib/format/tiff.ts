@@ -1,6 +1,6 @@
 /**
  * The first picture of TIFF files of 1 to 16 bits: grey, RGB, palette and CMYK, in strips or tiles,
- * plain or compressed by LZW, Deflate or PackBits. Pixels are those of Pillow.
+ * plain or compressed by LZW, Deflate, PackBits or JPEG. Pixels are those of Pillow.
  *
  * Specification: TIFF 6.0 (Adobe 1992).
  *
@@ -9,6 +9,7 @@
 
 import { constants, inflateSync } from "node:zlib";
 import { FormatError } from "../errors.ts";
+import { decodeJpeg } from "./jpeg.ts";
 import { lzwDecode } from "./lzw.ts";
 import {
   checkSize,
@@ -41,6 +42,7 @@ const TAG = {
   tileOffsets: 324,
   tileCounts: 325,
   extraSamples: 338,
+  jpegTables: 347,
   sampleFormat: 339,
 } as const;
 
@@ -50,15 +52,17 @@ const BLACK_IS_ZERO = 1;
 const RGB = 2;
 const PALETTE = 3;
 const CMYK = 5;
+const YCBCR = 6;
 
 /** Bytes of the types of values; others are not numbers that matter here. */
-const TYPE_SIZE = new Map([[1, 1], [3, 2], [4, 4]]);
+const TYPE_SIZE = new Map([[1, 1], [3, 2], [4, 4], [7, 1]]);
 const COMPRESSIONS = new Map([
   [1, "none"],
   [5, "lzw"],
   [8, "deflate"],
   [32946, "deflate"],
   [32773, "packbits"],
+  [7, "jpeg"],
 ]);
 /** Names of compressions that are not read. */
 const OTHER = new Map([
@@ -66,7 +70,6 @@ const OTHER = new Map([
   [3, "CCITT Group 3"],
   [4, "CCITT Group 4"],
   [6, "old JPEG"],
-  [7, "JPEG"],
   [34925, "LZMA"],
   [50000, "Zstandard"],
   [50001, "WebP"],
@@ -101,7 +104,11 @@ export function probeTiff(bytes: Uint8Array, name: string): ProbedImage {
   };
 }
 
-/** Decodes it. @throws {FormatError} when it is damaged, or of a kind that is not read */
+/**
+ * Decodes it; `loadJpegDecoder` must have been awaited before.
+ *
+ * @throws {FormatError} when it is damaged, or of a kind that is not read
+ */
 export function decodeTiff(bytes: Uint8Array, name: string): DecodedImage {
   const directory = readDirectory(bytes, name);
   const { width, height, channels, color, bits, samples, palette, orientation } = directory;
@@ -143,6 +150,8 @@ interface Directory {
   readonly isPlanar: boolean;
   readonly hasPredictor: boolean;
   readonly palette: readonly number[] | null;
+  /** What all strips of JPEG share, a file without a picture; or nothing. */
+  readonly jpegTables: Uint8Array;
   readonly orientation: number;
   readonly blockWidth: number;
   readonly blockHeight: number;
@@ -180,9 +189,11 @@ function readDirectory(bytes: Uint8Array, name: string): Directory {
   const samples = one(TAG.samples, 1);
   const depths = list(TAG.bits);
   const bits = depths[0] ?? 1;
-  const color = one(TAG.photometric, BLACK_IS_ZERO);
   const code = one(TAG.compression, 1);
   const compression = COMPRESSIONS.get(code);
+  const stored = one(TAG.photometric, BLACK_IS_ZERO);
+  // JPEG turns its own colors into RGB.
+  const color = stored === YCBCR && compression === "jpeg" && samples === 3 ? RGB : stored;
   if (compression === undefined) {
     throw unsupported(name, `compressed by ${OTHER.get(code) ?? `method ${code}`}`);
   }
@@ -190,10 +201,14 @@ function readDirectory(bytes: Uint8Array, name: string): Directory {
   const extra = list(TAG.extraSamples);
   const isKnown = color <= PALETTE || color === CMYK;
   const format = one(TAG.sampleFormat, 1);
+  const isPlanar = one(TAG.planar, 1) === 2 && samples > 1;
+  const fitsJpeg = bits === 8 && samples === base && !isPlanar &&
+    (color === BLACK_IS_ZERO || color === RGB);
   if (
     !isKnown || samples < base || samples > 8 || depths.some((depth) => depth !== bits) ||
     ![1, 2, 4, 8, 16].includes(bits) || (bits < 8 && samples > 1) || format !== 1 ||
-    (color === PALETTE && bits === 16) || one(TAG.fillOrder, 1) !== 1 || extra[0] === 1
+    (color === PALETTE && bits === 16) || (compression === "jpeg" && !fitsJpeg) ||
+    one(TAG.fillOrder, 1) !== 1 || extra[0] === 1
   ) {
     throw unsupported(
       name,
@@ -219,9 +234,10 @@ function readDirectory(bytes: Uint8Array, name: string): Directory {
     bits,
     color,
     compression,
-    isPlanar: one(TAG.planar, 1) === 2 && samples > 1,
+    isPlanar,
     hasPredictor: one(TAG.predictor, 1) === 2,
     palette: map,
+    jpegTables: withColors(Uint8Array.from(list(TAG.jpegTables)), stored),
     orientation: one(TAG.orientation, 1) <= 8 ? one(TAG.orientation, 1) : 1,
     blockWidth: isTiled ? one(TAG.tileWidth, 0) : width,
     blockHeight: isTiled ? one(TAG.tileHeight, 0) : Math.min(rows, height),
@@ -248,7 +264,7 @@ function readSamples(bytes: Uint8Array, directory: Directory, name: string): Uin
     const left = index % across * blockWidth;
     const top = Math.floor(index / across) % down * blockHeight;
     const rows = Math.min(blockHeight, height - top);
-    const block = readBlock(bytes, directory, index, rowBytes * rows, name);
+    const block = readBlock(bytes, directory, index, { rowBytes, rows }, name);
     const columns = Math.min(blockWidth, width - left);
     for (let row = 0; row < rows; row++) {
       const line = unpack(block.subarray(row * rowBytes, (row + 1) * rowBytes), directory);
@@ -265,22 +281,51 @@ function readSamples(bytes: Uint8Array, directory: Directory, name: string): Uin
   return values;
 }
 
-/** A strip or tile, decompressed: at least `size` bytes. */
+/** Rows of a strip or tile. */
+interface BlockSize {
+  readonly rowBytes: number;
+  readonly rows: number;
+}
+
+/** A strip or tile, decompressed: at least its rows. */
 function readBlock(
   bytes: Uint8Array,
-  { offsets, counts, compression }: Directory,
+  { offsets, counts, compression, jpegTables, samples }: Directory,
   index: number,
-  size: number,
+  { rowBytes, rows }: BlockSize,
   name: string,
 ): Uint8Array {
+  const size = rowBytes * rows;
   const start = offsets[index];
   const data = bytes.subarray(start, start + (counts[index] ?? bytes.length - start));
+  if (compression === "jpeg") {
+    const { width, height, channels, data: pixels } = decodeJpeg(joined(jpegTables, data), name);
+    if (width * samples !== rowBytes || channels !== samples || height < rows) {
+      throw damaged(name, `its strip ${index} is ${width} x ${height}`);
+    }
+    return pixels;
+  }
   const block = decompress(data, compression, size);
   if (block.length >= size) return block;
   throw new FormatError(
     `${name} is truncated or corrupt: ${block.length} of ${size} bytes of its strip ${index} can ` +
       `be read.`,
   );
+}
+
+/** The tables without their end, and a strip without its beginning. */
+function joined(tables: Uint8Array, strip: Uint8Array): Uint8Array {
+  const file = new Uint8Array(tables.length + Math.max(0, strip.length - 2));
+  file.set(tables);
+  file.set(strip.subarray(2), tables.length);
+  return file;
+}
+
+/** Tables of JPEG, open at their end, with Adobe's marker that says whether colors are YCbCr. */
+function withColors(tables: Uint8Array, color: number): Uint8Array {
+  const adobe = [0xFF, 0xEE, 0, 14, ...new TextEncoder().encode("Adobe"), 0, 100, 0, 0, 0, 0];
+  const inner = tables.length >= 4 ? tables.subarray(2, -2) : [];
+  return Uint8Array.from([0xFF, 0xD8, ...adobe, color === YCBCR ? 1 : 0, ...inner]);
 }
 
 function decompress(data: Uint8Array, compression: string, size: number): Uint8Array {

@@ -236,6 +236,9 @@ save("l16.tif", Image.fromarray(small.astype("<u2")))
 save("float.tif", Image.fromarray(rgb[..., 0].astype(np.float32)))
 save("group4.tif", ONE, compression="group4")
 save("jpeg.tif", RGB, compression="jpeg")
+save("jpeg-strips.tif", RGB.resize((40, 40)), compression="jpeg", strip_size=40 * 3 * 16)
+save("jpeg-grey.tif", L, compression="jpeg")
+save("jpeg-cmyk.tif", CMYK, compression="jpeg")
 put("cut.tif", files["rgb.tif"][:700])
 
 
