@@ -50,8 +50,8 @@ export async function claimOutputs(
     for (const output of outputs) {
       const { option, path } = output;
       refuseTilde(path, option);
-      await refuseFolder(path, option);
-      const info = await Deno.stat(path).catch(() => null);
+      const info = await existing(path, option);
+      await refuseFolder(path, option, info);
       if (info !== null && !info.isFile) continue; // /dev/null, a pipe: nothing is replaced there
       const target = await realPath(path);
       const before = targets.get(target);
@@ -94,19 +94,40 @@ export function refuseTilde(path: string, option: string): void {
 }
 
 /** @throws {UsageError} when the path is that of a folder, or in no folder */
-async function refuseFolder(path: string, option: string): Promise<void> {
-  const info = await Deno.stat(path).catch(() => null);
+async function refuseFolder(
+  path: string,
+  option: string,
+  info: Deno.FileInfo | null,
+): Promise<void> {
   if (info?.isDirectory || /[\\/]$/.test(path)) {
     throw new UsageError(`${option} is the name of a file to write, but ${path} is a folder.`);
   }
   const folder = dirname(path);
-  const parent = await Deno.stat(folder).catch(() => null);
+  const parent = await existing(folder, option);
   if (parent === null) {
     throw new UsageError(`the folder ${folder} of ${option} does not exist; create it first.`);
   }
   if (!parent.isDirectory) {
     throw new UsageError(`${option} is ${path}, but ${folder} is a file and no folder.`);
   }
+}
+
+/** What is there; null for nothing. @throws {UsageError} where nobody may look */
+async function existing(path: string, option: string): Promise<Deno.FileInfo | null> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return null;
+    }
+    throw refused(path, option, error);
+  }
+}
+
+function refused(path: string, option: string, error: unknown): unknown {
+  const { message } = error as Error;
+  if (error instanceof Deno.errors.NotCapable && !/allow-all/.test(message)) return error;
+  return new UsageError(`${option} ${path} cannot be written: ${message}`, { cause: error });
 }
 
 /** @throws {UsageError} for a file that a training run writes itself */
@@ -153,11 +174,7 @@ async function claim(target: string, { option, path }: OutputFile): Promise<File
   try {
     lock = await FileLock.take(join(dirname(target), `.${basename(target)}.lock`));
   } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error; // not the file's fault
-    throw new UsageError(
-      `${option} ${path} cannot be written: ${(error as Error).message}`,
-      { cause: error },
-    );
+    throw refused(path, option, error);
   }
   if (lock === null) {
     throw new ImmError(
