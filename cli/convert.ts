@@ -9,7 +9,7 @@ import {
   writeConverted,
   writeStateDict,
 } from "../lib/convert/convert.ts";
-import { findForeign, openForeign } from "../lib/convert/foreign_file.ts";
+import { filesOf, findForeign, openForeign } from "../lib/convert/foreign_file.ts";
 import { parseLatentNote } from "../lib/data/latent_note.ts";
 import { UsageError } from "../lib/errors.ts";
 import { claimOutputs } from "../lib/outputs.ts";
@@ -89,7 +89,7 @@ export const verb = defineVerb({
     const path = await findForeign(args._[0]);
     const convertOptions = await readOptions(args);
     const out = { option: "--out", path: args.out, replace: args.overwrite };
-    using _claim = await claimOutputs([out], [path, args.config]);
+    using _claim = await claimOutputs([out], [...await filesOf(path), args.config]);
     const to = args.to ?? (/^\.pth?$/i.test(extname(args.out)) ? "torch" : "safetensors");
     const part = /^(.*)-\d{5}-of-\d{5}(\.\w+)$/.exec(path);
     if (part !== null) {

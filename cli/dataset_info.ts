@@ -10,6 +10,7 @@ import {
   type LatentDataset,
   type LatentMoments,
 } from "../lib/data/latents.ts";
+import { pathRead } from "../lib/data/spec.ts";
 import { openImagesOrLatents } from "../lib/data/open.ts";
 import { writeFileAtomic } from "../lib/format/atomic.ts";
 import { channelView, enlargement, imageGrid } from "../lib/format/grid.ts";
@@ -52,7 +53,7 @@ export const verb = defineVerb({
     const grid = args.grid === undefined
       ? []
       : [{ option: "--grid", path: args.grid, replace: args.overwrite }];
-    using _claim = await claimOutputs(grid, args._);
+    using _claim = await claimOutputs(grid, [await pathRead(args._[0])]);
     using dataset = await openImagesOrLatents(args._[0], pictureCare(args, terminal));
     for (const note of [...(dataset.notes ?? []), ...labelNotes(dataset)]) terminal.warn(note);
     if (isLatents(dataset)) return await describeSet(dataset, args, terminal);

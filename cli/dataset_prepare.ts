@@ -2,6 +2,7 @@
 
 import { CROPS } from "../lib/data/fit.ts";
 import { ENCODER_OUTPUTS, LatentEncoder } from "../lib/data/latent_encoder.ts";
+import { pathRead } from "../lib/data/spec.ts";
 import { prepareDataset } from "../lib/data/prepare.ts";
 import { UsageError } from "../lib/errors.ts";
 import { RESIZE_FILTERS } from "../lib/format/resize.ts";
@@ -83,7 +84,7 @@ export const verb = defineVerb({
       throw new UsageError("--encoder takes colours; leave out --colors grey");
     }
     const file = { option: "--out", path: out, replace: overwrite };
-    using _claim = await claimOutputs([file], [source, path]);
+    using _claim = await claimOutputs([file], [await pathRead(source), path]);
     await using encoder = path === undefined ? undefined : await LatentEncoder.load(path, encoded!);
     let progress: ReturnType<typeof terminal.progress> | null = null;
     const start = (total: number) => progress ??= terminal.progress("preparing", total, "pictures");

@@ -8,6 +8,7 @@
 import { createHash } from "node:crypto";
 import { ContentHasher, type Dataset } from "../lib/data/dataset.ts";
 import { LATENT_NOTE } from "../lib/data/latent_note.ts";
+import { pathRead } from "../lib/data/spec.ts";
 import { openDataset } from "../lib/data/open.ts";
 import { type DeviceName, openDevice } from "../lib/device/open.ts";
 import { fileSha256 } from "../lib/download.ts";
@@ -39,10 +40,11 @@ export async function filesRead(
     readonly weights?: string;
     readonly decoder?: string;
   },
-): Promise<(string | undefined)[]> {
+): Promise<(string | null | undefined)[]> {
   // Of the folder of a run one file is read; what else is there is taken care of as a run's.
   const model = checkpoint === undefined ? undefined : await findModel(checkpoint).catch(() => {});
-  return [samples, model ?? undefined, reference, baseline, extractor, weights, decoder];
+  const data = [samples, reference].map((spec) => spec === undefined ? null : pathRead(spec));
+  return [...await Promise.all(data), model ?? null, baseline, extractor, weights, decoder];
 }
 
 /** One of the two sets of images. */

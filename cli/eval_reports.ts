@@ -46,7 +46,7 @@ type ReportArgs = Omit<Parsed<typeof reportOptions>, "_">;
 export async function claimReports(
   { overwrite = false, junit, markdown, html }: ReportArgs & { readonly overwrite?: boolean },
   files: Readonly<Record<string, string | undefined>>,
-  inputs: readonly (string | undefined)[],
+  inputs: readonly (string | null | undefined)[],
 ): Promise<OutputClaim> {
   const outputs = (named: typeof files, replace: OutputFile["replace"]) =>
     Object.entries(named).flatMap(([name, path]): OutputFile[] =>

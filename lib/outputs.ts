@@ -42,7 +42,7 @@ export class OutputClaim implements Disposable {
  */
 export async function claimOutputs(
   outputs: readonly OutputFile[],
-  inputs: readonly (string | undefined)[] = [],
+  inputs: readonly (string | null | undefined)[] = [],
 ): Promise<OutputClaim> {
   const locks: FileLock[] = [];
   const targets = new Map<string, OutputFile>();
@@ -61,7 +61,7 @@ export async function claimOutputs(
       targets.set(target, output);
       await refuseRunFile(target, output);
       for (const input of inputs) {
-        if (input !== undefined) await refuseInput(target, info, output, input);
+        if (input) await refuseInput(target, info, output, input);
       }
       locks.push(await claim(target, output));
       // Asked with the lock: of two programs that begin at once, one finds the other's file.
@@ -110,6 +110,26 @@ async function refuseFolder(
   if (!parent.isDirectory) {
     throw new UsageError(`${option} is ${path}, but ${folder} is a file and no folder.`);
   }
+}
+
+/**
+ * Pictures that are written into a folder of data would be data the next time that it is read.
+ *
+ * @param input a folder that is read; what is no folder does no harm
+ * @throws {UsageError} when the folder to be written is that folder, or inside of it
+ */
+export async function refuseInside(
+  path: string,
+  option: string,
+  input: string | null,
+): Promise<void> {
+  if (input === null || !(await Deno.stat(input).catch(() => null))?.isDirectory) return;
+  const [target, real] = [await realPath(path), await realPath(input)];
+  if (target !== real && !target.startsWith(real + SEPARATOR)) return;
+  throw new UsageError(
+    `${option} ${path} is in the folder of the data, ${input}: what is written there would become ` +
+      `data; give another ${option}.`,
+  );
 }
 
 /** What is there; null for nothing. @throws {UsageError} where nobody may look */
@@ -199,10 +219,10 @@ async function removeLeftovers(target: string): Promise<void> {
   }
 }
 
-/** The path without links; of a file that is not there yet as well. */
+/** The path without links; of what is not there yet as well. */
 async function realPath(path: string): Promise<string> {
-  return await Deno.realPath(path).catch(async () => {
-    const folder = await Deno.realPath(dirname(path)).catch(() => resolve(dirname(path)));
-    return join(folder, basename(path));
-  });
+  const full = resolve(path);
+  return await Deno.realPath(full).catch(async () =>
+    dirname(full) === full ? full : join(await realPath(dirname(full)), basename(full))
+  );
 }

@@ -2,11 +2,15 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
+import { filesOf } from "../lib/convert/foreign_file.ts";
+import { pathRead } from "../lib/data/spec.ts";
 import { ImmError, UsageError, WriteError } from "../lib/errors.ts";
 import { writeFileAtomic } from "../lib/format/atomic.ts";
 import { pngText, withPngText } from "../lib/format/png_text.ts";
 import { decodePng, encodePng } from "../lib/format/png.ts";
-import { claimOutputs, type OutputFile } from "../lib/outputs.ts";
+import { claimOutputs, type OutputFile, refuseInside } from "../lib/outputs.ts";
+import { main } from "../cli/main.ts";
+import { memorySink } from "./support/sink.ts";
 import { exists, withTempFolder } from "./support/files.ts";
 
 async function refuses(
@@ -53,6 +57,49 @@ Deno.test("an output is never an input, under no name and with no option", () =>
       { option: "--out", path: at("photos/new.npz") },
     ], [at("photos"), "digits"]);
     assert.equal(await Deno.readTextFile(at("data.zip")), "pictures");
+  }));
+
+Deno.test("what is read is found behind names and parts of data, and lists of a model's parts", () =>
+  withTempFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    assert.equal(await pathRead("digits"), null);
+    assert.equal(await pathRead("dataset:digits"), null);
+    assert.equal(await pathRead(at("a.npz#val")), at("a.npz"));
+    assert.equal(await pathRead(at("a.npz#other")), at("a.npz#other"));
+    const index = at("model.safetensors.index.json");
+    const parts = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+    const list = { weight_map: { a: parts[0], b: parts[1], c: parts[0] } };
+    await Deno.writeTextFile(index, JSON.stringify(list));
+    assert.deepEqual(await filesOf(index), [index, ...parts.map(at)]);
+    assert.deepEqual(await filesOf(at("model.pt")), [at("model.pt")]);
+  }));
+
+Deno.test("no run and no pictures go into the folder of the data that are read", () =>
+  withTempFolder(async (folder) => {
+    const data = join(folder, "photos");
+    await Deno.mkdir(data);
+    await Deno.symlink(data, join(folder, "link"));
+    for (const out of [data, join(data, "runs", "a"), join(folder, "link", "a")]) {
+      await assert.rejects(refuseInside(out, "--out", data), (error) => {
+        assert.match((error as Error).message, /is in the folder of the data, .*photos/);
+        return error instanceof UsageError;
+      });
+    }
+    for (const out of [folder, join(folder, "photos2"), join(folder, "a", "photos")]) {
+      await refuseInside(out, "--out", data);
+    }
+    await refuseInside(data, "--out", null);
+
+    for (const [i, name] of ["cat/a.png", "dog/b.png"].entries()) {
+      await Deno.mkdir(join(data, name, ".."), { recursive: true });
+      const image = { width: 8, height: 8, channels: 1, data: new Uint8Array(64).fill(99 * i) };
+      await Deno.writeFile(join(data, name), encodePng(image));
+    }
+    const stderr = memorySink();
+    const args = ["train", "--preset", "digits-small", "--data", data, "--device", "wasm", "-q"];
+    assert.equal(await main([...args, "--out", join(data, "run")], { stderr }), 2);
+    assert.match(stderr.text, /run is in the folder of the data/);
+    assert.deepEqual(await names(data), ["cat", "dog"]);
   }));
 
 Deno.test("what is there goes only when that was asked for", () =>

@@ -151,6 +151,14 @@ async function readList(path: string): Promise<Map<string, string>> {
   return new Map(entries as [string, string][]);
 }
 
+/** All files that are read for one: itself, and where it is a list of parts, they as well. */
+export async function filesOf(path: string): Promise<string[]> {
+  if (!INDEX.test(path)) return [path];
+  // What is wrong with the list is said by whoever opens it.
+  const list = await readList(path).catch(() => new Map<string, string>());
+  return [path, ...new Set([...list.values()].map((part) => join(dirname(path), part)))];
+}
+
 /**
  * The file that `path` means: itself, the model of the run in a folder, the list of parts or the
  * only file of weights in it.

@@ -75,3 +75,10 @@ export async function locate(spec: string): Promise<Located> {
     : [];
   return { builtIn: isBuiltIn ? name : null, path, split, notes };
 }
+
+/** The file or folder that is read for a data set, which must not be overwritten; null for none. */
+export async function pathRead(spec: string): Promise<string | null> {
+  // What is wrong is said by whoever opens it.
+  const { path } = await locate(spec).catch(() => ({ path: spec }));
+  return path === "" ? null : path;
+}

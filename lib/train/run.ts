@@ -7,8 +7,10 @@
 
 import type { Device } from "../device/device.ts";
 import { FormatError, UsageError } from "../errors.ts";
+import { pathRead } from "../data/spec.ts";
 import { findModel } from "../models/model_file.ts";
 import type { Network } from "../models/network.ts";
+import { refuseInside } from "../outputs.ts";
 import type { LatentDecoder } from "../sample/decoder.ts";
 import {
   isChosen,
@@ -282,11 +284,10 @@ export class TrainingRun implements AsyncDisposable {
     out: string,
   ): Promise<TrainingRun> {
     const resolved = "config" in source ? source : await resolveConfig(source);
-    return await TrainingRun.#open(
-      device,
-      resolved,
-      (origin) => RunFolder.create(out, resolved.config, origin),
-    );
+    return await TrainingRun.#open(device, resolved, async (origin) => {
+      await refuseInside(out, "--out", await pathRead(resolved.config.data.source));
+      return await RunFolder.create(out, resolved.config, origin);
+    });
   }
 
   /**
