@@ -15,6 +15,7 @@ import { NpyReader } from "../format/npy.ts";
 import type { NpzFile } from "../format/npz.ts";
 import type { NumericType } from "../format/numeric.ts";
 import { NUMERIC_TYPES, openSafetensors } from "../format/safetensors.ts";
+import { weightsHint } from "../format/recognize.ts";
 import { type ByteSource, openFileSource } from "../format/source.ts";
 import { countLabels, labelsFromArray } from "./labels.ts";
 import {
@@ -209,7 +210,7 @@ async function openPart(file: ArrayFile): Promise<Part> {
   if (key === undefined) {
     throw new FormatError(
       `${name} holds no latents: expected an array named ${Object.keys(NAMES).join(" or ")}, ` +
-        `found ${arrayNames.slice(0, 5).join(", ") || "none"}.`,
+        `found ${arrayNames.slice(0, 5).join(", ") || "none"}.${weightsHint(arrayNames)}`,
     );
   }
   const latents = await file.array(key);

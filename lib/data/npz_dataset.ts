@@ -9,6 +9,7 @@
 import { FormatError } from "../errors.ts";
 import type { NpyReader } from "../format/npy.ts";
 import { NpzFile } from "../format/npz.ts";
+import { weightsHint } from "../format/recognize.ts";
 import { RECORD_NAME, recordedClassNames } from "../sample/sample_set.ts";
 import { BaseDataset, type Dataset } from "./dataset.ts";
 import { countLabels, labelsFromArray } from "./labels.ts";
@@ -118,7 +119,7 @@ function chooseArrays(
   }
   throw new FormatError(
     `${path} holds no images: expected an array named arr_0, images, x_train or train_images, ` +
-      `found ${names.join(", ") || "none"}.`,
+      `found ${names.join(", ") || "none"}.${weightsHint(names)}`,
   );
 }
 

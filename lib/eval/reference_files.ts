@@ -26,6 +26,7 @@ import { NpzFile, writeNpz } from "../format/npz.ts";
 import { toFloat64 } from "../format/numeric.ts";
 import { PickleArray } from "../format/pickle_globals.ts";
 import { writePickle } from "../format/pickle_writer.ts";
+import { weightsHint } from "../format/recognize.ts";
 import { openTorchFile } from "../format/torch_file.ts";
 import { TorchTensor } from "../format/torch_tensor.ts";
 import { openZip } from "../format/zip.ts";
@@ -319,7 +320,7 @@ async function readPickledReference(spec: string): Promise<Reference> {
       `${path} holds no reference statistics${
         set === undefined ? "" : ` named ${set}`
       }: expected ` +
-        `mu and sigma, or sets with them such as fid, ${found}.`,
+        `mu and sigma, or sets with them such as fid, ${found}.${weightsHint(whole.keys())}`,
     );
   }
   const [mean, covariance] = await Promise.all(

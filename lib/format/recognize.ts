@@ -145,6 +145,17 @@ export function unexpected(path: string, { what, advice }: Recognized, fallback 
   return `${path} ${verb} ${what}${rest ? `: ${rest}` : ""}.`;
 }
 
+/** What to do with arrays of these names where pictures or their statistics were expected: a sentence. */
+export function weightsHint(names: Iterable<unknown>): string {
+  for (const name of names) {
+    if (/^(?:ema|model|state_dict|net|network)$|\.(?:weight|bias)$/.test(String(name))) {
+      return " It holds the weights of a model, of which pictures are made with --checkpoint (after " +
+        "imm convert, where the model is of another program).";
+    }
+  }
+  return "";
+}
+
 function quoted(text: string): string {
   const line = printable(text.trim().split("\n", 1)[0]);
   return `"${line.slice(0, 60)}${line.length > 60 ? "…" : ""}"`;

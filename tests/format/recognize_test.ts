@@ -4,10 +4,12 @@ import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { main } from "../../cli/main.ts";
 import { findWeightsFile } from "../../lib/convert/folders.ts";
-import { openDataset } from "../../lib/data/open.ts";
+import { openDataset, openImagesOrLatents } from "../../lib/data/open.ts";
 import { FormatError } from "../../lib/errors.ts";
+import { readReference } from "../../lib/eval/reference_files.ts";
 import { writeNpz } from "../../lib/format/npz.ts";
 import { recognizeFile } from "../../lib/format/recognize_file.ts";
+import { writeSafetensors } from "../../lib/format/safetensors.ts";
 import { openFileSource } from "../../lib/format/source.ts";
 import { writeTorch } from "../../lib/format/torch_writer.ts";
 import { findModel, openModel } from "../../lib/models/model_file.ts";
@@ -123,6 +125,20 @@ Deno.test("files of other kinds are named, and told what to do with", async () =
       openDataset(pt),
       /is a checkpoint of PyTorch, which is no kind of data set/,
     );
+    // Where pictures or statistics are expected, weights are told from other arrays.
+    const hint = /It holds the weights of a model, of which pictures are made with --checkpoint/;
+    const weights = [["a.weight", { type: "f32", shape: [1], data: new Float32Array(1) }]] as const;
+    await writeNpz(npz, weights);
+    await assert.rejects(openDataset(npz), hint);
+    await writeTorch(pt, weights);
+    await assert.rejects(readReference(pt), hint);
+    const safe = join(folder, "a.safetensors");
+    await writeSafetensors(safe, [["a.weight", {
+      dtype: "F32",
+      shape: [1],
+      data: new Float32Array(1),
+    }]]);
+    await assert.rejects(openImagesOrLatents(safe), hint);
   });
 });
 
