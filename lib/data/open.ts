@@ -158,9 +158,10 @@ async function openLocated(
   if (kind === "tar") return await openCifarArchive(path, cifarSplit(path, split));
   if (kind === "archive") {
     const tree = await openZipTree(path);
-    if (!holdsArrays(tree)) return await openTree(tree, options, split);
+    const isModel = tree.paths.some((name) => /\/data\.pkl$|^model\.weights\.h5$/.test(name));
+    if (!isModel && !holdsArrays(tree)) return await openTree(tree, options, split);
     tree.close();
-    return await openNpzDataset(path, split);
+    if (!isModel) return await openNpzDataset(path, split);
   }
   if (split) throw noSplit(path, split);
   if (kind === "cifar") return await openCifarFiles(path, [path]);
