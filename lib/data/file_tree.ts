@@ -72,6 +72,7 @@ export async function openFolderTree(root: string): Promise<FileTree> {
         else if (!entry.isSymlink) {
           if (entry.isDirectory) pending.push({ folder: path, way });
           else if (entry.isFile) paths.push(path);
+          else passedOver.leavings.push(path); // a socket, a pipe, a device
         } else {
           const info = await Deno.stat(join(root, path)).catch(() => null);
           if (info?.isFile) paths.push(path);
@@ -117,16 +118,18 @@ export async function openZipTree(path: string): Promise<FileTree> {
   try {
     const sources = new Map<string, ByteSource | null>();
     const leavings = new Set<string>();
-    for (const { name, method } of archive.members.values()) {
+    const deadLinks: string[] = [];
+    for (const { name, method, isLink } of archive.members.values()) {
       const parts = name.split("/");
       const at = parts.findIndex(isLeaving);
       if (at >= 0) leavings.add(parts.slice(0, at + 1).join("/"));
+      else if (isLink) deadLinks.push(name); // what it leads to is elsewhere
       else sources.set(name, method === "stored" ? await archive.open(name) : null);
     }
     return {
       name: path,
       paths: [...sources.keys()].sort(),
-      passedOver: { leavings: [...leavings].sort(), deadLinks: [], circles: [] },
+      passedOver: { leavings: [...leavings].sort(), deadLinks: deadLinks.sort(), circles: [] },
       describe: (name) => `${path}:${name}`,
       readSync(name, most = Infinity) {
         const source = sources.get(name);

@@ -63,7 +63,7 @@ export function passedOverNotes(
     ...part(rest, "other file", "other files"),
     ...part(leavings, "leaving of another program", "leavings of other programs"),
   ];
-  return { notes: [`${set}: passed over are ${parts.join(", ")}.`], isMissing };
+  return { notes: [`${set}: not used: ${parts.join(", ")}.`], isMissing };
 }
 
 function named(list: readonly string[]): string {

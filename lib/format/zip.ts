@@ -28,6 +28,8 @@ export interface ZipMember {
   readonly size: number;
   readonly compressedSize: number;
   readonly crc32: number;
+  /** Whether it stands for a symbolic link, and holds where that leads. */
+  readonly isLink: boolean;
 }
 
 /** Where the bytes of a member lie in the file of the archive. */
@@ -84,6 +86,9 @@ const END = { signature: 0x06054b50, length: 22 };
 const END64 = { signature: 0x06064b50, length: 56 };
 const LOCATOR64 = { signature: 0x07064b50, length: 20 };
 const ZIP64_EXTRA = 0x0001;
+const UNIX = 3;
+/** The upper bits of the mode of a link. */
+const LINK_MODE = 0o12;
 const IN_ZIP64_16 = 0xFFFF;
 const IN_ZIP64_32 = 0xFFFFFFFF;
 
@@ -458,6 +463,8 @@ function parseEntry(bytes: Uint8Array, what: string): { entry: DirectoryEntry; l
     compressedSize,
     crc32: fields.getUint32(16, true),
     headerOffset,
+    // The mode of Unix, where the archive was made there.
+    isLink: fields.getUint8(5) === UNIX && fields.getUint16(40, true) >> 12 === LINK_MODE,
   };
   return { entry, length };
 }

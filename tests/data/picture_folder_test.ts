@@ -58,7 +58,7 @@ Deno.test({
       assert.deepEqual(images, [[1, 0], [4, 0], [2, 1], [3, 1]]);
       assert.equal(
         dataset.notes!.join("\n"),
-        `${join(folder, "set")}: passed over are 1 link that leads nowhere (gone), ` +
+        `${join(folder, "set")}: not used: 1 link that leads nowhere (gone), ` +
           `3 links to folders around them (cat/self, cat/up, dog/deep/set).`,
       );
       await assertFormatError(
@@ -83,7 +83,7 @@ Deno.test("what is not read is counted and named, once, and an error where that 
       ...leavings,
     });
     const expected =
-      "passed over are 2 pictures of kinds that are not read (a.avif, b.jxl), 1 other file " +
+      "not used: 2 pictures of kinds that are not read (a.avif, b.jxl), 1 other file " +
       "(notes.txt), 5 leavings of other programs (";
     using dataset = await openDataset(folder);
     assert.equal(dataset.length, 2);
@@ -110,7 +110,7 @@ Deno.test("what is not read is counted and named, once, and an error where that 
     assert.deepEqual([archive.length, archive.labelNames], [2, ["cat", "dog"]]);
     assert.match(
       archive.notes!.join(),
-      /passed over are 3 leavings of other programs \(\._1\.png,/,
+      /not used: 3 leavings of other programs \(\._1\.png,/,
     );
     for (const name of ["a.avif", "b.jxl", "notes.txt", "a.zip", "@eaDir", "__MACOSX", "._1.png"]) {
       await Deno.remove(join(folder, name), { recursive: true });
@@ -348,5 +348,26 @@ Deno.test("data files are read under any name: archives, arrays, IDX and tar are
     );
     await Deno.writeFile(at("text"), new TextEncoder().encode("hello"));
     await assertFormatError(() => openDataset(at("text")), /no kind of data set that is known/);
+  });
+});
+
+Deno.test("links in archives are named: what they lead to is not in the archive's file of that name", async () => {
+  await withTempFolder(async (folder) => {
+    const path = join(folder, "a.zip");
+    await writeFileAtomic(path, async (write) => {
+      const writer = new ZipWriter(write);
+      await writer.add("0.png", [png(1)], { size: png(1).length });
+      await writer.add("1.png", [new Uint8Array(5)], { size: 5 });
+      await writer.finish();
+    });
+    // As zip -y writes it: made on Unix, with the mode of a link, in the directory at the end.
+    const bytes = await Deno.readFile(path);
+    const entry = new TextDecoder("latin1").decode(bytes).lastIndexOf("PK\x01\x02");
+    bytes[entry + 5] = 3;
+    new DataView(bytes.buffer).setUint32(entry + 38, 0o120777 * 2 ** 16, true);
+    await Deno.writeFile(path, bytes);
+    using dataset = await openDataset(path);
+    assert.equal(dataset.length, 1);
+    assert.match(dataset.notes!.join(), /not used: 1 link that leads nowhere \(1\.png\)\.$/);
   });
 });
