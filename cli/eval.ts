@@ -35,7 +35,7 @@ import { referenceFormat, writeReference } from "../lib/eval/reference_files.ts"
 import type { MadeReference } from "../lib/eval/references.ts";
 import { textReport } from "../lib/eval/report.ts";
 import { readFileBytes } from "../lib/format/source.ts";
-import { openCache, openExtractor } from "./eval_extractor.ts";
+import { isQuick, openCache, openExtractor } from "./eval_extractor.ts";
 import {
   filesRead,
   isStatistics,
@@ -249,7 +249,7 @@ async function compare(
   const [fakeImages, realImages] = [fake, reference].map(imagesOf);
   // Inception is given images of any size; everything else sees them as they are.
   if (fakeImages && realImages && extractor.details?.pipeline === undefined) {
-    checkSizes(fakeImages, realImages);
+    checkSizes(fakeImages, realImages, extractor);
   }
   checkLabels(metrics, fakeImages, realImages);
 
@@ -394,7 +394,14 @@ function checkUsage(args: Args, samples: string | undefined): void {
   checkGeneration(args);
 }
 
-function checkSizes(fake: Side, real: Side): void {
+function checkSizes(fake: Side, real: Side, extractor: FeatureExtractor): void {
+  const mixed = [fake, real].find(({ images }) => images.mixed);
+  if (mixed && isQuick(extractor)) {
+    throw new UsageError(
+      `${mixed.images.name} has images of different sizes, of which ${extractor.id} takes one ` +
+        `only; use --extractor inception, or imm dataset prepare to bring them to one size.`,
+    );
+  }
   if (fake.images.mixed || real.images.mixed || `${fake.shape}` === `${real.shape}`) return;
   const size = ({ images, shape: [height, width, channels] }: Side) =>
     `${images.name} has images of ${height}x${width} with ${channels} channel${

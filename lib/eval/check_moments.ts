@@ -18,7 +18,9 @@ const ROUNDING = 1e-7;
 
 /** Names of the arrays in a file, for messages. */
 export interface MomentNames {
+  /** Of the mean. */
   readonly mean: string;
+  /** Of the covariance. */
   readonly covariance: string;
 }
 

@@ -19,7 +19,9 @@ export interface ImageClasses {
 
 /** Classes with what messages call their set. */
 export interface NamedClasses {
+  /** What messages call the set. */
   readonly set: string;
+  /** Its classes. */
   readonly classes: ImageClasses;
 }
 

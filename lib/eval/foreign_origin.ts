@@ -12,6 +12,7 @@ import type { PipelineName } from "./pipelines.ts";
 
 /** A pipeline, and what it was told from. */
 export interface ToldPipeline {
+  /** How the images were prepared. */
   readonly pipeline: PipelineName;
   /** A clause such as `as EDM's scripts write them (uncompressed, mu as float64)`. */
   readonly why: string;

@@ -29,6 +29,7 @@ export function frechetDistance(
 
 /** A distance, and how much of it may be rounding. */
 export interface FrechetDistance {
+  /** As {@link frechetDistance} gives it. */
   readonly distance: number;
   /** Distances that differ by less are the same: about 1e-10 of the traces. */
   readonly rounding: number;

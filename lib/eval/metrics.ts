@@ -123,6 +123,7 @@ export type Metric = keyof typeof METRICS;
 export interface Logits {
   /** Before the softmax, row-major `[rows, classes]`. */
   readonly data: Float32Array;
+  /** How many there are. */
   readonly classes: number;
   /** Names of the classes, where the classifier gives some. */
   readonly names?: readonly string[];

@@ -507,6 +507,50 @@ Deno.test("imm eval: classes are compared by their names, not by their numbers",
   });
 });
 
+Deno.test("imm eval: what is found of the images and the model is said before the first is looked at", async () => {
+  await withTempFolder(async (folder) => {
+    const at = (name: string) => join(folder, name);
+    const png = (side: number) =>
+      encodePng({ width: side, height: 8, channels: 1, data: new Uint8Array(8 * side) });
+    for (const name of ["cat", "dog"]) {
+      await Deno.mkdir(at(`pets/${name}`), { recursive: true });
+      for (const i of [0, 1]) await Deno.writeFile(at(`pets/${name}/${i}.png`), png(8));
+    }
+    await Deno.mkdir(at("mixed"));
+    for (const side of [8, 12]) await Deno.writeFile(at(`mixed/${side}.png`), png(side));
+    const mixed = await runEval(at("mixed"), "--reference", at("pets"), "--extractor", "pixels");
+    strictEqual(mixed.code, 2);
+    match(mixed.stderr, /mixed has images of different sizes, of which pixels-8x12x1 takes one/);
+
+    // Classes of a model have the names that its training data gave them.
+    const model = tinyModel({ imgResolution: 8, labelDim: 2 });
+    const file = at("model.safetensors");
+    const run = async (classNames: string[], ...args: string[]) => {
+      await saveModel(file, { ...model, classNames });
+      const metrics = [
+        "--metrics",
+        "nn",
+        "--extractor",
+        "pixels",
+        "--device",
+        "wasm",
+        "--no-floor",
+      ];
+      const options = ["--checkpoint", file, "--reference", at("pets"), "--num", "4", "--json"];
+      return await runEval(...options, ...metrics, "--threads", "1", ...args);
+    };
+    const known = await run(["dog", "cat"]);
+    strictEqual(known.code, 0, known.stderr);
+    const unknown = await run(["dog", "ape"]);
+    strictEqual(unknown.code, 2);
+    match(
+      unknown.stderr,
+      /has the class ape, which \S+pets has not: \S+ in 2 steps has dog, ape, /,
+    );
+    strictEqual((await run(["dog", "ape"], "--classes", "0")).code, 0, "of what is not made");
+  });
+});
+
 Deno.test("imm eval: the pipeline of foreign statistics is said, or asked for before any work", async () => {
   await withTempFolder(async (folder) => {
     const [stats, images, floats] = ["stats.npz", "images.npz", "floats.npz"].map((name) =>
