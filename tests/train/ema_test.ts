@@ -108,7 +108,7 @@ Deno.test("an average that is reconstructed is the one that the run tracked", as
     );
     assert.equal(made.code, 0, made.stderr);
     assert.deepEqual(JSON.parse(made.stdout), {
-      file,
+      path: file,
       sigmaRel: 0.075,
       images: 8 * STEPS,
       snapshots: 40,
