@@ -5,7 +5,7 @@ import { UsageError } from "../lib/errors.ts";
 import { PRECISIONS } from "../lib/models/precision.ts";
 import { TRAIN_SETTINGS } from "../lib/train/config.ts";
 import type { TrainConfig } from "../lib/train/config.ts";
-import { resumedLines, scoreLine, startLines } from "../lib/train/narrative.ts";
+import { expectedLine, resumedLines, scoreLine, startLines } from "../lib/train/narrative.ts";
 import { gridLayout } from "../lib/train/grids.ts";
 import { PRESET_NAMES } from "../lib/train/presets.ts";
 import { chooseMicroBatch, type MemoryLimits } from "../lib/train/planner.ts";
@@ -43,8 +43,8 @@ export const verb = defineVerb({
       does: "change keys of the configuration",
     },
     {
-      command: "imm train --preset cifar10-small --config my.json --data photos/ --out runs/photos",
-      does: "train on a folder of pictures, with settings of your own over those of a preset",
+      command: "imm train --preset cifar10-small --config my.json --data photos/ --out runs/1",
+      does: "train on a folder of pictures, your settings over those of a preset",
     },
     {
       command: "imm train --preset imagenet256-s --data latents.zip --out runs/imagenet",
@@ -63,7 +63,7 @@ export const verb = defineVerb({
       does: "keep activations in half of the memory",
     },
     {
-      command: "imm train --init runs/digits --data photos/ --reset-labels --out runs/tuned",
+      command: "imm train --init runs/digits --data photos/ --reset-labels --out runs/2",
       does: "fine-tune: begin with the weights of a model",
     },
     { command: "imm train --resume runs/digits", does: "continue a run that was stopped" },
@@ -256,6 +256,7 @@ export async function trainVisibly(
           terminal.say(startLines(start).filter((line) => !/^(device|data):/.test(line)));
           progress = terminal.progress("training", total, "images", start.images);
         },
+        expects: (seconds, perSecond) => terminal.say(expectedLine(seconds, perSecond)),
         step: (images) => progress.update(images, note),
         report: ({ loss, time: { data, device, host } }) => {
           const waiting = data / (data + device + host);

@@ -31,8 +31,9 @@ export interface RunStart {
   readonly images: number;
   /** Images after which the run is complete. */
   readonly total: number;
-  /** Images per step, and per pass through the network. */
+  /** Images per step. */
   readonly batch: number;
+  /** Images per pass through the network. */
   readonly microBatch: number;
 }
 
@@ -74,6 +75,11 @@ export function resumedLines(
   ];
 }
 
+/** `expected: 3 min 20 s more, at 412 images/s` */
+export function expectedLine(seconds: number, imagesPerSecond: number): string {
+  return `expected: ${formatDuration(seconds)} more, at ${pace(imagesPerSecond)}`;
+}
+
 /** `1,280 of 64,000 images, loss 0.0123, gradient 0.45, lr 0.002, 412 images/s, 3 min 20 s left`. */
 export function reportLine(line: StatsLine, total: number): string {
   const { images, loss, gradientNorm, lr, imagesPerSecond } = line;
@@ -83,7 +89,7 @@ export function reportLine(line: StatsLine, total: number): string {
     `loss ${loss.toPrecision(4)}`,
     `gradient ${gradientNorm.toPrecision(3)}`,
     `lr ${lr.toPrecision(3).replace(/\.?0+$/, "")}`,
-    `${imagesPerSecond.toPrecision(3)} images/s`,
+    pace(imagesPerSecond),
     ...(left > 0 ? [`${formatDuration(left)} left`] : []),
   ].join(", ");
 }
@@ -92,4 +98,12 @@ export function reportLine(line: StatsLine, total: number): string {
 export function scoreLine(values: Readonly<Record<string, number>>): string {
   return Object.entries(values).map(([name, value]) => `${name} ${value.toPrecision(4)}`)
     .join(", ");
+}
+
+/** `1,450 images/s`, `3.21 images/s` */
+function pace(perSecond: number): string {
+  const rounded = perSecond >= 100
+    ? Math.round(perSecond).toLocaleString("en")
+    : perSecond.toPrecision(3);
+  return `${rounded} images/s`;
 }

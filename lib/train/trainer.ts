@@ -22,7 +22,14 @@ import { bestScore } from "./best.ts";
 import { averageWeight } from "./ema.ts";
 import type { Progress } from "./checkpoint.ts";
 import { Learner, type LearnerState, type StepBatch, type StepSums, timeBin } from "./learner.ts";
-import { reportLine, resumedLines, type RunStart, scoreLine, startLines } from "./narrative.ts";
+import {
+  expectedLine,
+  reportLine,
+  resumedLines,
+  type RunStart,
+  scoreLine,
+  startLines,
+} from "./narrative.ts";
 import { TIME_BINS } from "./programs.ts";
 import type { RunFolder, ScoreLine, StatsLine } from "./run_folder.ts";
 import type { ScalingState } from "./scaling.ts";
@@ -35,6 +42,9 @@ const LEAST_SCALE = 2 ** -16;
 
 /** The host waits for the device at least this often, so that it can be interrupted. */
 const SYNC_MILLISECONDS = 250;
+
+/** For so long the pace is measured before it is told. */
+const PACE_MILLISECONDS = 2000;
 
 /** Samples as a step takes them. */
 export interface TrainingBatch {
@@ -61,6 +71,8 @@ export interface TrainObserver {
   resumed?(images: number, changes: readonly Change[]): void;
   /** Before the first step, with what the run is; not at all where no step is left. */
   start?(start: RunStart): void;
+  /** Once, when the pace is known: how many seconds the rest takes, and images per second. */
+  expects?(seconds: number, imagesPerSecond: number): void;
   /** After every step. */
   step?(images: number): void;
   /** After a line was added to the log. */
@@ -163,6 +175,8 @@ class Run {
   #lastLine: StatsLine | null = null;
   /** Groups since the sums were last reset, by their time. */
   #binCounts: number[];
+  /** Where the measurement of the pace began; null before, `told` after. */
+  #pace: { readonly since: number; readonly images: number } | "told" | null = null;
   /** Seconds since the last line. */
   #spent = { data: 0, device: 0 };
 
@@ -235,6 +249,7 @@ class Run {
         await this.#waiting(this.learner.finish());
         await new Promise((resolve) => setTimeout(resolve)); // lets signals and timers in
         synced = performance.now();
+        this.#tellPace(synced);
       }
       const done = this.#images >= train.images;
       if (this.#passed(report.status) || done) await this.#report();
@@ -246,6 +261,23 @@ class Run {
     const seconds = this.#seconds();
     if (this.#lastLine) folder.note(`trained in ${formatDuration(seconds)}`);
     return { images: this.#images, seconds, last: this.#lastLine };
+  }
+
+  /** Says once how long the run takes, not counting the first steps, which compile and measure. */
+  #tellPace(now: number): void {
+    if (this.#pace === "told") return;
+    if (this.#pace === null) {
+      this.#pace = { since: now, images: this.#images };
+      return;
+    }
+    if (now - this.#pace.since < PACE_MILLISECONDS) return;
+    const { config: { train }, folder, observer } = this.options;
+    const perSecond = (this.#images - this.#pace.images) * 1000 / (now - this.#pace.since);
+    const seconds = (train.images - this.#images) / perSecond;
+    this.#pace = "told";
+    if (seconds <= 0) return;
+    folder.note(expectedLine(seconds, perSecond));
+    observer?.expects?.(seconds, perSecond);
   }
 
   #described(): RunStart {

@@ -3,6 +3,11 @@
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { shellWord } from "../../cli/shell_word.ts";
+import { openDevice } from "../../lib/device/open.ts";
+import { EightGaussians } from "../../lib/train/points.ts";
+import { expectedLine } from "../../lib/train/narrative.ts";
+import { RunFolder } from "../../lib/train/run_folder.ts";
+import { train } from "../../lib/train/trainer.ts";
 import { describeRun } from "../../lib/train/planner.ts";
 import { parseTrainConfig } from "../../lib/train/config.ts";
 import { formatBytes } from "../../lib/units.ts";
@@ -65,6 +70,42 @@ Deno.test("a start tells what is trained on what, an end what comes next, and lo
     }
     assert.equal(await exists(join(folder, "samples.png")), true);
   });
+});
+
+Deno.test("how long a run takes is said once, as soon as it is known", async () => {
+  const { now } = performance;
+  const device = await openDevice({ device: "wasm", threads: 1 });
+  try {
+    await withTempFolder(async (path) => {
+      // A clock that runs so fast that the few steps take seconds.
+      performance.now = () => now.call(performance) * 1000;
+      const config = parseTrainConfig({
+        data: { source: "toy2d" },
+        network: { type: "mlp", hidden: 8, depth: 1 },
+        train: { batch: 8, images: 8 * 500 },
+        report: { status: 8 * 500, samples: 0, checkpoint: 0 },
+      }, { dimensions: 2 });
+      await using folder = await RunFolder.create(path, config);
+      const told: number[] = [];
+      const observer = { expects: (seconds: number) => void told.push(seconds) };
+      const source = new EightGaussians(0);
+      await train({ device, config, source, folder, resume: false, observer });
+      assert.equal(told.length, 1);
+      assert(told[0] > 0);
+      assert.match(
+        await Deno.readTextFile(join(path, "log.txt")),
+        /expected: .* more, at [\d.,]+ images\/s\n/,
+      );
+    });
+  } finally {
+    performance.now = now;
+    device.close();
+  }
+});
+
+Deno.test("numbers of images and rates are written for people", () => {
+  assert.equal(expectedLine(200, 1234.5), "expected: 3 min 20 s more, at 1,235 images/s");
+  assert.equal(expectedLine(200, 3.2109), "expected: 3 min 20 s more, at 3.21 images/s");
 });
 
 Deno.test("a run without anything to keep takes its log with it, and leaves another's", async () => {
