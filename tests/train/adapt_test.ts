@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { UsageError } from "../../lib/errors.ts";
-import { encodePng } from "../../lib/format/png.ts";
+import { decodePng, encodePng } from "../../lib/format/png.ts";
 import { overlay } from "../../lib/train/adapt.ts";
 import { type ConfigSource, resolveConfig } from "../../lib/train/run.ts";
 import { withTempFolder } from "../support/files.ts";
-import { imm } from "../support/runs.ts";
+import { imm, startArguments } from "../support/runs.ts";
 
 /** A folder with a picture of each of three classes. */
 function pictures(folder: string, size: number, channels = 3): string {
@@ -130,17 +130,32 @@ Deno.test("a network of another type replaces that of the layer below", () => {
   );
 });
 
-Deno.test("a dry run gives the scores of a preset with its own data alone, and says what the data are", async () => {
-  const dryRun = async (...more: string[]) => {
-    const args = ["train", "--preset", "digits-small", "--dry-run", "--device", "wasm", ...more];
-    return await imm(...args, "--memory", "1Gi");
-  };
-  assert.match((await dryRun()).stdout, /^scores of digits-small: /m);
+// With its own data it gives them: presets_test.ts.
+Deno.test("a dry run gives no scores of a preset with other data, and says what the data are", async () => {
   await withTempFolder(async (folder) => {
-    const { code, stdout, stderr } = await dryRun("--data", pictures(folder, 8, 4));
+    const { code, stdout, stderr } = await imm(
+      ...["train", "--preset", "digits-small", "--dry-run", "--device", "wasm"],
+      ...["--data", pictures(folder, 8, 4), "--memory", "1Gi"],
+    );
     assert.equal(code, 0, stderr);
     assert.doesNotMatch(stdout, /scores of/);
     assert.match(stderr, /^data: .*: 3 pictures of 8 x 8 x 3; 3 classes from folders: bird 1,/m);
     assert.match(stderr, /^warning: .* 3 of 3 pictures have an alpha channel, which is dropped/m);
+  });
+});
+
+Deno.test("pictures with transparency are trained on, drawn in grids and sampled as RGB", async () => {
+  await withTempFolder(async (folder) => {
+    const [out, grid] = [join(folder, "run"), join(folder, "grid.png")];
+    const data = pictures(folder, 8, 4);
+    const settings = ["train.images=32", "report.samples=32"];
+    const trained = await imm(...startArguments(out, settings), "--data", data);
+    assert.equal(trained.code, 0, trained.stderr);
+    const drawn = await Deno.readFile(join(out, "samples", "000000032-1-step.png"));
+    assert.equal(decodePng(drawn, "").channels, 3);
+    const args = ["--checkpoint", out, "--seeds", "0-3", "--device", "wasm", "--out", grid];
+    const sampled = await imm("sample", ...args);
+    assert.equal(sampled.code, 0, sampled.stderr);
+    assert.equal(decodePng(await Deno.readFile(grid), "").channels, 3);
   });
 });
