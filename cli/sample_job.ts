@@ -86,10 +86,11 @@ export interface JobOutput {
   /**
    * Takes the file, or the folder, for this program alone, or with others that make parts of the same
    * set. Asked as the last thing before the work: much may have happened since the job was prepared.
+   * With `--overwrite` pictures of another set go; `removed` says how many.
    *
    * @throws {UsageError} when something is there that is not to be replaced
    */
-  claim(): Promise<Disposable>;
+  claim(): Promise<Disposable & { readonly removed?: number }>;
 }
 
 /** What to make, before anything is known of files. */

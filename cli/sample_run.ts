@@ -32,7 +32,8 @@ export async function generateAndWrite(
 ) {
   const { set, out, source, generate } = job;
   const started = performance.now();
-  using _claim = await out?.claim();
+  using claim = await out?.claim();
+  if (claim?.removed) terminal.say(`${claim.removed} pictures of another set were removed`);
   const generator = job.generate.seeds.length === 0 ? null : await open(job, device);
   const ready = performance.now();
   const shown: Image[] = [];

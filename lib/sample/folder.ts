@@ -39,7 +39,11 @@ export interface FolderContent {
 
 /** A folder that this program may write into, until it is disposed of. */
 export class PictureFolder implements Disposable {
-  private constructor(private readonly lock: FileLock) {}
+  private constructor(
+    private readonly lock: FileLock,
+    /** Pictures of another set that went. */
+    readonly removed: number = 0,
+  ) {}
 
   /**
    * Makes the folder, or continues it. With `overwrite`, pictures of another set that are there go:
@@ -50,6 +54,7 @@ export class PictureFolder implements Disposable {
   static async open(folder: string, content: FolderContent): Promise<PictureFolder> {
     const path = join(folder, LOCK_NAME);
     const text = recordText(content.record);
+    let removed = 0;
     try {
       await Deno.mkdir(folder, { recursive: true });
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -57,14 +62,14 @@ export class PictureFolder implements Disposable {
         const alone = await FileLock.take(path);
         if (alone !== null) {
           try {
-            await begin(folder, content, text);
+            removed += await begin(folder, content, text);
           } catch (error) {
             alone[Symbol.dispose]();
             throw error;
           }
           // In the moment between the locks another program may have replaced the set.
           if (await alone.share() && await readRecord(folder) === text) {
-            return new PictureFolder(alone);
+            return new PictureFolder(alone, removed);
           }
           alone[Symbol.dispose]();
           continue;
@@ -72,7 +77,7 @@ export class PictureFolder implements Disposable {
         const shared = await FileLock.take(path, "shared");
         if (shared === null) continue; // somebody is beginning, or training
         const found = await readRecord(folder);
-        if (found === text) return new PictureFolder(shared);
+        if (found === text) return new PictureFolder(shared, removed);
         shared[Symbol.dispose]();
         if (found !== null) {
           throw new UsageError(
@@ -149,13 +154,14 @@ export async function checkFolder(folder: string, content: FolderContent): Promi
   return { finished: new Set(finished), others: misplaced };
 }
 
-/** With the lock alone: checks once more, tidies up, and writes the record. */
-async function begin(folder: string, content: FolderContent, text: string): Promise<void> {
+/** With the lock alone: checks once more, tidies up, and writes the record. Says how many it removed. */
+async function begin(folder: string, content: FolderContent, text: string): Promise<number> {
   const { others } = await checkFolder(folder, content);
   // A program that is killed here leaves a smaller set with its record.
   for (const name of others) await Deno.remove(join(folder, name));
   await tidy(folder);
   if (await readRecord(folder) !== text) await writeFileAtomic(join(folder, RECORD_NAME), text);
+  return others.length;
 }
 
 /** Removes what killed programs left half written, and subfolders that are empty. */

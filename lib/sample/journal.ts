@@ -12,6 +12,7 @@ import { checksum } from "../format/checksum.ts";
 import { bytesOf, toFloat32 } from "../format/numeric.ts";
 import { decodeRgb, encodeRgb } from "../imm/rgb.ts";
 import { sizeOf } from "../tensor/tensor.ts";
+import { formatRanges } from "../units.ts";
 import type { GeneratedBatch } from "./generator.ts";
 import type { SampleSet } from "./sample_set.ts";
 import { difference, type SampleSettings } from "./settings.ts";
@@ -66,7 +67,7 @@ export class Journal implements Disposable {
         );
       }
       const { shape, seeds, labels } = set;
-      const record = { ...settings, shape, seeds, labels, asPixels };
+      const record = { ...settings, shape, seeds: formatRanges(seeds), labels, asPixels };
       const header = headerOf(record);
       const found = overwrite ? "" : readHeader(file);
       if (found !== "" && found !== header) {

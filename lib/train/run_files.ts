@@ -8,8 +8,8 @@ import { basename, dirname } from "jsr:@std/path@^1";
 
 /** Files that a run writes into its folder; run_folder.ts lists them. */
 const FILES = new RegExp(
-  "^(config\\.json|(stats|scores|history)\\.jsonl|log\\.txt|(best|model)(-.+)?\\.safetensors|" +
-    "checkpoint-\\d+\\.safetensors)$",
+  "^(config\\.json|log\\.txt|(history|stats|scores)\\.jsonl|" +
+    "(best|model|checkpoint)(-.+)?\\.safetensors)$",
 );
 
 /** Folders of such files inside of a run's. */

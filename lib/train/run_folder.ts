@@ -144,6 +144,7 @@ export class RunFolder implements AsyncDisposable {
     const file = join(path, CONFIG);
     try {
       await refuseUsed(path); // another process may have been faster
+      await tidy(path);
       await writeFileAtomic(file, configText(config));
       await appendHistory(path, { event: "started", images: 0, ...beginningOf(origin) });
     } catch (error) {
@@ -157,11 +158,7 @@ export class RunFolder implements AsyncDisposable {
   static async open(path: string, origin: RunOrigin = {}): Promise<RunFolder> {
     await Deno.mkdir(join(path, "samples"), { recursive: true });
     const folder = new RunFolder(path, await takeLock(path), origin, { bare: false });
-    for (const inside of [path, join(path, "samples"), join(path, SNAPSHOT_FOLDER)]) {
-      for (const name of await namesIn(inside)) {
-        if (isTemporary(name)) await Deno.remove(join(inside, name));
-      }
-    }
+    await tidy(path);
     return folder;
   }
 
@@ -483,6 +480,15 @@ async function takeLock(path: string): Promise<FileLock> {
   const lock = await FileLock.take(join(path, LOCK_NAME));
   if (lock !== null) return lock;
   throw new ImmError(`another process is writing in ${path}; wait for it, or take another folder`);
+}
+
+/** Removes what a killed process left half written. */
+async function tidy(path: string): Promise<void> {
+  for (const inside of [path, join(path, "samples"), join(path, SNAPSHOT_FOLDER)]) {
+    for (const name of await namesIn(inside)) {
+      if (isTemporary(name)) await Deno.remove(join(inside, name));
+    }
+  }
 }
 
 /** What the system says about a full disk and the like, with the file's name. */

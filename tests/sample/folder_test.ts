@@ -80,7 +80,8 @@ Deno.test("--overwrite takes the pictures of the other set away, and nothing els
       checkFolder(folder, content("b")),
       saying(/by another model.*--overwrite/),
     );
-    using _ = await PictureFolder.open(folder, content("b", { overwrite: true }));
+    using opened = await PictureFolder.open(folder, content("b", { overwrite: true }));
+    assert.equal(opened.removed, 4);
     const left = [".lock", "000000", "notes.txt", "photo.png", "samples.json"];
     assert.deepEqual(await names(folder), left);
     assert.deepEqual(await names(join(folder, "000000")), ["mine.txt"]);
@@ -114,8 +115,12 @@ Deno.test("pictures and training runs do not share a folder, and wait for each o
   withTempFolder(async (folder) => {
     const [run, pictures] = [join(folder, "run"), join(folder, "pictures")];
     const config = {} as TrainConfig;
+    // What a run left that was killed before it had begun is no run.
+    await fill(run, ".config.json.0123abcd.tmp", "samples/.a.png.0123abcd.tmp", ".lock");
     {
       await using _run = await RunFolder.create(run, config);
+      assert.deepEqual(await names(join(run, "samples")), []);
+      assert.deepEqual((await names(run)).filter((name) => name.endsWith("tmp")), []);
       await fill(run, "stats.jsonl");
       await assert.rejects(checkFolder(run, content("a")), saying(/holds a training run/));
       await assert.rejects(
