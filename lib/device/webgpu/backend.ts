@@ -6,7 +6,7 @@
  * @module
  */
 
-import { environmentVariable } from "../../environment.ts";
+import { environmentVariable, mayUseVariable, setEnvironmentVariable } from "../../environment.ts";
 import { WorkerPool } from "../../workers.ts";
 
 /** Read by Deno at the first request for an adapter, in each thread. */
@@ -42,10 +42,9 @@ export async function preferVulkan(system: BackendSystem): Promise<void> {
 function thisSystem(): BackendSystem {
   return {
     os: Deno.build.os,
-    mayChoose: Deno.permissions.querySync({ name: "env", variable: VARIABLE }).state === "granted",
+    mayChoose: mayUseVariable(VARIABLE),
     chosen: environmentVariable(VARIABLE),
-    choose: (backend) =>
-      backend === null ? Deno.env.delete(VARIABLE) : Deno.env.set(VARIABLE, backend),
+    choose: (backend) => setEnvironmentVariable(VARIABLE, backend),
     hasAdapter: hasAdapterElsewhere,
   };
 }
