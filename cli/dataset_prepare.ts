@@ -10,7 +10,7 @@ import { counted } from "../lib/units.ts";
 import { claimOutputs } from "../lib/outputs.ts";
 import { interruptible } from "./interrupt.ts";
 import { choice, flag, integer, size, text } from "./options.ts";
-import { strict } from "./picture_options.ts";
+import { pictureCare, strict } from "./picture_options.ts";
 import { outputOptions } from "./output_options.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -98,7 +98,7 @@ export const verb = defineVerb({
             signal,
             onNote: (note) => terminal.warn(note),
             onProgress: (done, total) => start(total).update(done),
-            ...(skipCorrupt ? { onCorrupt: ({ message }) => terminal.warn(message) } : {}),
+            onCorrupt: pictureCare({ skipCorrupt }, terminal).onCorrupt,
           }),
         "Stopped as asked; nothing was written.",
         "done",
@@ -106,7 +106,7 @@ export const verb = defineVerb({
       const { count, width, height, channels, classes, skipped } = made;
       terminal.result(
         { path: out, ...made },
-        `${count} ${encoder ? "latents" : "pictures"} of ${width} x ${height} x ${channels}` +
+        `${counted(count, encoder ? "latent" : "picture")} of ${width} x ${height} x ${channels}` +
           (classes > 0 ? ` in ${counted(classes, "class", "classes")}` : " without labels") +
           (skipped > 0 ? `; ${skipped} left out` : "") + `: ${out}`,
       );

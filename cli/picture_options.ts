@@ -1,6 +1,7 @@
 /** Options about pictures that are damaged, odd, or not read. @module */
 
 import type { PictureCare } from "../lib/data/folder_dataset.ts";
+import { FormatError } from "../lib/errors.ts";
 import { flag } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -14,10 +15,16 @@ export function pictureCare(
   args: { readonly skipCorrupt?: boolean; readonly strict?: boolean },
   terminal: Terminal,
 ): PictureCare {
-  const warn = ({ message }: Error) => terminal.warn(message);
+  const passOver = (error: FormatError) => {
+    if (args.skipCorrupt) return terminal.warn(error.message);
+    throw new FormatError(
+      `${error.message} Mend or remove it, or go on without such pictures with --skip-corrupt.`,
+      { cause: error },
+    );
+  };
   return {
     strict: args.strict,
     onWarning: (sentence) => terminal.warn(sentence),
-    ...(args.skipCorrupt ? { onCorrupt: warn, onDamaged: warn } : {}),
+    ...("skipCorrupt" in args ? { onCorrupt: passOver, onDamaged: passOver } : {}),
   };
 }

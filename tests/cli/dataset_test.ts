@@ -16,7 +16,7 @@ Deno.test("imm dataset prepare writes an archive that imm dataset info describes
     const out = join(folder, "digits.zip");
     const prepared = await runDataset("prepare", "digits", "--out", out, "--resolution", "16");
     assert.equal(prepared.code, 0, prepared.stderr);
-    assert.match(prepared.stdout, /^1797 pictures of 16 x 16 x 1 in 10 classes: /);
+    assert.match(prepared.stdout, /^1,797 pictures of 16 x 16 x 1 in 10 classes: /);
 
     const grid = join(folder, "grid.png");
     const { code, stdout } = await runDataset("info", out, "--json", "--grid", grid);
