@@ -17,6 +17,7 @@
 
 import { FormatError } from "../errors.ts";
 import { parseCsv } from "../format/csv.ts";
+import { counted } from "../units.ts";
 import type { FileTree } from "./file_tree.ts";
 import { checkedLabels, checkNames } from "./labels.ts";
 import { LIKE_LABELS } from "./passed_over.ts";
@@ -171,7 +172,9 @@ export function readLabels(
   paths: readonly string[] = all,
 ): { labels: TreeLabels | null; notes: string[] } {
   const nested = tree.paths.find((path) => path.endsWith(`/${EDM}`));
-  if (tree.paths.includes(EDM)) return { labels: labelsFromEdm(tree, paths), notes: [] };
+  const notes: string[] = [];
+  const tell = (note: string) => notes.push(note);
+  if (tree.paths.includes(EDM)) return { labels: labelsFromEdm(tree, paths, tell), notes };
   if (nested !== undefined) {
     const folder = nested.slice(0, -EDM.length);
     throw new FormatError(
@@ -181,12 +184,16 @@ export function readLabels(
     );
   }
   const hub = HUB.find((name) => tree.paths.includes(name));
-  const labels = hub === undefined ? null : labelsFromHub(tree, hub, paths);
-  if (labels !== null) return { labels, notes: [] };
+  const labels = hub === undefined ? null : labelsFromHub(tree, hub, paths, tell);
+  if (labels !== null) return { labels, notes };
   return labelsFromFolders(tree, all, paths);
 }
 
-function labelsFromEdm(tree: FileTree, paths: readonly string[]): TreeLabels | null {
+function labelsFromEdm(
+  tree: FileTree,
+  paths: readonly string[],
+  tell: (note: string) => void,
+): TreeLabels | null {
   const name = tree.describe(EDM);
   const metadata = parseJson(new TextDecoder().decode(tree.readSync(EDM)), name);
   const list = (metadata as { labels?: unknown } | null)?.labels ?? null;
@@ -198,7 +205,7 @@ function labelsFromEdm(tree: FileTree, paths: readonly string[]): TreeLabels | n
       `${name} must hold {"labels": [["folder/picture.png", 3], …]} or {"labels": null}.`,
     );
   }
-  const own = pick(list, paths, name);
+  const own = pick(list, paths, { tree, name, tell });
   const labels = checkedLabels(own, name);
   const names = (metadata as { label_names?: unknown }).label_names ?? null;
   const isName = (name: unknown): name is string => typeof name === "string";
@@ -209,11 +216,19 @@ function labelsFromEdm(tree: FileTree, paths: readonly string[]): TreeLabels | n
   return { labels, names, source: EDM };
 }
 
-/** Of each path, what a list says of it. @throws {FormatError} when that is nothing, or two things */
+/**
+ * Of each path, what a list says of it. Tells of what the list has and the tree lacks.
+ *
+ * @throws {FormatError} when that is nothing, or two things
+ */
 function pick<T extends number | string>(
   list: readonly (readonly [string, T])[],
   paths: readonly string[],
-  name: string,
+  { tree, name, tell }: {
+    readonly tree: FileTree;
+    readonly name: string;
+    readonly tell: (note: string) => void;
+  },
 ): T[] {
   const labelOf = new Map<string, T>();
   for (const [path, label] of list) {
@@ -223,6 +238,17 @@ function pick<T extends number | string>(
       throw new FormatError(`${name} gives ${key} two labels, ${before} and ${label}.`);
     }
     labelOf.set(key, label);
+  }
+  const there = new Set(tree.paths.map(keyOf));
+  // Files of another part of the data are not looked at.
+  const missing = [...labelOf.keys()].filter((key) =>
+    !there.has(key) && splitOfFolder(key.slice(0, Math.max(0, key.indexOf("/")))) === null
+  );
+  if (missing.length > 0) {
+    tell(
+      `${name} has labels of ${counted(missing.length, "file")} that ` +
+        `${missing.length === 1 ? "is" : "are"} not there: ${named(missing)}.`,
+    );
   }
   return paths.map((path) => {
     const label = labelOf.get(keyOf(path));
@@ -240,6 +266,7 @@ function labelsFromHub(
   tree: FileTree,
   file: string,
   paths: readonly string[],
+  tell: (note: string) => void,
 ): TreeLabels | null {
   const name = tree.describe(file);
   const text = new TextDecoder().decode(tree.readSync(file));
@@ -268,10 +295,11 @@ function labelsFromHub(
     );
   }
   const list = rows.map(({ file_name, label }) => [file_name as string, label as string] as const);
-  const own = pick(list, paths, name);
+  const own = pick(list, paths, { tree, name, tell });
   if (numbers) return { labels: checkedLabels(own.map(Number), name), names: null, source: file };
   const names = [...new Set(list.map(([, label]) => label))].sort();
-  return { labels: Int32Array.from(own, (label) => names.indexOf(label)), names, source: file };
+  const numberOf = new Map(names.map((name, i) => [name, i]));
+  return { labels: Int32Array.from(own, (label) => numberOf.get(label)!), names, source: file };
 }
 
 /** @throws {FormatError} when it is no JSON */
