@@ -183,13 +183,19 @@ export class RunFolder implements AsyncDisposable {
    * has beyond it, writes models again that are missing or older, and notes the changes of the
    * configuration.
    *
+   * @param warn is told of models that are newer, and moved aside
    * @returns what has changed since the checkpoint
    */
-  async resumed(config: TrainConfig, checkpoint: Checkpoint | null): Promise<readonly Change[]> {
+  async resumed(
+    config: TrainConfig,
+    checkpoint: Checkpoint | null,
+    warn: (message: string) => void = () => {},
+  ): Promise<readonly Change[]> {
     const images = checkpoint?.progress.images ?? 0;
-    if (checkpoint) await this.#completeModels(config, checkpoint);
+    const goesOn = images < config.train.images;
+    if (checkpoint) await this.#completeModels(config, checkpoint, goesOn ? warn : null);
     const changes = checkpoint ? configChanges(checkpoint.config, config) : [];
-    if (images >= config.train.images) return changes; // nothing will happen
+    if (!goesOn) return changes;
     await this.#truncateLogs(images);
     const text = configText(config);
     const before = await Deno.readTextFile(join(this.path, CONFIG)).catch(() => null);
@@ -245,14 +251,27 @@ export class RunFolder implements AsyncDisposable {
     ];
   }
 
-  /** A process can be killed after a checkpoint and before its models; newer ones are kept. */
+  /**
+   * A process can be killed after a checkpoint and before its models. Newer models are of a checkpoint
+   * that is lost: before the run goes on they are moved aside, and `warn` is told.
+   */
   async #completeModels(
     config: TrainConfig,
     { progress: { images }, state }: Checkpoint,
+    warn: ((message: string) => void) | null,
   ): Promise<void> {
     for (const { name, model } of this.#models(config, images, state)) {
-      const found = await modelImages(join(this.path, name));
-      if (found !== null && found >= images) continue;
+      const path = join(this.path, name);
+      const found = await modelImages(path);
+      if (found === images || (found !== null && found > images && warn === null)) continue;
+      if (found !== null && found > images) {
+        const aside = name.replace(/\.safetensors$/, `-at-${padded(found)}.safetensors`);
+        await this.#write(aside, (aside) => Deno.rename(path, aside));
+        warn?.(
+          `${path} is of image ${found}, whose checkpoint is lost; it is kept as ${aside}, since ` +
+            `the run goes on from image ${images}.`,
+        );
+      }
       await this.#write(name, (path) => saveModel(path, model()));
     }
   }

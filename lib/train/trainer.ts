@@ -208,19 +208,18 @@ class Run {
       clip: config.optimizer.clip !== null,
     });
     try {
-      const checkpoint = resume
-        ? await folder.latestCheckpoint(config, (message) => {
-          folder.note(`warning: ${message}`);
-          observer?.warn?.(message);
-        })
-        : null;
+      const warn = (message: string) => {
+        folder.note(`warning: ${message}`);
+        observer?.warn?.(message);
+      };
+      const checkpoint = resume ? await folder.latestCheckpoint(config, warn) : null;
       if (checkpoint) learner.restore(checkpoint.state, checkpoint.path);
       else if (initial) learner.initialize(await initial.weights(network), initial.source);
       else learner.initialize(network.parameters.initial(seed));
       const progress = checkpoint?.progress ?? null;
       if (resume) {
         const images = progress?.images ?? 0;
-        const changes = await folder.resumed(config, checkpoint);
+        const changes = await folder.resumed(config, checkpoint, warn);
         if (images < config.train.images) {
           folder.note(...resumedLines(images, config.train.images, changes));
         }

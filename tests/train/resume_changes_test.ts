@@ -126,6 +126,7 @@ Deno.test("a checkpoint in which one bit flipped is passed over, and pushes out 
       await Deno.writeFile(join(run, name), bytes);
     };
     const whole = await loadCheckpoint(join(run, last));
+    const model = await Deno.readFile(join(run, "model.safetensors"));
     await flip(last);
     const { code, stderr } = await resume(
       run,
@@ -137,6 +138,10 @@ Deno.test("a checkpoint in which one bit flipped is passed over, and pushes out 
       /warning: \S+128\.safetensors: tensor "training\.\S+" does not match its checksum: .*Continuing from the checkpoint before it/,
     );
     assert.match(stderr, /^training: 128 images .*; continued at image 64$/m);
+    // Its model would have been overwritten by an older one.
+    assert.match(stderr, /warning: \S+ is of image 128, whose checkpoint is lost; it is kept as/);
+    assert.deepEqual(await Deno.readFile(join(run, "model-at-000000128.safetensors")), model);
+    assert.deepEqual(await Deno.readFile(join(run, "model.safetensors")), model);
     // One of image 80 was written while the damaged one of image 128 was there.
     assert.deepEqual(await checkpointsIn(run), [last]);
     assert.deepEqual((await loadCheckpoint(join(run, last))).state, whole.state);
