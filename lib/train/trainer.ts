@@ -175,6 +175,8 @@ class Run {
   #lastLine: StatsLine | null = null;
   /** Groups since the sums were last reset, by their time. */
   #binCounts: number[];
+  /** Whether the learner's state is that after `#images` images, and not of a half-taken step. */
+  #isWhole = true;
   /** Where the measurement of the pace began; null before, `told` after. */
   #pace: { readonly since: number; readonly images: number } | "told" | null = null;
   /** Seconds since the last line. */
@@ -309,6 +311,7 @@ class Run {
     if (asked && unsaved === null) {
       return new InterruptedError(`stopped after ${this.#images} of ${images} images; ${next}`);
     }
+    if (asked && unsaved instanceof BrokenDownError) return unsaved;
     return withAdvice(
       asked ? unsaved : error,
       unsaved === null
@@ -325,7 +328,7 @@ class Run {
   /** Writes a checkpoint because of an error; returns null, or what kept it from being written. */
   async #rescue(error: unknown): Promise<unknown> {
     // Of a device that failed nobody knows which of its numbers are right.
-    if (error instanceof DeviceError) return error;
+    if (error instanceof DeviceError || !this.#isWhole) return error;
     try {
       await this.#checkpoint();
       return null;
@@ -351,6 +354,7 @@ class Run {
     step.times.t.forEach((t) => this.#binCounts[timeBin(imm, t)]++);
     const enqueued = performance.now();
     this.#spent.data += (enqueued - start) / 1000;
+    this.#isWhole = false;
     this.learner.run(step, {
       lr: this.#learningRate(after),
       emaDecay: ema.ramp ? Math.min(ema.decay, (1 + count) / (10 + count)) : ema.decay,
@@ -362,6 +366,7 @@ class Run {
       this.#spent.device += (performance.now() - enqueued) / 1000;
     }
     this.#images = after;
+    this.#isWhole = true;
   }
 
   /** Waits for the device and remembers for how long. */

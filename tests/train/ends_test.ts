@@ -11,6 +11,7 @@ import { parseTrainConfig, type TrainConfig } from "../../lib/train/config.ts";
 import { EightGaussians } from "../../lib/train/points.ts";
 import { RunFolder } from "../../lib/train/run_folder.ts";
 import { train, type TrainOptions } from "../../lib/train/trainer.ts";
+import { failingAfter } from "../support/failing_device.ts";
 import { withTempFolder } from "../support/files.ts";
 import { checkpointsIn, type Ended, ended, spawnImm, startArguments } from "../support/runs.ts";
 
@@ -149,6 +150,23 @@ Deno.test("a log that cannot be written ends the run with its name, and the next
       const { progress } = await loadCheckpoint(join(path, "checkpoint-000000016.safetensors"));
       assert.deepEqual([progress.sumsSince, progress.images], [0, 2 * BATCH]);
       await goesOn(device, path);
+    });
+  } finally {
+    device.close();
+  }
+});
+
+Deno.test("nothing is saved of a step that was half taken", async () => {
+  const device = await openDevice({ device: "wasm", threads: 1 });
+  try {
+    await withTempFolder(async (folder) => {
+      const bug = new TypeError("unreachable");
+      // A step is a run of the gradients and one of the update: the fourth step's update fails.
+      const failing = failingAfter(device, 7, bug);
+      const config = { ...CONFIG, report: { ...CONFIG.report, status: 80, checkpoint: 2 * BATCH } };
+      const { error, saved } = await endOf(failing, join(folder, "run"), {}, config);
+      assert.equal(error, bug);
+      assert.deepEqual(saved, [2]);
     });
   } finally {
     device.close();

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import type { Device, Executable } from "../../lib/device/device.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { DeviceError, InterruptedError, UsageError } from "../../lib/errors.ts";
 import { loadCheckpoint } from "../../lib/train/checkpoint.ts";
 import { TrainingRun } from "../../lib/train/run.ts";
+import { failingAfter } from "../support/failing_device.ts";
 import { withTempFolder } from "../support/files.ts";
 import {
   BATCH,
@@ -131,36 +131,6 @@ Deno.test("a run killed at any moment, again and again, ends as if it had not be
   });
 });
 
-/** The device, but after `runs` runs of plans it is lost. */
-function lostAfter(device: Device, runs: number): Device {
-  let left = runs;
-  const use = () => {
-    if (left-- <= 0) throw new DeviceError("the device was lost");
-  };
-  const failing = (executable: Executable): Executable => ({
-    plan: executable.plan,
-    run: (inputs) => {
-      use();
-      executable.run(inputs);
-    },
-    read: (names) => executable.read(names),
-    destroy: () => executable.destroy(),
-  });
-  return {
-    kind: device.kind,
-    description: device.description,
-    float16: device.float16,
-    limits: device.limits,
-    allocate: (bytes, label) => device.allocate(bytes, label),
-    write: (buffer, data, offset) => device.write(buffer, data, offset),
-    read: (buffer, offset, length) => device.read(buffer, offset, length),
-    free: (buffer) => device.free(buffer),
-    prepare: async (plan, arenas) => failing(await device.prepare(plan, arenas)),
-    finish: () => device.finish(),
-    close: () => device.close(),
-  };
-}
-
 Deno.test("a run whose device is lost, twice, says how to go on and ends as if it had not been", async () => {
   await withTempFolder(async (folder) => {
     const [whole, lost] = [join(folder, "whole"), join(folder, "lost")];
@@ -189,8 +159,16 @@ Deno.test("a run whose device is lost, twice, says how to go on and ends as if i
           return true;
         });
       };
-      await interrupted(() => TrainingRun.start(lostAfter(device, 17), source, lost));
-      await interrupted(() => TrainingRun.resume(lostAfter(device, 26), lost));
+      await interrupted(() =>
+        TrainingRun.start(
+          failingAfter(device, 17, new DeviceError("the device was lost")),
+          source,
+          lost,
+        )
+      );
+      await interrupted(() =>
+        TrainingRun.resume(failingAfter(device, 26, new DeviceError("the device was lost")), lost)
+      );
       await using run = await TrainingRun.resume(device, lost);
       assert.equal((await run.train()).images, IMAGES);
     } finally {
