@@ -58,6 +58,9 @@ class Fatal extends Error {}
 
 /** TurboJPEG's pixel formats, by the channels of the file. */
 const FORMATS = new Map([[1, 6], [3, 0], [4, 11]]); // TJPF_GRAY, TJPF_RGB, TJPF_CMYK
+/** Versions of libjpeg-turbo smooth what is missing in different ways, most of all of several scans. */
+const DAMAGE =
+  "damage that libjpeg passes over, as for Pillow, whose pixels can be others where it is";
 /** A module that has taken more memory is not kept: it never gives any back. */
 const KEPT_MEMORY = 2 ** 27;
 
@@ -123,7 +126,7 @@ export function decodeJpeg(bytes: Uint8Array, name: string): DecodedImage {
     height,
     channels: isCmyk ? 3 : components,
     data: isCmyk ? cmykToRgb(pixels) : pixels,
-    ...oddities(warned ? ["damage that libjpeg passes over (and Pillow with it)"] : []),
+    ...oddities(warned ? [DAMAGE] : []),
   };
 }
 
