@@ -28,6 +28,8 @@ export class WriteError extends ImmError {
   readonly path: string;
 
   /**
+   * Says it with the name of the file.
+   *
    * @param path of the file
    * @param cause what the system said
    * @param advice what to do, appended to the message

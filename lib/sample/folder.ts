@@ -59,6 +59,7 @@ export class PictureFolder implements Disposable {
       await Deno.mkdir(folder, { recursive: true });
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
         if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, PAUSE));
+        await refuseRun(folder); // its lock is held for as long as it trains
         const alone = await FileLock.take(path);
         if (alone !== null) {
           try {
@@ -115,9 +116,7 @@ interface Found {
  */
 export async function checkFolder(folder: string, content: FolderContent): Promise<Found> {
   const { record, names, overwrite } = content;
-  if (await holdsRun(folder)) {
-    throw new UsageError(`${folder} holds a training run; choose another folder for pictures.`);
-  }
+  await refuseRun(folder);
   const found = await readRecord(folder);
   const there = await picturesIn(folder);
   const wanted = new Set(names);
@@ -152,6 +151,11 @@ export async function checkFolder(folder: string, content: FolderContent): Promi
   }
   const finished = overwrite ? [] : there.filter((name) => wanted.has(name));
   return { finished: new Set(finished), others: misplaced };
+}
+
+async function refuseRun(folder: string): Promise<void> {
+  if (!await holdsRun(folder)) return;
+  throw new UsageError(`${folder} holds a training run; choose another folder for pictures.`);
 }
 
 /** With the lock alone: checks once more, tidies up, and writes the record. Says how many it removed. */
