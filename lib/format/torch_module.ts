@@ -27,8 +27,8 @@ const MAX_TENSORS = 1_000_000;
 const MAX_DEPTH = 200;
 
 /**
- * All tensors and arrays of numbers below a value, in order, with their keys, attributes and numbers
- * joined by dots. What is no tensor and holds none is left out, and so is what an object holds of
+ * All tensors and arrays of numbers below a value, in order, with their keys (also the parts of
+ * those that are tuples), attributes and numbers joined by dots. What is no tensor and holds none is left out, and so is what an object holds of
  * itself, as a child that knows its parent.
  *
  * @throws {FormatError} when they are nested too deeply, or are too many
@@ -91,7 +91,11 @@ export function isModule(value: unknown): value is PickleObject {
 function* children(value: unknown): Generator<[string, unknown]> {
   if (value instanceof Map) {
     for (const [key, child] of value) {
-      if (typeof key === "string" || typeof key === "number") yield [String(key), child];
+      // A tuple is a path, as in a flattened tree of JAX.
+      const path = Array.isArray(key) ? key : [key];
+      if (path.every((part) => typeof part === "string" || typeof part === "number")) {
+        yield [path.join("."), child];
+      }
     }
   } else if (Array.isArray(value)) {
     for (const [index, child] of value.entries()) yield [String(index), child];

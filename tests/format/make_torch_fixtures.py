@@ -174,7 +174,8 @@ fixtures["leavingsZip"] = saved({**leavings, "float8": torch.ones(3).to(torch.fl
 fixtures["leavingsLegacy"] = saved(leavings, _use_new_zipfile_serialization=False)
 for protocol in (0, 2, 4):
     fixtures[f"leavings{protocol}"] = pickle.dumps(leavings, protocol)
-fixtures["arrays"] = pickle.dumps({"params": {"dense": {"kernel": np.arange(6, dtype="<f4").reshape(2, 3)}}, "step": np.int64(3)})
+fixtures["arrays"] = pickle.dumps({"params": {"dense": {"kernel": np.arange(6, dtype="<f4").reshape(2, 3)}}, "step": np.int64(3),
+                                   ("opt", 0, "mu"): np.ones(1, "<f4"), (1, None): np.ones(1)})
 
 
 # A transformer of the public code, small, with its wrapper's arguments: modules without any code.
