@@ -211,7 +211,7 @@ export class Experiment {
         ...["--extractor", extractor === "pixels" ? extractor : this.#path(`${extractor}.onnx`)],
         ...["--metrics", extractor === "pixels" ? args.pixelMetrics : args.metrics],
         ...["--pad-to", String(this.config.data.padTo)],
-        ...["--cache", extractor === "pixels" ? "none" : this.#path("features"), "--no-halves"],
+        ...["--cache", extractor === "pixels" ? "none" : this.#path("features"), "--no-floor"],
         ...["--threads", String(args.threads), "--json", ...more],
       ]);
       jobs.push({ ...job, output });

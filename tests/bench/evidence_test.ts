@@ -152,8 +152,8 @@ const TINY = [
 
 Deno.test("a tiny experiment without PyTorch trains, samples and scores, and is not repeated", async () => {
   await withTempFolder(async (folder) => {
-    await writeData(folder);
-    const args = ["--data", folder, "--out", join(folder, "out"), ...TINY, "--engines", "imm"];
+    const data = await writeData(folder);
+    const args = ["--data", data, "--out", join(folder, "out"), ...TINY, "--engines", "imm"];
     const stages = ["--only", "train,sample,eval,table"];
     const first = await runModule(main, [...args, ...stages, "--json"]);
     assert.equal(first.code, 0, first.stderr);
@@ -173,9 +173,9 @@ Deno.test({
   ignore: python === null,
   async fn() {
     await withTempFolder(async (folder) => {
-      await writeData(folder);
+      const data = await writeData(folder);
       const { code, stdout, stderr } = await runModule(main, [
-        ...["--data", folder, "--out", join(folder, "out"), ...TINY, "--particles", "4", "--json"],
+        ...["--data", data, "--out", join(folder, "out"), ...TINY, "--particles", "4", "--json"],
       ]);
       assert.equal(code, 0, stderr);
       const { scores, logs } = JSON.parse(stdout);
@@ -200,8 +200,10 @@ Deno.test({
   },
 });
 
-/** IDX files of 256 images of 8 x 8 for each part: a bright row that tells the class. */
-async function writeData(folder: string): Promise<void> {
+/** A folder with IDX files of 256 images of 8 x 8 for each part: a bright row tells the class. */
+async function writeData(parent: string): Promise<string> {
+  const folder = join(parent, "data");
+  await Deno.mkdir(folder);
   const count = 256;
   const labels = Uint8Array.from({ length: count }, (_, i) => i % 10);
   const images = Uint8Array.from({ length: count * 64 }, (_, at) => {
@@ -218,6 +220,7 @@ async function writeData(folder: string): Promise<void> {
       Uint8Array.from([0, 0, 8, 1, ...bigEndian(count), ...labels]),
     );
   }
+  return folder;
 }
 
 function bigEndian(value: number): number[] {
