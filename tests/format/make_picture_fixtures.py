@@ -293,4 +293,4 @@ for name, content in files.items():
     except Exception:
         pixels = None
     fixtures[name] = {"file": base64.b64encode(content).decode(), "pixels": pixels}
-print(json.dumps(fixtures, indent=1))
+print(json.dumps(fixtures, indent=2))
