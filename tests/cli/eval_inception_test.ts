@@ -147,3 +147,40 @@ Deno.test("imm eval reproduces torch-fidelity, pytorch-fid and clean-fid", async
     match(other.stderr, /stats\.npz was made by the extractor inception-pytorch-fid-other/);
   });
 });
+
+/**
+ * Of the same images with the published weights, by torch-fidelity 0.4.0, pytorch-fid 0.3.0 and
+ * clean-fid's resizing on PyTorch 2.15: `exact` above of the features of each.
+ */
+const PUBLISHED_FID: Record<PipelineName, number> = {
+  "fid": 231.3402989030991,
+  "pytorch-fid": 212.79734146314206,
+  "clean-fid": 103.42896415017631,
+};
+
+const PUBLISHED = Deno.env.get("IMM_TEST_INCEPTION");
+
+Deno.test({
+  name: "with the published weights imm eval reproduces the three tools, too" +
+    (PUBLISHED ? "" : " (IMM_TEST_INCEPTION names no file of them)"),
+  ignore: !PUBLISHED,
+  async fn() {
+    await withTempFolder(async (folder) => {
+      const [real, fake] = ["real.npz", "fake.npz"].map((name) => join(folder, name));
+      await writeImages(real, "real", (byte) => byte);
+      await writeImages(fake, "fake", (byte) => (byte >> 1) + 64);
+      for (const [pipeline, expected] of Object.entries(PUBLISHED_FID)) {
+        const { code, stdout, stderr } = await run(
+          ...[fake, "--reference", real, "--pipeline", pipeline, "--weights", PUBLISHED!],
+          ...["--cache", "none", "--json", "--no-floor", "--device", "wasm", "--threads", "1"],
+        );
+        strictEqual(code, 0, stderr);
+        const { values } = JSON.parse(stdout) as Evaluation;
+        ok(Math.abs(values.fid / expected - 1) < 1e-5, `${pipeline}: ${values.fid}, ${expected}`);
+      }
+      // The classifier is not in every file of them.
+      const score = await run(fake, "--metrics", "is", "--weights", PUBLISHED!);
+      if (score.code !== 0) match(score.stderr, /needs .*the classifier's fc\.weight/);
+    });
+  },
+});
