@@ -1,6 +1,7 @@
 /** `imm eval cache`. @module */
 
 import { FeatureCache } from "../lib/eval/feature_cache.ts";
+import { refuseTilde } from "../lib/outputs.ts";
 import { formatBytes } from "../lib/units.ts";
 import { userFeatureFolder } from "./eval_extractor.ts";
 import { flag, size, text } from "./options.ts";
@@ -25,6 +26,7 @@ export const verb = defineVerb({
     limit: size({ help: "remove features until they take no more bytes than this", min: 0 }),
   },
   async run(args, terminal) {
+    if (args.cache !== undefined) refuseTilde(args.cache, "--cache");
     const cache = new FeatureCache(args.cache ?? userFeatureFolder());
     const removed = args.clear
       ? await cache.clear()

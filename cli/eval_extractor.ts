@@ -10,6 +10,7 @@ import { InternalError, UsageError } from "../lib/errors.ts";
 import { openDigitClassifier } from "../lib/eval/digit_classifier.ts";
 import type { FeatureExtractor } from "../lib/eval/extractor.ts";
 import { FeatureCache } from "../lib/eval/feature_cache.ts";
+import { refuseTilde } from "../lib/outputs.ts";
 import { OnnxExtractor } from "../lib/eval/features.ts";
 import { INCEPTION_FEATURES } from "../lib/eval/inception.ts";
 import {
@@ -229,6 +230,7 @@ export function openCache(
   extractor: FeatureExtractor,
 ): FeatureCache | undefined {
   if (cache === "none" || (cache === undefined && isQuick(extractor))) return undefined;
+  if (cache !== undefined) refuseTilde(cache, "--cache");
   return new FeatureCache(cache ?? userFeatureFolder(), cacheLimit);
 }
 

@@ -8,6 +8,7 @@ import { ImmError, UsageError, WriteError } from "../lib/errors.ts";
 import { writeFileAtomic } from "../lib/format/atomic.ts";
 import { pngText, withPngText } from "../lib/format/png_text.ts";
 import { decodePng, encodePng } from "../lib/format/png.ts";
+import { openFileSource } from "../lib/format/source.ts";
 import { claimOutputs, type OutputFile, refuseInside } from "../lib/outputs.ts";
 import { main } from "../cli/main.ts";
 import { memorySink } from "./support/sink.ts";
@@ -129,6 +130,13 @@ Deno.test("what cannot be written is found out before the work, and nothing is l
       { option: "--html", path: at("a") },
       { option: "--junit", path: `${folder}/./a` },
     ]);
+    await assert.rejects(
+      openFileSource("~/x.npz"),
+      /~\/x\.npz does not exist; the shell replaces ~/,
+    );
+    const stderr = memorySink();
+    assert.equal(await main(["eval", "cache", "--cache=~/features"], { stderr }), 2);
+    assert.match(stderr.text, /--cache is ~\/features, in which the shell has not replaced ~/);
     for (const path of ["~/x.png", "~"]) await refuses(/the shell has not replaced ~/, [{ path }]);
     await refuses(/--out .* cannot be written: /, [{ path: at(`${"n".repeat(300)}.png`) }]);
     assert.deepEqual(await names(folder), ["file"]);

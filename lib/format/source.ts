@@ -126,7 +126,10 @@ export async function readFileBytes(
 /** Turns what the operating system said about `path` into one sentence; passes other errors. */
 export function describeFileError(error: unknown, path: string): unknown {
   if (error instanceof Deno.errors.NotFound) {
-    return new FormatError(`${path} does not exist; check the path.`, { cause: error });
+    const advice = path.startsWith("~/")
+      ? "the shell replaces ~ by your home folder at the beginning of a word only, not behind ="
+      : "check the path";
+    return new FormatError(`${path} does not exist; ${advice}.`, { cause: error });
   }
   if (
     error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable
