@@ -34,13 +34,6 @@ export class WriteError extends ImmError {
    * @param cause what the system said
    * @param advice what to do, appended to the message
    */
-  /**
-   * The error for a file.
-   *
-   * @param path of the file
-   * @param cause what the system said
-   * @param advice what to do, as a clause; default none
-   */
   constructor(path: string, cause: Error, advice = "") {
     super(`${path} could not be written: ${cause.message}${advice}`, { cause });
     this.path = path;
