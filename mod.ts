@@ -78,7 +78,7 @@
  * @module
  */
 
-export { VERSION } from "./lib/version.ts";
+export { VERSION } from "./lib/base/version.ts";
 
 // Errors: each is one sentence that says what was expected, what was found and what to do.
 export {
@@ -91,7 +91,7 @@ export {
   StoppedError,
   UsageError,
   WriteError,
-} from "./lib/errors.ts";
+} from "./lib/base/errors.ts";
 
 // Training: from a preset or a file to a run in a folder, or step by step with a Learner.
 export {
@@ -155,7 +155,7 @@ export {
   type AugmentConfig,
   type Augmented,
   EDM_AUGMENT,
-} from "./lib/augment/mod.ts";
+} from "./lib/data/augment/mod.ts";
 
 // Data sets, and the stream of training images.
 export {
@@ -234,10 +234,10 @@ export {
 } from "./lib/sample/mod.ts";
 
 // Pictures: samples side by side, and PNG files.
-export { type GridOptions, imageGrid, splitImages } from "./lib/format/grid.ts";
-export { type Image, type ImageShape } from "./lib/format/pixels.ts";
-export type { ZipPlace } from "./lib/format/zip.ts";
-export { encodePng } from "./lib/format/png.ts";
+export { type GridOptions, imageGrid, splitImages } from "./lib/formats/image/grid.ts";
+export { type Image, type ImageShape } from "./lib/formats/image/pixels.ts";
+export type { ZipPlace } from "./lib/formats/archive/zip.ts";
+export { encodePng } from "./lib/formats/image/png.ts";
 
 // Model files.
 export {
@@ -267,7 +267,7 @@ export {
   type WriteOptions,
   writeStateDict,
 } from "./lib/convert/mod.ts";
-export { type FloatType, type NumericType } from "./lib/format/numeric.ts";
+export { type FloatType, type NumericType } from "./lib/formats/arrays/numeric.ts";
 export { PUBLIC_MODELS, type PublicModel, publicModel } from "./lib/models/public_models.ts";
 export { toOfficial } from "./lib/models/official.ts";
 
@@ -441,8 +441,8 @@ export {
   type Tolerances,
   writeReference,
 } from "./lib/eval/mod.ts";
-export type { InceptionTensor, InceptionWeights } from "./lib/eval/inception.ts";
-export type { DownloadOptions, RemoteFile } from "./lib/download.ts";
+export type { InceptionTensor, InceptionWeights } from "./lib/eval/inception/network.ts";
+export type { DownloadOptions, RemoteFile } from "./lib/base/download.ts";
 
 // Devices: where plans run.
 export {

@@ -7,7 +7,7 @@
 import type { Timed } from "../lib/measure/clock.ts";
 import type { KernelTask } from "../lib/measure/tasks.ts";
 import type { Job } from "../lib/measure/training.ts";
-import type { TrainConfig } from "../lib/train/config.ts";
+import type { TrainConfig } from "../lib/train/config/config.ts";
 
 /** Numbers by name: inputs and outputs of a task, in the layouts of lib/measure/tasks.ts. */
 export type Values = Record<string, Float32Array<ArrayBuffer>>;

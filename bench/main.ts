@@ -14,11 +14,11 @@
  */
 
 import { cpus } from "node:os";
-import { choice, integer, number, parseOptions, ranges, text } from "../cli/options.ts";
-import { Terminal } from "../cli/terminal.ts";
-import { commonOptions } from "../cli/verb.ts";
-import { ImmError, UsageError } from "../lib/errors.ts";
-import { didYouMean } from "../lib/suggest.ts";
+import { choice, integer, number, parseOptions, ranges, text } from "../cli/base/options.ts";
+import { Terminal } from "../cli/base/terminal.ts";
+import { commonOptions } from "../cli/base/verb.ts";
+import { ImmError, UsageError } from "../lib/base/errors.ts";
+import { didYouMean } from "../lib/base/suggest.ts";
 import { ENGINES } from "./child.ts";
 import { compareKernels, GROUPS, kernelTables } from "./kernels.ts";
 import { compareSteps, stepTables } from "./steps.ts";

@@ -10,14 +10,14 @@
  * @module
  */
 
-import { choice, integer, number, parseOptions } from "../cli/options.ts";
+import { choice, integer, number, parseOptions } from "../cli/base/options.ts";
 import { openDevice } from "../lib/device/open.ts";
 import { median, timeRuns } from "../lib/measure/clock.ts";
 import { presetConfig, trainingJob } from "../lib/measure/training.ts";
 import { PRECISIONS } from "../lib/models/precision.ts";
-import { describeRun } from "../lib/train/planner.ts";
-import { PRESET_NAMES } from "../lib/train/presets.ts";
-import { formatBytes } from "../lib/units.ts";
+import { describeRun } from "../lib/train/config/planner.ts";
+import { PRESET_NAMES } from "../lib/train/config/presets.ts";
+import { formatBytes } from "../lib/base/units.ts";
 import { short, table } from "./report.ts";
 
 /** Steps whose results are shown. */

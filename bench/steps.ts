@@ -7,12 +7,12 @@
  */
 
 import { fromFileUrl } from "jsr:@std/path@^1";
-import { UsageError } from "../lib/errors.ts";
+import { UsageError } from "../lib/base/errors.ts";
 import { median } from "../lib/measure/clock.ts";
 import { presetConfig } from "../lib/measure/training.ts";
-import { parseTrainConfig, type TrainConfig } from "../lib/train/config.ts";
-import { preset } from "../lib/train/presets.ts";
-import { formatBytes } from "../lib/units.ts";
+import { parseTrainConfig, type TrainConfig } from "../lib/train/config/config.ts";
+import { preset } from "../lib/train/config/presets.ts";
+import { formatBytes } from "../lib/base/units.ts";
 import { Child, ENGINES, isPyTorch } from "./child.ts";
 import type { ClockName, JobSpec } from "./engine.ts";
 import { findPython, pythonEnvironment } from "./python.ts";

@@ -5,8 +5,8 @@ import { compile } from "../lib/compile/compile.ts";
 import { planFlops } from "../lib/compile/flops.ts";
 import type { Device } from "../lib/device/device.ts";
 import { openDevice } from "../lib/device/open.ts";
-import type { TuningProgress } from "../lib/device/webgpu/tuner.ts";
-import { DeviceError } from "../lib/errors.ts";
+import type { TuningProgress } from "../lib/device/webgpu/tuning/tuner.ts";
+import { DeviceError } from "../lib/base/errors.ts";
 import { median, timeRuns } from "../lib/measure/clock.ts";
 import { type KernelTask, taskInputs, taskName, taskProgram } from "../lib/measure/tasks.ts";
 import {
@@ -17,13 +17,13 @@ import {
   trainingJob,
 } from "../lib/measure/training.ts";
 import { type Precision, PRECISIONS } from "../lib/models/precision.ts";
-import { PRESET_NAMES } from "../lib/train/presets.ts";
-import { describeRun } from "../lib/train/planner.ts";
-import { formatBytes, formatDuration } from "../lib/units.ts";
-import { VERSION } from "../lib/version.ts";
-import { choice, flag, integer, number } from "./options.ts";
-import type { Terminal } from "./terminal.ts";
-import { defineVerb } from "./verb.ts";
+import { PRESET_NAMES } from "../lib/train/config/presets.ts";
+import { describeRun } from "../lib/train/config/planner.ts";
+import { formatBytes, formatDuration } from "../lib/base/units.ts";
+import { VERSION } from "../lib/base/version.ts";
+import { choice, flag, integer, number } from "./base/options.ts";
+import type { Terminal } from "./base/terminal.ts";
+import { defineVerb } from "./base/verb.ts";
 
 /** What `imm bench --json` prints. */
 export interface BenchReport {

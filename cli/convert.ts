@@ -10,9 +10,9 @@ import {
   writeStateDict,
 } from "../lib/convert/convert.ts";
 import { filesOf, findForeign, openForeign } from "../lib/convert/foreign_file.ts";
-import { parseLatentNote } from "../lib/data/latent_note.ts";
-import { UsageError } from "../lib/errors.ts";
-import { claimOutputs } from "../lib/outputs.ts";
+import { parseLatentNote } from "../lib/data/latents/note.ts";
+import { UsageError } from "../lib/base/errors.ts";
+import { claimOutputs } from "../lib/base/outputs.ts";
 import type { ImmConfig } from "../lib/imm/config.ts";
 import {
   fromOfficial,
@@ -21,12 +21,12 @@ import {
   toOfficial,
 } from "../lib/models/official.ts";
 import { PUBLIC_MODELS, publicModel } from "../lib/models/public_models.ts";
-import { TRAIN_SETTINGS } from "../lib/train/config.ts";
-import { applySettings } from "../lib/train/settings.ts";
-import { formatBytes } from "../lib/units.ts";
-import { choice, type Parsed, settings, text } from "./options.ts";
-import { outputOptions } from "./output_options.ts";
-import { defineVerb } from "./verb.ts";
+import { TRAIN_SETTINGS } from "../lib/train/config/config.ts";
+import { applySettings } from "../lib/train/config/settings.ts";
+import { formatBytes } from "../lib/base/units.ts";
+import { choice, type Parsed, settings, text } from "./base/options.ts";
+import { outputOptions } from "./base/output_options.ts";
+import { defineVerb } from "./base/verb.ts";
 
 const options = {
   out: text({ help: "file to write", value: "FILE", required: true }),

@@ -1,9 +1,9 @@
 /** `imm info`. @module */
 
 import { describeFile, type FileDescription, tensorBytes } from "../lib/convert/describe.ts";
-import { formatBytes, formatDuration } from "../lib/units.ts";
-import { flag } from "./options.ts";
-import { defineVerb } from "./verb.ts";
+import { formatBytes, formatDuration } from "../lib/base/units.ts";
+import { flag } from "./base/options.ts";
+import { defineVerb } from "./base/verb.ts";
 
 /** Classes that are listed by name. */
 const SHOWN_CLASSES = 20;

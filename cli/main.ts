@@ -4,15 +4,15 @@
  * @module
  */
 
-import { ImmError, isSystemError, UsageError } from "../lib/errors.ts";
-import { printable } from "../lib/printable.ts";
-import { didYouMean } from "../lib/suggest.ts";
-import { VERSION } from "../lib/version.ts";
-import { groupHelp, programHelp, verbHelp } from "./help.ts";
-import { guardSignals } from "./signals.ts";
-import { currentStart, nameOf, nameProgram } from "./program.ts";
-import { Terminal, type TerminalOptions } from "./terminal.ts";
-import { parseVerb } from "./verb.ts";
+import { ImmError, isSystemError, UsageError } from "../lib/base/errors.ts";
+import { printable } from "../lib/base/printable.ts";
+import { didYouMean } from "../lib/base/suggest.ts";
+import { VERSION } from "../lib/base/version.ts";
+import { groupHelp, programHelp, verbHelp } from "./base/help.ts";
+import { guardSignals } from "./base/signals.ts";
+import { currentStart, nameOf, nameProgram } from "./base/program.ts";
+import { Terminal, type TerminalOptions } from "./base/terminal.ts";
+import { parseVerb } from "./base/verb.ts";
 import { findVerb, type VerbEntry, verbs as allVerbs, verbsUnder } from "./verbs.ts";
 
 type Streams = Pick<TerminalOptions, "stdout" | "stderr">;

@@ -3,24 +3,28 @@
 import { join } from "jsr:@std/path@^1";
 import { openDevice } from "../lib/device/open.ts";
 import type { Device } from "../lib/device/device.ts";
-import { type DigitReport, type DigitScores, evaluateDigits } from "../lib/eval/digits_report.ts";
-import { writeFileAtomic } from "../lib/format/atomic.ts";
-import type { Image } from "../lib/format/pixels.ts";
-import { encodePng } from "../lib/format/png.ts";
-import { renderImage } from "../lib/format/terminal.ts";
+import {
+  type DigitReport,
+  type DigitScores,
+  evaluateDigits,
+} from "../lib/eval/reports/quickstart.ts";
+import { writeFileAtomic } from "../lib/formats/atomic.ts";
+import type { Image } from "../lib/formats/image/pixels.ts";
+import { encodePng } from "../lib/formats/image/png.ts";
+import { renderImage } from "../lib/formats/terminal.ts";
 import { pushforwardSteps, type Schedule, scheduleTimes } from "../lib/imm/mod.ts";
 import { loadModel } from "../lib/models/model_file.ts";
 import { Generator } from "../lib/sample/generator.ts";
-import { sampleGrid, toPictures } from "../lib/sample/picture_output.ts";
-import { TRAIN_SETTINGS } from "../lib/train/config.ts";
-import { TrainingRun } from "../lib/train/run.ts";
-import { formatDuration } from "../lib/units.ts";
-import { deviceOptions } from "./device_options.ts";
-import { flag, settings, text } from "./options.ts";
-import type { Terminal } from "./terminal.ts";
-import { interruptible } from "./interrupt.ts";
-import { trainVisibly } from "./train.ts";
-import { defineVerb } from "./verb.ts";
+import { sampleGrid, toPictures } from "../lib/sample/output/picture.ts";
+import { TRAIN_SETTINGS } from "../lib/train/config/config.ts";
+import { TrainingRun } from "../lib/train/run/run.ts";
+import { formatDuration } from "../lib/base/units.ts";
+import { deviceOptions } from "./base/device_options.ts";
+import { flag, settings, text } from "./base/options.ts";
+import type { Terminal } from "./base/terminal.ts";
+import { interruptible } from "./base/interrupt.ts";
+import { trainVisibly } from "./train/train.ts";
+import { defineVerb } from "./base/verb.ts";
 
 /** Samplers that are scored, as in the project's recipe for the digits. */
 const SAMPLERS: readonly { readonly name: string; readonly schedule: Schedule }[] = [

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Verb } from "./verb.ts";
+import type { Verb } from "./base/verb.ts";
 
 /** A verb before its file is loaded. */
 export interface VerbEntry {
@@ -25,37 +25,37 @@ export const verbs: readonly VerbEntry[] = [
   {
     name: "train",
     summary: "train a model",
-    load: async () => (await import("./train.ts")).verb,
+    load: async () => (await import("./train/train.ts")).verb,
   },
   {
     name: "sample",
     summary: "generate images with a model",
-    load: async () => (await import("./sample.ts")).verb,
+    load: async () => (await import("./sample/sample.ts")).verb,
   },
   {
     name: "sample merge",
     summary: "put the parts of a set of images together",
-    load: async () => (await import("./sample_merge.ts")).verb,
+    load: async () => (await import("./sample/merge.ts")).verb,
   },
   {
     name: "eval",
     summary: "compare generated with real images",
-    load: async () => (await import("./eval.ts")).verb,
+    load: async () => (await import("./eval/eval.ts")).verb,
   },
   {
     name: "eval stats",
     summary: "statistics of a set of images, to compare with another time",
-    load: async () => (await import("./eval_stats.ts")).verb,
+    load: async () => (await import("./eval/stats.ts")).verb,
   },
   {
     name: "eval merge",
     summary: "put the statistics of parts of a set together",
-    load: async () => (await import("./eval_merge.ts")).verb,
+    load: async () => (await import("./eval/merge.ts")).verb,
   },
   {
     name: "eval cache",
     summary: "show or clear the folder where features are kept",
-    load: async () => (await import("./eval_cache.ts")).verb,
+    load: async () => (await import("./eval/cache.ts")).verb,
   },
   {
     name: "convert",
@@ -75,27 +75,27 @@ export const verbs: readonly VerbEntry[] = [
   {
     name: "ema reconstruct",
     summary: "average the weights over another length, after training",
-    load: async () => (await import("./ema_reconstruct.ts")).verb,
+    load: async () => (await import("./train/ema_reconstruct.ts")).verb,
   },
   {
     name: "dataset prepare",
     summary: "make a data set of pictures: crop, resize, label, encode",
-    load: async () => (await import("./dataset_prepare.ts")).verb,
+    load: async () => (await import("./dataset/prepare.ts")).verb,
   },
   {
     name: "dataset info",
     summary: "what is in a data set: images, classes, mean and deviation, hash",
-    load: async () => (await import("./dataset_info.ts")).verb,
+    load: async () => (await import("./dataset/info.ts")).verb,
   },
   {
     name: "doctor",
     summary: "show the devices, test them, and say what to do when none works",
-    load: async () => (await import("./doctor.ts")).verb,
+    load: async () => (await import("./doctor/doctor.ts")).verb,
   },
   {
     name: "completions",
     summary: "print a script that completes verbs and options in a shell",
-    load: async () => (await import("./completions.ts")).verb,
+    load: async () => (await import("./completions/completions.ts")).verb,
   },
   {
     name: "version",

@@ -1,7 +1,7 @@
 /** `imm version`. @module */
 
-import { VERSION } from "../lib/version.ts";
-import { defineVerb } from "./verb.ts";
+import { VERSION } from "../lib/base/version.ts";
+import { defineVerb } from "./base/verb.ts";
 
 /** The verb. */
 export const verb = defineVerb({

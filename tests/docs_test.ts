@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { dirname, fromFileUrl, join, relative, SEPARATOR, toFileUrl } from "jsr:@std/path@^1";
-import { parseVerb } from "../cli/verb.ts";
+import { parseVerb } from "../cli/base/verb.ts";
 import { findVerb, verbs } from "../cli/verbs.ts";
 import config from "../deno.json" with { type: "json" };
 import offline from "../offline/import_map.json" with { type: "json" };

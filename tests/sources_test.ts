@@ -81,10 +81,10 @@ Deno.test("adapters import nothing from JSR themselves", () => {
 });
 
 Deno.test("variables of the environment are read where that is allowed, and else passed over", () => {
-  const allowed = ["lib/environment.ts", "lib/user_cache.ts"];
+  const allowed = ["lib/base/environment.ts", "lib/base/user_cache.ts"];
   const direct = [...sources(join(root, "lib")), ...sources(join(root, "cli"))]
     .filter((path) => /\bDeno\.env\b/.test(Deno.readTextFileSync(path)))
     .map((path) => relative(root, path).replaceAll(SEPARATOR, "/"))
     .filter((file) => !allowed.includes(file));
-  assert.deepEqual(direct, [], "use environmentVariable of lib/environment.ts");
+  assert.deepEqual(direct, [], "use environmentVariable of lib/base/environment.ts");
 });

@@ -1,6 +1,6 @@
 /**
  * Trains the classifier of the embedded digits with this project's own engine and writes it, as an
- * ONNX model, to lib/eval/digit_classifier_data.ts. `deno task digit-classifier` runs it.
+ * ONNX model, to lib/eval/extractors/digit_classifier_data.ts. `deno task digit-classifier` runs it.
  *
  * @module
  */
@@ -8,23 +8,23 @@
 import { fromFileUrl } from "jsr:@std/path@^1";
 import { compile } from "../lib/compile/compile.ts";
 import { ArrayDataset, type Dataset } from "../lib/data/dataset.ts";
-import { openDigits } from "../lib/data/digits.ts";
-import { Loader } from "../lib/data/loader.ts";
+import { openDigits } from "../lib/data/images/digits.ts";
+import { Loader } from "../lib/data/stream/loader.ts";
 import { ArenaBuffer, arenaMap } from "../lib/device/arena_buffer.ts";
 import type { Device } from "../lib/device/device.ts";
 import { openDevice } from "../lib/device/open.ts";
-import { isHeldOut } from "../lib/eval/digit_classifier.ts";
-import { OnnxExtractor } from "../lib/eval/features.ts";
-import { descriptionMetadata } from "../lib/eval/onnx_description.ts";
-import { writeFileAtomic } from "../lib/format/atomic.ts";
-import { OnnxGraph } from "../lib/format/onnx.ts";
+import { isHeldOut } from "../lib/eval/extractors/digit_classifier.ts";
+import { OnnxExtractor } from "../lib/eval/extractors/onnx_extractor.ts";
+import { descriptionMetadata } from "../lib/eval/extractors/onnx_description.ts";
+import { writeFileAtomic } from "../lib/formats/atomic.ts";
+import { OnnxGraph } from "../lib/formats/onnx/model.ts";
 import {
   affine,
   conv2d as onnxConv2d,
   flatten,
   linear,
   silu as onnxSilu,
-} from "../lib/format/onnx_layers.ts";
+} from "../lib/formats/onnx/layers.ts";
 import { layerInitializer } from "../lib/nn/init.ts";
 import { Linear } from "../lib/nn/linear.ts";
 import { ParameterStore, type StateDict } from "../lib/nn/parameters.ts";
@@ -46,7 +46,7 @@ import {
   optimizerStep,
   UPDATE_NUMBERS,
   updateNumbers,
-} from "../lib/train/optimizer.ts";
+} from "../lib/train/step/optimizer.ts";
 
 const SEED = 1;
 const BATCH = 64;
@@ -323,7 +323,7 @@ if (import.meta.main) {
   const heldOut = accuracy(logits!, digits, isHeldOut);
   const seen = accuracy(logits!, digits, (i) => !isHeldOut(i));
   const text = sourceText((await gzip(model)).toBase64(), heldOut);
-  const path = fromFileUrl(import.meta.resolve("../lib/eval/digit_classifier_data.ts"));
+  const path = fromFileUrl(import.meta.resolve("../lib/eval/extractors/digit_classifier_data.ts"));
   await writeFileAtomic(path, text);
   console.error(
     `accuracy ${(100 * seen).toFixed(2)} % on what it was trained on, ` +

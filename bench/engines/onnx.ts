@@ -1,12 +1,12 @@
 /**
- * onnxruntime-web with models written by lib/format/onnx.ts; forward only, for that is what it
+ * onnxruntime-web with models written by lib/formats/onnx/model.ts; forward only, for that is what it
  * does. The weights of a convolution are constants, which it may lay out anew beforehand.
  *
  * @module
  */
 
-import { OnnxGraph } from "../../lib/format/onnx.ts";
-import { conv2d } from "../../lib/format/onnx_layers.ts";
+import { OnnxGraph } from "../../lib/formats/onnx/model.ts";
+import { conv2d } from "../../lib/formats/onnx/layers.ts";
 import { type KernelTask, NORM_EPS } from "../../lib/measure/tasks.ts";
 import { type PreparedTask, Unsupported, type Values } from "../engine.ts";
 import { toNchw, toNhwc, toOihw } from "../layout.ts";

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { descriptionMetadata } from "../../lib/eval/onnx_description.ts";
-import { FormatError } from "../../lib/errors.ts";
-import { OnnxGraph } from "../../lib/format/onnx.ts";
-import * as layers from "../../lib/format/onnx_layers.ts";
+import { descriptionMetadata } from "../../lib/eval/extractors/onnx_description.ts";
+import { FormatError } from "../../lib/base/errors.ts";
+import { OnnxGraph } from "../../lib/formats/onnx/model.ts";
+import * as layers from "../../lib/formats/onnx/layers.ts";
 import type { HostTensor } from "../../lib/nn/parameters.ts";
 
 /** Numbers per image. */

@@ -6,16 +6,16 @@
  */
 
 import { fromFileUrl, join } from "jsr:@std/path@^1";
-import type { Terminal } from "../../cli/terminal.ts";
-import { ImmError, UsageError } from "../../lib/errors.ts";
-import { writeFileAtomic } from "../../lib/format/atomic.ts";
-import { openSafetensors } from "../../lib/format/safetensors.ts";
+import type { Terminal } from "../../cli/base/terminal.ts";
+import { ImmError, UsageError } from "../../lib/base/errors.ts";
+import { writeFileAtomic } from "../../lib/formats/atomic.ts";
+import { openSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { scheduleTimes } from "../../lib/imm/mod.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import type { HostTensor } from "../../lib/nn/parameters.ts";
-import type { TrainConfig } from "../../lib/train/config.ts";
-import { resolveConfig } from "../../lib/train/run.ts";
+import type { TrainConfig } from "../../lib/train/config/config.ts";
+import { resolveConfig } from "../../lib/train/run/run.ts";
 import { denoArguments } from "../child.ts";
 import { findPython, pythonEnvironment } from "../python.ts";
 import { classifierOnnx } from "./classifier.ts";

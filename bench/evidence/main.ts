@@ -11,9 +11,9 @@
  * @module
  */
 
-import { flagName } from "../../cli/options.ts";
-import { Terminal } from "../../cli/terminal.ts";
-import { ImmError } from "../../lib/errors.ts";
+import { flagName } from "../../cli/base/options.ts";
+import { Terminal } from "../../cli/base/terminal.ts";
+import { ImmError } from "../../lib/base/errors.ts";
 import { Experiment } from "./experiment.ts";
 import { listed, options, parseArguments, STAGES } from "./options.ts";
 

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { choice, integer, parseOptions, ranges, size, text } from "../../cli/options.ts";
-import { commonOptions } from "../../cli/verb.ts";
-import { UsageError } from "../../lib/errors.ts";
-import { PRESET_NAMES } from "../../lib/train/presets.ts";
+import { choice, integer, parseOptions, ranges, size, text } from "../../cli/base/options.ts";
+import { commonOptions } from "../../cli/base/verb.ts";
+import { UsageError } from "../../lib/base/errors.ts";
+import { PRESET_NAMES } from "../../lib/train/config/presets.ts";
 import { RUN_ENGINES } from "./plan.ts";
 
 /** What is done, in this order. */

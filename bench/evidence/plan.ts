@@ -4,7 +4,7 @@
  * @module
  */
 
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 import type { Schedule } from "../../lib/imm/mod.ts";
 
 /** Who trains and samples. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { ImmError } from "../../lib/errors.ts";
-import { writeFileAtomic } from "../../lib/format/atomic.ts";
-import { formatDuration } from "../../lib/units.ts";
+import { ImmError } from "../../lib/base/errors.ts";
+import { writeFileAtomic } from "../../lib/formats/atomic.ts";
+import { formatDuration } from "../../lib/base/units.ts";
 
 /** A command to run. */
 export interface Job {

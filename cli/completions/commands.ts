@@ -4,8 +4,8 @@
  * @module
  */
 
-import { flagName, type Option } from "../options.ts";
-import { commonOptions, type Verb } from "../verb.ts";
+import { flagName, type Option } from "../base/options.ts";
+import { commonOptions, type Verb } from "../base/verb.ts";
 import { verbsUnder } from "../verbs.ts";
 
 /** An option as a shell sees it. */

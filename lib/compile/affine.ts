@@ -7,7 +7,7 @@
  */
 
 import type { Node, Shape, Tensor } from "../tensor/tensor.ts";
-import { InternalError } from "../errors.ts";
+import { InternalError } from "../base/errors.ts";
 
 /** offset + sum(strides[k] * index[k]) over the axes k of the kernel. */
 export interface Affine {

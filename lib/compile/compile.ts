@@ -11,7 +11,7 @@
  * @module
  */
 
-import { ImmError } from "../errors.ts";
+import { ImmError } from "../base/errors.ts";
 import type { Update } from "../tensor/state.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Graph } from "./graph.ts";

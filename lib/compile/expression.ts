@@ -5,7 +5,7 @@
  * @module
  */
 
-import { InternalError } from "../errors.ts";
+import { InternalError } from "../base/errors.ts";
 import type { Shape, Tensor } from "../tensor/tensor.ts";
 import {
   type Affine,

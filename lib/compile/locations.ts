@@ -5,7 +5,7 @@
  * @module
  */
 
-import { InternalError } from "../errors.ts";
+import { InternalError } from "../base/errors.ts";
 import type { Update } from "../tensor/state.ts";
 import { make, type Node, type Tensor } from "../tensor/tensor.ts";
 import { contiguousStrides } from "./affine.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { InternalError } from "../errors.ts";
+import { InternalError } from "../base/errors.ts";
 import type { Arena } from "../tensor/state.ts";
 import { blocksOf, mapBlocks } from "./blocks.ts";
 import { type Block, elementBytes, type Kernel, type PlanBuffer } from "./plan.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { environmentVariable } from "../environment.ts";
+import { environmentVariable } from "../base/environment.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { planFlops } from "./flops.ts";
 import type { Access, Expression, Kernel, Plan, Store } from "./plan.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { InternalError } from "../errors.ts";
+import { InternalError } from "../base/errors.ts";
 import type { Update } from "../tensor/state.ts";
 import { sameShape, type Tensor } from "../tensor/tensor.ts";
 

@@ -6,7 +6,7 @@
  */
 
 import { basename, dirname, extname } from "jsr:@std/path@^1";
-import { FormatError } from "../errors.ts";
+import { FormatError } from "../base/errors.ts";
 import type { ParameterStore } from "../nn/parameters.ts";
 import { sameShape, sizeOf } from "../tensor/tensor.ts";
 import { LANDMARKS } from "../models/infer.ts";

@@ -6,17 +6,17 @@
  */
 
 import { basename } from "jsr:@std/path@^1";
-import { LATENT_NOTE, type LatentNormalization, latentNote } from "../data/latent_note.ts";
-import { FormatError, UsageError } from "../errors.ts";
+import { LATENT_NOTE, type LatentNormalization, latentNote } from "../data/latents/note.ts";
+import { FormatError, UsageError } from "../base/errors.ts";
 import {
   type FloatType,
   fromFloat32,
   NUMERIC_SIZE,
   OVERFLOWS_AT,
   toFloat32,
-} from "../format/numeric.ts";
-import { type SafetensorsDtype, writeSafetensors } from "../format/safetensors.ts";
-import { writeTorch } from "../format/torch_writer.ts";
+} from "../formats/arrays/numeric.ts";
+import { type SafetensorsDtype, writeSafetensors } from "../formats/safetensors/safetensors.ts";
+import { writeTorch } from "../formats/torch/writer.ts";
 import { type ImmConfig, immConfig } from "../imm/config.ts";
 import { type NetworkConfig, parseNetworkConfig } from "../models/config.ts";
 import { inferNetwork } from "../models/infer.ts";

@@ -5,8 +5,8 @@
  */
 
 import { join } from "jsr:@std/path@^1";
-import { ImmError, UsageError } from "../errors.ts";
-import { NUMERIC_SIZE, type NumericType } from "../format/numeric.ts";
+import { ImmError, UsageError } from "../base/errors.ts";
+import { NUMERIC_SIZE, type NumericType } from "../formats/arrays/numeric.ts";
 import { IMM_DEFAULTS, type ImmConfig } from "../imm/config.ts";
 import type { NetworkConfig } from "../models/config.ts";
 import { parseModelMetadata, TRAINING_PREFIX } from "../models/model_file.ts";

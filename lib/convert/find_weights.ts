@@ -5,7 +5,7 @@
  * @module
  */
 
-import { FormatError, UsageError } from "../errors.ts";
+import { FormatError, UsageError } from "../base/errors.ts";
 import { LANDMARKS } from "../models/infer.ts";
 import { sameShape, sizeOf } from "../tensor/tensor.ts";
 import {

@@ -6,8 +6,8 @@
  */
 
 import { join } from "jsr:@std/path@^1";
-import { FormatError } from "../errors.ts";
-import { recognizeFolder } from "../format/recognize_folder.ts";
+import { FormatError } from "../base/errors.ts";
+import { recognizeFolder } from "../formats/recognize/folder.ts";
 
 /** Files that may hold weights. */
 const WEIGHTS = /\.(?:pt|pth|pkl|ckpt|bin|safetensors|npz)$|\.pth\.tar$/i;

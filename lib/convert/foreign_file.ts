@@ -5,17 +5,17 @@
  */
 
 import { dirname, extname, join } from "jsr:@std/path@^1";
-import { FormatError } from "../errors.ts";
-import { NpzFile } from "../format/npz.ts";
-import type { NumericType } from "../format/numeric.ts";
-import { NUMERIC_TYPES, openSafetensors } from "../format/safetensors.ts";
-import { unexpected } from "../format/recognize.ts";
-import { recognizeFile } from "../format/recognize_file.ts";
-import { describeFileError, openFileSource, readFileBytes } from "../format/source.ts";
-import { openTorchFile, type TorchFile } from "../format/torch_file.ts";
-import { type NamedTensor, namedTensors } from "../format/torch_module.ts";
-import { TorchTensor } from "../format/torch_tensor.ts";
-import { isZip, openZip } from "../format/zip.ts";
+import { FormatError } from "../base/errors.ts";
+import { NpzFile } from "../formats/arrays/npz.ts";
+import type { NumericType } from "../formats/arrays/numeric.ts";
+import { NUMERIC_TYPES, openSafetensors } from "../formats/safetensors/safetensors.ts";
+import { unexpected } from "../formats/recognize/bytes.ts";
+import { recognizeFile } from "../formats/recognize/file.ts";
+import { describeFileError, openFileSource, readFileBytes } from "../formats/source.ts";
+import { openTorchFile, type TorchFile } from "../formats/torch/file.ts";
+import { type NamedTensor, namedTensors } from "../formats/torch/module.ts";
+import { TorchTensor } from "../formats/torch/tensor.ts";
+import { isZip, openZip } from "../formats/archive/zip.ts";
 import { findModel } from "../models/model_file.ts";
 import { findWeightsFile, INDEX } from "./folders.ts";
 

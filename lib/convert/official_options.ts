@@ -5,8 +5,8 @@
  * @module
  */
 
-import { PickleObject } from "../format/pickle.ts";
-import { isModule } from "../format/torch_module.ts";
+import { PickleObject } from "../formats/torch/pickle.ts";
+import { isModule } from "../formats/torch/module.ts";
 
 /** Keyword arguments by their official names. */
 export type OfficialOptions = Readonly<Record<string, unknown>>;

@@ -5,13 +5,13 @@
  */
 
 import { constants, gunzipSync } from "node:zlib";
-import { isGzip } from "../format/inflate.ts";
-import { openFileSource } from "../format/source.ts";
-import { isZip } from "../format/zip.ts";
-import { isCifarBatch, isTarName } from "./cifar_dataset.ts";
-import type { FileTree } from "./file_tree.ts";
-import { isPicture } from "./folder_dataset.ts";
-import { isIdxName } from "./idx_dataset.ts";
+import { isGzip } from "../formats/archive/inflate.ts";
+import { openFileSource } from "../formats/source.ts";
+import { isZip } from "../formats/archive/zip.ts";
+import { isCifarBatch, isTarName } from "./images/cifar.ts";
+import type { FileTree } from "./folders/file_tree.ts";
+import { isPicture } from "./images/folder.ts";
+import { isIdxName } from "./images/idx.ts";
 
 /** Kinds of files. Of archives it is told by {@link holdsArrays} whether they are npz. */
 export type DataFile = "tar" | "archive" | "cifar" | "npy" | "safetensors" | "idx";

@@ -5,9 +5,9 @@
  */
 
 import { createHash } from "node:crypto";
-import { FormatError } from "../errors.ts";
-import type { PictureFormat, PicturePlace } from "./decode_picture.ts";
-import { countLabels } from "./labels.ts";
+import { FormatError } from "../base/errors.ts";
+import type { PictureFormat, PicturePlace } from "./images/decode_picture.ts";
+import { countLabels } from "./folders/labels.ts";
 
 /** Things to train on, whatever they are, each with a label or all without. */
 export interface LabelledSet extends Disposable {

@@ -18,10 +18,10 @@
  */
 
 import { createHash } from "node:crypto";
-import { FormatError } from "../errors.ts";
-import { bytesOf } from "../format/numeric.ts";
+import { FormatError } from "../base/errors.ts";
+import { bytesOf } from "../formats/arrays/numeric.ts";
 import type { Dataset } from "./dataset.ts";
-import { isLatents, type LatentDataset } from "./latents.ts";
+import { isLatents, type LatentDataset } from "./latents/dataset.ts";
 
 /** A data set in a few hundred bytes, and the names of its classes. Plain JSON. */
 export interface DataFingerprint {

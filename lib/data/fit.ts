@@ -4,9 +4,9 @@
  * @module
  */
 
-import { UsageError } from "../errors.ts";
-import { type Image, toRgb } from "../format/pixels.ts";
-import { type ResizeFilter, resizeImage } from "../format/resize.ts";
+import { UsageError } from "../base/errors.ts";
+import { type Image, toRgb } from "../formats/image/pixels.ts";
+import { type ResizeFilter, resizeImage } from "../formats/image/resize.ts";
 
 /**
  * How a picture becomes a square:

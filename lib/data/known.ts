@@ -5,8 +5,8 @@
  */
 
 import { join } from "node:path";
-import { FormatError } from "../errors.ts";
-import { userCacheFolder } from "../user_cache.ts";
+import { FormatError } from "../base/errors.ts";
+import { userCacheFolder } from "../base/user_cache.ts";
 
 /** A public data set. */
 interface KnownDataset {

@@ -6,18 +6,18 @@
 
 export * from "./dataset.ts";
 export { DATASET_NAMES } from "./spec.ts";
-export type { Split } from "./splits.ts";
-export { countLabels, describeClasses, labelNotes } from "./labels.ts";
+export type { Split } from "./folders/splits.ts";
+export { countLabels, describeClasses, labelNotes } from "./folders/labels.ts";
 export * from "./open.ts";
-export * from "./loader.ts";
-export type { LoaderOptions, StreamItem } from "./stream_order.ts";
+export * from "./stream/loader.ts";
+export type { LoaderOptions, StreamItem } from "./stream/order.ts";
 export {
   BaseLatents,
   isLatents,
   LATENT_MOMENTS,
   type LatentDataset,
   type LatentMoments,
-} from "./latents.ts";
+} from "./latents/dataset.ts";
 export {
   type ChannelStatistics,
   LATENT_STATISTICS,
@@ -26,20 +26,20 @@ export {
   latentRule,
   type LatentSettings,
   type LatentStatisticsName,
-} from "./latent_loader.ts";
-export { type LatentNormalization, latentNote, parseLatentNote } from "./latent_note.ts";
+} from "./latents/loader.ts";
+export { type LatentNormalization, latentNote, parseLatentNote } from "./latents/note.ts";
 export {
   type EncodedLatent,
   ENCODER_OUTPUTS,
   type EncoderOutput,
   LatentEncoder,
-} from "./latent_encoder.ts";
-export { describeLatents, type LatentDescription } from "./describe_latents.ts";
-export type { FolderOptions, PictureCare } from "./folder_dataset.ts";
+} from "./latents/encoder.ts";
+export { describeLatents, type LatentDescription } from "./latents/describe.ts";
+export type { FolderOptions, PictureCare } from "./images/folder.ts";
 export * from "./describe.ts";
-export { type Prepared, prepareDataset, type PrepareOptions } from "./prepare.ts";
+export { type Prepared, prepareDataset, type PrepareOptions } from "./prepare/prepare.ts";
 export type { Crop } from "./fit.ts";
-export type { ResizeFilter } from "../format/resize.ts";
+export type { ResizeFilter } from "../formats/image/resize.ts";
 export {
   type DataFingerprint,
   type Digest,
@@ -47,8 +47,8 @@ export {
   fingerprintDifferences,
   type FingerprintEffort,
 } from "./fingerprint.ts";
-export { AugmentedStream } from "./augmented_stream.ts";
-export { type ItemStream, type ItemWork, PrefetchingStream } from "./prefetch.ts";
-export type { AugmentTask, ItemTask, LatentTask, PictureTask } from "./make_items.ts";
-export type { PictureFormat, PicturePlace } from "./decode_picture.ts";
-export type { FilePlace } from "./file_tree.ts";
+export { AugmentedStream } from "./stream/augmented.ts";
+export { type ItemStream, type ItemWork, PrefetchingStream } from "./stream/prefetch.ts";
+export type { AugmentTask, ItemTask, LatentTask, PictureTask } from "./stream/make_items.ts";
+export type { PictureFormat, PicturePlace } from "./images/decode_picture.ts";
+export type { FilePlace } from "./folders/file_tree.ts";

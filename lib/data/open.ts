@@ -5,10 +5,10 @@
  */
 
 import { join } from "node:path";
-import { FormatError } from "../errors.ts";
-import { recognizeFile } from "../format/recognize_file.ts";
-import { describeFileError } from "../format/source.ts";
-import { didYouMean } from "../suggest.ts";
+import { FormatError } from "../base/errors.ts";
+import { recognizeFile } from "../formats/recognize/file.ts";
+import { describeFileError } from "../formats/source.ts";
+import { didYouMean } from "../base/suggest.ts";
 import type { Dataset } from "./dataset.ts";
 import {
   holdsCifar,
@@ -16,20 +16,20 @@ import {
   openCifarArchive,
   openCifarFiles,
   openCifarFolder,
-} from "./cifar_dataset.ts";
+} from "./images/cifar.ts";
 import { holdsArrays, kindOfContent, kindOfName } from "./data_file.ts";
-import { openDigits } from "./digits.ts";
-import { type FileTree, openFolderTree, openZipTree } from "./file_tree.ts";
-import { type FolderOptions, isPicture, openFolderDataset } from "./folder_dataset.ts";
-import { findIdxImages, openIdxDataset } from "./idx_dataset.ts";
-import { openNpyLatents, openSafetensorsLatents } from "./latent_arrays.ts";
-import { isLatentFile, openLatentFolder } from "./latent_folder.ts";
-import { isLatents, type LatentDataset } from "./latents.ts";
-import { openNpzDataset } from "./npz_dataset.ts";
-import { OpaqueDataset } from "./opaque_dataset.ts";
-import { PaddedDataset } from "./padded_dataset.ts";
+import { openDigits } from "./images/digits.ts";
+import { type FileTree, openFolderTree, openZipTree } from "./folders/file_tree.ts";
+import { type FolderOptions, isPicture, openFolderDataset } from "./images/folder.ts";
+import { findIdxImages, openIdxDataset } from "./images/idx.ts";
+import { openNpyLatents, openSafetensorsLatents } from "./latents/arrays.ts";
+import { isLatentFile, openLatentFolder } from "./latents/folder.ts";
+import { isLatents, type LatentDataset } from "./latents/dataset.ts";
+import { openNpzDataset } from "./images/npz.ts";
+import { OpaqueDataset } from "./images/opaque.ts";
+import { PaddedDataset } from "./images/padded.ts";
 import { DATASET_NAMES, locate } from "./spec.ts";
-import type { Split } from "./splits.ts";
+import type { Split } from "./folders/splits.ts";
 
 /** How a data set is opened. */
 export interface OpenOptions extends FolderOptions {

@@ -8,10 +8,10 @@
  * @module
  */
 
-import { FormatError } from "../errors.ts";
-import { didYouMean } from "../suggest.ts";
+import { FormatError } from "../base/errors.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { exists, findKnown, KNOWN_DATASETS } from "./known.ts";
-import { parseSplit, type Split } from "./splits.ts";
+import { parseSplit, type Split } from "./folders/splits.ts";
 
 /** Data sets that are part of the program. */
 export const BUILT_IN_DATASETS: readonly string[] = ["digits"];

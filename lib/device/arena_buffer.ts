@@ -5,7 +5,7 @@
  */
 
 import { elementBytes } from "../compile/plan.ts";
-import { ImmError, InternalError } from "../errors.ts";
+import { ImmError, InternalError } from "../base/errors.ts";
 import type { Arena, ArenaEntry } from "../tensor/state.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { Device, DeviceBuffer } from "./device.ts";

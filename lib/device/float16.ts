@@ -6,7 +6,7 @@
 
 import { blocksOf } from "../compile/blocks.ts";
 import type { Plan } from "../compile/plan.ts";
-import { DeviceError } from "../errors.ts";
+import { DeviceError } from "../base/errors.ts";
 import type { Device } from "./device.ts";
 
 /** Whether a plan stores values as float16. */

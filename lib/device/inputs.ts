@@ -5,7 +5,7 @@
  */
 
 import type { Plan, PlanValue } from "../compile/plan.ts";
-import { InternalError } from "../errors.ts";
+import { InternalError } from "../base/errors.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { HostArray } from "./device.ts";
 

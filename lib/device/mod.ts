@@ -8,4 +8,4 @@ export * from "./device.ts";
 export * from "./open.ts";
 export * from "./arena_buffer.ts";
 export * from "./float16.ts";
-export type { Tuning, TuningProgress } from "./webgpu/tuner.ts";
+export type { Tuning, TuningProgress } from "./webgpu/tuning/tuner.ts";

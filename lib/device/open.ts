@@ -7,9 +7,9 @@
 import type { Device } from "./device.ts";
 import { requireFloat16 } from "./float16.ts";
 import { WasmDevice } from "./wasm/device.ts";
-import { findAdapter, isSoftware } from "./webgpu/adapter.ts";
+import { findAdapter, isSoftware } from "./webgpu/adapter/adapter.ts";
 import { WebGpuDevice } from "./webgpu/device.ts";
-import type { Tuning, TuningProgress } from "./webgpu/tuner.ts";
+import type { Tuning, TuningProgress } from "./webgpu/tuning/tuner.ts";
 
 /** Names for `--device`. `auto` is webgpu where there is a graphics processor, else wasm. */
 export type DeviceName = "auto" | "webgpu" | "wasm";

@@ -5,14 +5,14 @@
  * @module
  */
 
-import { ImmError } from "../errors.ts";
+import { ImmError } from "../base/errors.ts";
 import type { ImageClasses } from "./classes.ts";
-import type { Extracted, FeatureExtractor } from "./extractor.ts";
+import type { Extracted, FeatureExtractor } from "./extractors/extractor.ts";
 import { CHUNK, FeatureCache } from "./feature_cache.ts";
 import { type ImageBatch, type ImageSource, joinBatches, memoryImages } from "./images.ts";
 import type { Logits } from "./metrics.ts";
-import { type Features, FeatureStatistics } from "./statistics.ts";
-import { type StatisticsPool, withPool } from "./statistics_pool.ts";
+import { type Features, FeatureStatistics } from "./statistics/statistics.ts";
+import { type StatisticsPool, withPool } from "./statistics/pool.ts";
 
 /** How far the work is: images of one set, then of the other, then metrics. */
 export interface EvaluationProgress {

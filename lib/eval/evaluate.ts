@@ -4,11 +4,11 @@
  * @module
  */
 
-import { UsageError } from "../errors.ts";
-import { VERSION } from "../version.ts";
+import { UsageError } from "../base/errors.ts";
+import { VERSION } from "../base/version.ts";
 import { matchClasses, type NamedClasses } from "./classes.ts";
 import { collect, type Collected, type EvaluationProgress } from "./collect.ts";
-import type { FeatureExtractor } from "./extractor.ts";
+import type { FeatureExtractor } from "./extractors/extractor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { ImageSource } from "./images.ts";
 import {
@@ -25,16 +25,16 @@ import {
   needs,
   present,
 } from "./metrics.ts";
-import { RandomState } from "./random_state.ts";
+import { RandomState } from "../random/numpy.ts";
 import {
   checkReference,
   type MadeReference,
   type Provenance,
   type Reference,
   referenceOf,
-} from "./references.ts";
-import { FeatureStatistics } from "./statistics.ts";
-import { StatisticsPool } from "./statistics_pool.ts";
+} from "./references/compare.ts";
+import { FeatureStatistics } from "./statistics/statistics.ts";
+import { StatisticsPool } from "./statistics/pool.ts";
 
 /** Two on each side, which a covariance needs. */
 const MIN_FLOOR = 4;

@@ -14,11 +14,11 @@
 
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
-import { FormatError } from "../errors.ts";
-import { writeFileAtomic } from "../format/atomic.ts";
-import { parseSafetensors, serializeSafetensors } from "../format/safetensors.ts";
-import { readFileBytes } from "../format/source.ts";
-import type { Extracted } from "./extractor.ts";
+import { FormatError } from "../base/errors.ts";
+import { writeFileAtomic } from "../formats/atomic.ts";
+import { parseSafetensors, serializeSafetensors } from "../formats/safetensors/safetensors.ts";
+import { readFileBytes } from "../formats/source.ts";
+import type { Extracted } from "./extractors/extractor.ts";
 import type { ImageBatch } from "./images.ts";
 
 /** Images in one file of the cache. */

@@ -6,10 +6,10 @@
  */
 
 import { z } from "npm:zod@4.1.12";
-import { FormatError, UsageError } from "../errors.ts";
-import { didYouMean } from "../suggest.ts";
+import { FormatError, UsageError } from "../base/errors.ts";
+import { didYouMean } from "../base/suggest.ts";
 import type { Evaluation } from "./evaluate.ts";
-import { formatValue } from "./format_value.ts";
+import { formatValue } from "./reports/format_value.ts";
 import { type Metric, METRICS } from "./metrics.ts";
 
 /** A bound on a value of an evaluation. */

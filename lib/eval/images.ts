@@ -5,9 +5,9 @@
  */
 
 import type { Dataset } from "../data/dataset.ts";
-import { FormatError, InternalError, UsageError } from "../errors.ts";
+import { FormatError, InternalError, UsageError } from "../base/errors.ts";
 import { type ImageClasses, presentClasses } from "./classes.ts";
-import { RandomState } from "./random_state.ts";
+import { RandomState } from "../random/numpy.ts";
 
 /** Images of one size, `[count, height, width, channels]`. */
 export interface ImageBatch {

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { UsageError } from "../errors.ts";
-import { didYouMean } from "../suggest.ts";
+import { UsageError } from "../base/errors.ts";
+import { didYouMean } from "../base/suggest.ts";
 import type { InterpolantName } from "./interpolant.ts";
 import type { KernelName } from "./kernel.ts";
 import type { MappingName } from "./mapping.ts";

@@ -6,11 +6,11 @@
  * @module
  */
 
-import { hostNormal, type Key } from "../tensor/threefry.ts";
+import { hostNormal, type Key } from "../random/threefry.ts";
 import { interpolant } from "./interpolant.ts";
 import type { PrecondConfig } from "./parameterization.ts";
-import { type CallCoefficients, callCoefficients } from "./precond.ts";
-import { latentKey, restartKey } from "./randomness.ts";
+import { type CallCoefficients, callCoefficients } from "./guidance.ts";
+import { latentKey, restartKey } from "../random/keys.ts";
 
 /** One step: x <- c_skip x + c_out F(c_in x, ...), then fresh noise for the restart sampler. */
 export interface SamplerStep extends CallCoefficients {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../base/errors.ts";
 import type { ImmConfig } from "./config.ts";
 import { interpolant } from "./interpolant.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Key, threefry2x32 } from "../tensor/threefry.ts";
+import { type Key, threefry2x32 } from "../random/threefry.ts";
 import type { ImmConfig } from "./config.ts";
 import { interpolant } from "./interpolant.ts";
 import { Mapping } from "./mapping.ts";

@@ -13,9 +13,9 @@ import { atPrecision, type Precision } from "../models/precision.ts";
 import { createNetwork } from "../models/registry.ts";
 import { Generator, samplingProgram } from "../sample/generator.ts";
 import { hostUniform } from "../tensor/mod.ts";
-import { parseTrainConfig, type TrainConfig } from "../train/config.ts";
-import { Learner } from "../train/learner.ts";
-import { preset, presetShape } from "../train/presets.ts";
+import { parseTrainConfig, type TrainConfig } from "../train/config/config.ts";
+import { Learner } from "../train/step/learner.ts";
+import { preset, presetShape } from "../train/config/presets.ts";
 import type { Timed } from "./clock.ts";
 
 /** Work to be timed that holds memory of a device. */

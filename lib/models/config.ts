@@ -5,8 +5,8 @@
  */
 
 import { z } from "npm:zod@4.1.12";
-import { UsageError } from "../errors.ts";
-import { describeMistake, type Same, settingNames } from "../schema.ts";
+import { UsageError } from "../base/errors.ts";
+import { describeMistake, type Same, settingNames } from "../base/schema.ts";
 
 /** Fully connected network for points. */
 export interface MlpConfig {

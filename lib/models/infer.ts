@@ -7,7 +7,7 @@
  * @module
  */
 
-import { FormatError } from "../errors.ts";
+import { FormatError } from "../base/errors.ts";
 import { type NetworkConfig, parseNetworkConfig } from "./config.ts";
 import { DIT_SIZES } from "./official.ts";
 

@@ -6,12 +6,16 @@
  */
 
 import { join } from "jsr:@std/path@^1";
-import { FormatError, ImmError } from "../errors.ts";
-import { openSafetensors, type TensorToWrite, writeSafetensors } from "../format/safetensors.ts";
-import { unexpected } from "../format/recognize.ts";
-import { recognizeFile } from "../format/recognize_file.ts";
-import { recognizeFolder } from "../format/recognize_folder.ts";
-import { describeFileError } from "../format/source.ts";
+import { FormatError, ImmError } from "../base/errors.ts";
+import {
+  openSafetensors,
+  type TensorToWrite,
+  writeSafetensors,
+} from "../formats/safetensors/safetensors.ts";
+import { unexpected } from "../formats/recognize/bytes.ts";
+import { recognizeFile } from "../formats/recognize/file.ts";
+import { recognizeFolder } from "../formats/recognize/folder.ts";
+import { describeFileError } from "../formats/source.ts";
 import { type ImmConfig, immConfig } from "../imm/config.ts";
 import type { HostTensor, StateDict, StateTensor } from "../nn/parameters.ts";
 import { type NetworkConfig, parseNetworkConfig } from "./config.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { InternalError } from "../errors.ts";
+import { InternalError } from "../base/errors.ts";
 import type { HostArray } from "../device/device.ts";
 import { ParameterStore } from "../nn/parameters.ts";
 import { rematerialize } from "../tensor/rematerialize.ts";

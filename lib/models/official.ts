@@ -5,7 +5,7 @@
  * @module
  */
 
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { type ImmConfig, immConfig } from "../imm/config.ts";
 import { type NetworkConfig, parseNetworkConfig } from "./config.ts";
 

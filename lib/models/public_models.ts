@@ -5,8 +5,8 @@
  * @module
  */
 
-import { type LatentNormalization, normalizationOf } from "../data/latent_note.ts";
-import { UsageError } from "../errors.ts";
+import { type LatentNormalization, normalizationOf } from "../data/latents/note.ts";
+import { UsageError } from "../base/errors.ts";
 import type { ImmConfig } from "../imm/config.ts";
 import type { NetworkConfig } from "./config.ts";
 import { fromOfficial, methodFromOfficial } from "./official.ts";

@@ -1,11 +1,11 @@
 /** From a configuration to its network. @module */
 
 import { type NetworkConfig, type NetworkConfigInput, parseNetworkConfig } from "./config.ts";
-import { DhariwalUNet } from "./dhariwal_unet.ts";
-import { DiT } from "./dit.ts";
-import { Mlp } from "./mlp.ts";
+import { DhariwalUNet } from "./networks/dhariwal_unet.ts";
+import { DiT } from "./networks/dit.ts";
+import { Mlp } from "./networks/mlp.ts";
 import type { Network } from "./network.ts";
-import { SongUNet } from "./song_unet.ts";
+import { SongUNet } from "./networks/song_unet.ts";
 
 /**
  * Builds the network of a configuration; what has a default may be left out.

@@ -7,8 +7,8 @@
  * @module
  */
 
-import { InternalError } from "../errors.ts";
-import { deriveKey, hostNormal, hostUniform } from "../tensor/threefry.ts";
+import { InternalError } from "../base/errors.ts";
+import { deriveKey, hostNormal, hostUniform } from "../random/threefry.ts";
 
 /** How a parameter is filled before training. */
 export type Initializer =

@@ -1,6 +1,6 @@
 /** Normalisation layers. @module */
 
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { groupNorm, layerNorm } from "../tensor/mod.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { ones, zeros } from "./init.ts";

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { FormatError, InternalError } from "../errors.ts";
+import { FormatError, InternalError } from "../base/errors.ts";
 import { Arena } from "../tensor/state.ts";
 import { sameShape, type Shape, sizeOf, storageHere, type Tensor } from "../tensor/tensor.ts";
 import { type Initializer, initialValues } from "./init.ts";

@@ -8,11 +8,11 @@
  */
 
 import type { InferenceSession, Tensor } from "npm:onnxruntime-web@1.30.0";
-import { denormalized, type LatentNormalization } from "../data/latent_note.ts";
-import { fileSha256 } from "../download.ts";
-import { FormatError } from "../errors.ts";
-import { bytesOf, toFloat32 } from "../format/numeric.ts";
-import { loadOneToOne } from "../onnx_runtime.ts";
+import { denormalized, type LatentNormalization } from "../data/latents/note.ts";
+import { fileSha256 } from "../base/download.ts";
+import { FormatError } from "../base/errors.ts";
+import { bytesOf, toFloat32 } from "../formats/arrays/numeric.ts";
+import { loadOneToOne } from "../formats/onnx/runtime.ts";
 import { type Shape, sizeOf } from "../tensor/tensor.ts";
 import { requireFinite } from "./finite.ts";
 import type { GeneratedBatch } from "./generator.ts";

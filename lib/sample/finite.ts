@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ImmError } from "../errors.ts";
+import { ImmError } from "../base/errors.ts";
 
 /** Samples with numbers that are not finite; the message counts them. */
 export class NotFiniteError extends ImmError {}

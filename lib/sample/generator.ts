@@ -10,7 +10,7 @@ import type { Program } from "../compile/program.ts";
 import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
 import type { Device, Executable } from "../device/device.ts";
 import { requireFloat16 } from "../device/float16.ts";
-import { ImmError } from "../errors.ts";
+import { ImmError } from "../base/errors.ts";
 import {
   type Denoise,
   guide,

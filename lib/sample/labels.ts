@@ -5,11 +5,11 @@
  * @module
  */
 
-import { UsageError } from "../errors.ts";
-import { classKey } from "../imm/randomness.ts";
-import { didYouMean } from "../suggest.ts";
-import { threefry2x32 } from "../tensor/threefry.ts";
-import { parseRanges } from "../units.ts";
+import { UsageError } from "../base/errors.ts";
+import { classKey } from "../random/keys.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { threefry2x32 } from "../random/threefry.ts";
+import { parseRanges } from "../base/units.ts";
 
 /** A rule for the classes of a set of images. */
 export type ClassChoice =

@@ -6,9 +6,9 @@
  */
 
 import { extname } from "jsr:@std/path@^1";
-import { FormatError } from "../errors.ts";
-import { NpzFile } from "../format/npz.ts";
-import { openSafetensors } from "../format/safetensors.ts";
+import { FormatError } from "../base/errors.ts";
+import { NpzFile } from "../formats/arrays/npz.ts";
+import { openSafetensors } from "../formats/safetensors/safetensors.ts";
 import { sameShape, type Shape, sizeOf } from "../tensor/tensor.ts";
 import { requireFinite } from "./finite.ts";
 

@@ -5,9 +5,9 @@
  */
 
 import { sizeOf } from "../tensor/tensor.ts";
-import type { OutputFormat } from "./output.ts";
-import { gridSize } from "./picture_output.ts";
-import { arePictures, type SampleSet } from "./sample_set.ts";
+import type { OutputFormat } from "./output/open.ts";
+import { gridSize } from "./output/picture.ts";
+import { arePictures, type SampleSet } from "./output/sample_set.ts";
 
 /** What will be written. */
 export interface OutputSize {

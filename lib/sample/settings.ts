@@ -6,7 +6,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { bytesOf } from "../format/numeric.ts";
+import { bytesOf } from "../formats/arrays/numeric.ts";
 import type { Precision } from "../models/precision.ts";
 import type { DecoderRecord } from "./decoder.ts";
 import type { ClassChoice } from "./labels.ts";

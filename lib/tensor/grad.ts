@@ -4,7 +4,7 @@
  * @module
  */
 
-import { InternalError } from "../errors.ts";
+import { InternalError } from "../base/errors.ts";
 import { add } from "./elementwise.ts";
 import { constantValue, full, zeros } from "./fill.ts";
 import { requireShape, requireType, shapeError, show } from "./shape.ts";

@@ -18,7 +18,7 @@ export * from "./softmax.ts";
 export * from "./attention.ts";
 export * from "./embedding.ts";
 export * from "./random.ts";
-export * from "./threefry.ts";
+export * from "../random/threefry.ts";
 export * from "./pairwise.ts";
 export * from "./grad.ts";
 export * from "./rematerialize.ts";

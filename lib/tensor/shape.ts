@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ImmError } from "../errors.ts";
+import { ImmError } from "../base/errors.ts";
 import { type DType, sameShape, type Shape, type Tensor } from "./tensor.ts";
 
 /** A mistake in the shapes or types given to an operation: what it expects, what it was given. */

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { InternalError } from "../errors.ts";
+import { InternalError } from "../base/errors.ts";
 import { make, type Shape, sizeOf, type Storage, type Tensor, withStorage } from "./tensor.ts";
 
 /** Entries start at multiples of this many elements: of f32 256 bytes, WebGPU's binding alignment. */

@@ -12,7 +12,7 @@
  * @module
  */
 
-import { InternalError } from "../errors.ts";
+import { InternalError } from "../base/errors.ts";
 import type { Arena } from "./state.ts";
 
 /** Element types. `i32` is for labels, indices and random keys. */

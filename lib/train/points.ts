@@ -5,7 +5,7 @@
  * @module
  */
 
-import { deriveKey, normalFromBits, threefry2x32, uniformFromBits } from "../tensor/threefry.ts";
+import { deriveKey, normalFromBits, threefry2x32, uniformFromBits } from "../random/threefry.ts";
 import type { BatchSource } from "./trainer.ts";
 
 /** Modes of the ring. */

@@ -9,19 +9,31 @@
 
 import { basename } from "jsr:@std/path@^1";
 import type { Device } from "../device/device.ts";
-import { DeviceError, FormatError, ImmError, InterruptedError, isSystemError } from "../errors.ts";
+import {
+  DeviceError,
+  FormatError,
+  ImmError,
+  InterruptedError,
+  isSystemError,
+} from "../base/errors.ts";
 import { dropLabels, sampleTimes, trainingKey } from "../imm/mod.ts";
 import type { Network } from "../models/network.ts";
 import { createNetwork } from "../models/registry.ts";
 import type { StateDict } from "../nn/parameters.ts";
 import { NotFiniteError } from "../sample/finite.ts";
-import { formatDuration } from "../units.ts";
-import type { Change } from "./changes.ts";
-import type { TrainConfig } from "./config.ts";
-import { bestScore } from "./best.ts";
-import { averageWeight } from "./ema.ts";
-import type { Progress } from "./checkpoint.ts";
-import { Learner, type LearnerState, type StepBatch, type StepSums, timeBin } from "./learner.ts";
+import { formatDuration } from "../base/units.ts";
+import type { Change } from "./run/changes.ts";
+import type { TrainConfig } from "./config/config.ts";
+import { bestScore } from "./run/best.ts";
+import { averageWeight } from "./step/ema.ts";
+import type { Progress } from "./run/checkpoint.ts";
+import {
+  Learner,
+  type LearnerState,
+  type StepBatch,
+  type StepSums,
+  timeBin,
+} from "./step/learner.ts";
 import {
   expectedLine,
   reportLine,
@@ -29,10 +41,10 @@ import {
   type RunStart,
   scoreLine,
   startLines,
-} from "./narrative.ts";
-import { TIME_BINS } from "./programs.ts";
-import type { RunFolder, ScoreLine, StatsLine } from "./run_folder.ts";
-import type { ScalingState } from "./scaling.ts";
+} from "./run/narrative.ts";
+import { TIME_BINS } from "./step/programs.ts";
+import type { RunFolder, ScoreLine, StatsLine } from "./run/folder.ts";
+import type { ScalingState } from "./step/scaling.ts";
 
 /** Class number that stands for no label while labels are an array of integers. */
 const NO_LABEL = -1;

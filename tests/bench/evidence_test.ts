@@ -13,8 +13,8 @@ import {
 import { largestDifference, resultTables, type Score } from "../../bench/evidence/results.ts";
 import { summarize, welch } from "../../bench/evidence/statistics.ts";
 import { findPython } from "../../bench/python.ts";
-import { UsageError } from "../../lib/errors.ts";
-import { OnnxExtractor } from "../../lib/eval/features.ts";
+import { UsageError } from "../../lib/base/errors.ts";
+import { OnnxExtractor } from "../../lib/eval/extractors/onnx_extractor.ts";
 import type { HostTensor } from "../../lib/nn/parameters.ts";
 import { withTempFolder } from "../support/files.ts";
 import { runModule } from "../support/imm.ts";

@@ -1,11 +1,11 @@
 /** What holds for all verbs: options of one name are one thing, and paths of Windows pass. */
 
 import assert from "node:assert/strict";
-import { flagName, type Option } from "../../cli/options.ts";
-import { commonOptions, parseVerb } from "../../cli/verb.ts";
+import { flagName, type Option } from "../../cli/base/options.ts";
+import { commonOptions, parseVerb } from "../../cli/base/verb.ts";
 import { verbs } from "../../cli/verbs.ts";
-import { userCacheFolder } from "../../lib/user_cache.ts";
-import { outputFormat } from "../../lib/sample/output.ts";
+import { userCacheFolder } from "../../lib/base/user_cache.ts";
+import { outputFormat } from "../../lib/sample/output/open.ts";
 
 const all = await Promise.all(verbs.map(({ load }) => load()));
 

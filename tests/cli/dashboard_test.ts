@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { Dashboard, type DashboardRun, gridLabels } from "../../cli/dashboard.ts";
-import { dashboardPage } from "../../cli/dashboard_page.ts";
-import { gridLayout } from "../../lib/train/grids.ts";
+import { Dashboard, type DashboardRun, gridLabels } from "../../cli/train/dashboard.ts";
+import { dashboardPage } from "../../cli/train/dashboard_page.ts";
+import { gridLayout } from "../../lib/train/reports/grids.ts";
 import { withTempFolder } from "../support/files.ts";
 import { BATCH, imm, startArguments } from "../support/runs.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { main } from "../../cli/main.ts";
-import { writeNpz } from "../../lib/format/npz.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { withTempFolder } from "../support/files.ts";
 import { memorySink } from "../support/sink.ts";
 

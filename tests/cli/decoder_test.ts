@@ -2,17 +2,17 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { verb as sample } from "../../cli/sample.ts";
-import { prepareJob, type SampleArgs } from "../../cli/sample_job.ts";
-import { generateAndWrite } from "../../cli/sample_run.ts";
-import { Terminal } from "../../cli/terminal.ts";
-import { parseVerb } from "../../cli/verb.ts";
-import { latentNote } from "../../lib/data/latent_note.ts";
+import { verb as sample } from "../../cli/sample/sample.ts";
+import { prepareJob, type SampleArgs } from "../../cli/sample/job.ts";
+import { generateAndWrite } from "../../cli/sample/run.ts";
+import { Terminal } from "../../cli/base/terminal.ts";
+import { parseVerb } from "../../cli/base/verb.ts";
+import { latentNote } from "../../lib/data/latents/note.ts";
 import { openDevice } from "../../lib/device/open.ts";
-import { NpzFile } from "../../lib/format/npz.ts";
-import { decodePng } from "../../lib/format/png.ts";
-import { openSafetensors } from "../../lib/format/safetensors.ts";
-import { decodeRgb } from "../../lib/imm/rgb.ts";
+import { NpzFile } from "../../lib/formats/arrays/npz.ts";
+import { decodePng } from "../../lib/formats/image/png.ts";
+import { openSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
+import { decodeRgb } from "../../lib/base/bytes.ts";
 import { loadModel, type Model, saveModel } from "../../lib/models/model_file.ts";
 import { decoded, decoderModel } from "../support/decoder.ts";
 import { withTempFolder } from "../support/files.ts";

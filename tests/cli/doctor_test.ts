@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname, fromFileUrl } from "jsr:@std/path@^1";
-import type { Diagnosis } from "../../cli/doctor.ts";
-import { VERSION } from "../../lib/version.ts";
+import type { Diagnosis } from "../../cli/doctor/doctor.ts";
+import { VERSION } from "../../lib/base/version.ts";
 import { imm, importMapArguments } from "../support/imm.ts";
 
 /** Whatever the machine has, this must hold of what the doctor says. */

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { dirname, fromFileUrl } from "jsr:@std/path@^1";
-import { VERSION } from "../../lib/version.ts";
+import { VERSION } from "../../lib/base/version.ts";
 
 /** Package, export and file of offline/ that answers for it. */
 const PACKAGES = [

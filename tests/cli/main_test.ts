@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { main } from "../../cli/main.ts";
-import { integer } from "../../cli/options.ts";
-import { defineVerb, type Verb } from "../../cli/verb.ts";
+import { integer } from "../../cli/base/options.ts";
+import { defineVerb, type Verb } from "../../cli/base/verb.ts";
 import { type VerbEntry, verbs } from "../../cli/verbs.ts";
 import {
   DeviceError,
@@ -10,8 +10,8 @@ import {
   InternalError,
   InterruptedError,
   UsageError,
-} from "../../lib/errors.ts";
-import { VERSION } from "../../lib/version.ts";
+} from "../../lib/base/errors.ts";
+import { VERSION } from "../../lib/base/version.ts";
 import { imm } from "../support/imm.ts";
 import { memorySink } from "../support/sink.ts";
 

@@ -10,8 +10,8 @@ import {
   ranges,
   size,
   text,
-} from "../../cli/options.ts";
-import { UsageError } from "../../lib/errors.ts";
+} from "../../cli/base/options.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 
 const table = {
   images: size({ help: "images to train on", default: 1024, min: 1 }),

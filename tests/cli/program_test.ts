@@ -1,7 +1,7 @@
 /** What the program is called in its hints. */
 
 import assert from "node:assert/strict";
-import { asTyped, nameOf, nameProgram } from "../../cli/program.ts";
+import { asTyped, nameOf, nameProgram } from "../../cli/base/program.ts";
 import { main } from "../../cli/main.ts";
 import { verbs } from "../../cli/verbs.ts";
 import { memorySink } from "../support/sink.ts";

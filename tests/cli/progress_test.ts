@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PlainProgress, TerminalProgress } from "../../cli/progress.ts";
+import { PlainProgress, TerminalProgress } from "../../cli/base/progress.ts";
 import { memorySink } from "../support/sink.ts";
 
 /** A clock that the test moves, in milliseconds. */

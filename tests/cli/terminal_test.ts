@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Terminal, terminalColumns } from "../../cli/terminal.ts";
+import { Terminal, terminalColumns } from "../../cli/base/terminal.ts";
 import { memorySink } from "../support/sink.ts";
 
 function terminal(options: { quiet?: boolean; json?: boolean; isTerminal?: boolean } = {}) {

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { prepareDataset } from "../../lib/data/prepare.ts";
-import { VERSION } from "../../lib/version.ts";
-import pictures from "../format/picture_fixtures.json" with { type: "json" };
+import { prepareDataset } from "../../lib/data/prepare/prepare.ts";
+import { VERSION } from "../../lib/base/version.ts";
+import pictures from "../formats/picture_fixtures.json" with { type: "json" };
 import { withTempFolder } from "../support/files.ts";
 import { importMapArguments } from "../support/imm.ts";
 import {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { chooseWeightSet, findWeightSets } from "../../lib/convert/find_weights.ts";
 import type { ForeignTensor } from "../../lib/convert/foreign_file.ts";
-import { FormatError, UsageError } from "../../lib/errors.ts";
+import { FormatError, UsageError } from "../../lib/base/errors.ts";
 
 /** A file with these names. */
 function file(...names: string[]): Map<string, ForeignTensor> {

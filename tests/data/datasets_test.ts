@@ -4,11 +4,11 @@ import { gzipSync } from "node:zlib";
 import type { Dataset } from "../../lib/data/dataset.ts";
 import { findKnown, KNOWN_DATASETS } from "../../lib/data/known.ts";
 import { openDataset } from "../../lib/data/open.ts";
-import { writeFileAtomic } from "../../lib/format/atomic.ts";
-import { writeNpz } from "../../lib/format/npz.ts";
-import { encodePng } from "../../lib/format/png.ts";
-import { ZipWriter } from "../../lib/format/zip_writer.ts";
-import { fixtures } from "../format/fixtures.ts";
+import { writeFileAtomic } from "../../lib/formats/atomic.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
+import { encodePng } from "../../lib/formats/image/png.ts";
+import { ZipWriter } from "../../lib/formats/archive/zip_writer.ts";
+import { fixtures } from "../formats/fixtures.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 import { importMapArguments } from "../support/imm.ts";
 

@@ -11,9 +11,9 @@ import {
   fingerprintDifferences,
 } from "../../lib/data/fingerprint.ts";
 import { openImagesOrLatents } from "../../lib/data/open.ts";
-import { PaddedDataset } from "../../lib/data/padded_dataset.ts";
-import { writeNpz } from "../../lib/format/npz.ts";
-import { encodePng } from "../../lib/format/png.ts";
+import { PaddedDataset } from "../../lib/data/images/padded.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
+import { encodePng } from "../../lib/formats/image/png.ts";
 import { withTempFolder } from "../support/files.ts";
 import { edm2Files, LABELS, LATENTS, MEANS, writeZip } from "../support/latents.ts";
 import { hashPicture } from "../support/pictures.ts";

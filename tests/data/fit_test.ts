@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { fitImage } from "../../lib/data/fit.ts";
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 import { hashPicture, pictureHash } from "../support/pictures.ts";
 
 // deno-fmt-ignore

@@ -3,17 +3,17 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ArrayDataset } from "../../lib/data/dataset.ts";
-import { isLatents } from "../../lib/data/latents.ts";
-import { describeClasses, labelNotes } from "../../lib/data/labels.ts";
+import { isLatents } from "../../lib/data/latents/dataset.ts";
+import { describeClasses, labelNotes } from "../../lib/data/folders/labels.ts";
 import { openDataset, openImagesOrLatents } from "../../lib/data/open.ts";
-import { prepareDataset } from "../../lib/data/prepare.ts";
-import { parseCsv } from "../../lib/format/csv.ts";
-import { writeFileAtomic } from "../../lib/format/atomic.ts";
-import type { ArrayToWrite } from "../../lib/format/npy.ts";
-import { writeNpz } from "../../lib/format/npz.ts";
-import { encodePng } from "../../lib/format/png.ts";
-import { writeSafetensors } from "../../lib/format/safetensors.ts";
-import { ZipWriter } from "../../lib/format/zip_writer.ts";
+import { prepareDataset } from "../../lib/data/prepare/prepare.ts";
+import { parseCsv } from "../../lib/formats/arrays/csv.ts";
+import { writeFileAtomic } from "../../lib/formats/atomic.ts";
+import type { ArrayToWrite } from "../../lib/formats/arrays/npy.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
+import { encodePng } from "../../lib/formats/image/png.ts";
+import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
+import { ZipWriter } from "../../lib/formats/archive/zip_writer.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 import { npy } from "../support/latents.ts";
 

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { LatentEncoder } from "../../lib/data/latent_encoder.ts";
-import { isLatents } from "../../lib/data/latents.ts";
+import { LatentEncoder } from "../../lib/data/latents/encoder.ts";
+import { isLatents } from "../../lib/data/latents/dataset.ts";
 import { openImagesOrLatents } from "../../lib/data/open.ts";
-import { OnnxGraph } from "../../lib/format/onnx.ts";
-import { encodePng } from "../../lib/format/png.ts";
+import { OnnxGraph } from "../../lib/formats/onnx/model.ts";
+import { encodePng } from "../../lib/formats/image/png.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 import { imm } from "../support/runs.ts";
 

@@ -3,21 +3,21 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ArrayDataset } from "../../lib/data/dataset.ts";
-import { checkNormalization, describeLatents } from "../../lib/data/describe_latents.ts";
+import { checkNormalization, describeLatents } from "../../lib/data/latents/describe.ts";
 import {
   drawLatent,
   LATENT_STATISTICS,
   LatentLoader,
   latentRule,
   type LatentSettings,
-} from "../../lib/data/latent_loader.ts";
-import { isLatents, type LatentDataset } from "../../lib/data/latents.ts";
-import { Loader } from "../../lib/data/loader.ts";
+} from "../../lib/data/latents/loader.ts";
+import { isLatents, type LatentDataset } from "../../lib/data/latents/dataset.ts";
+import { Loader } from "../../lib/data/stream/loader.ts";
 import { openDataset, openImagesOrLatents } from "../../lib/data/open.ts";
-import { UsageError } from "../../lib/errors.ts";
-import { writeNpz } from "../../lib/format/npz.ts";
-import { type TensorToWrite, writeSafetensors } from "../../lib/format/safetensors.ts";
-import { deriveKey, hostNormal } from "../../lib/tensor/threefry.ts";
+import { UsageError } from "../../lib/base/errors.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
+import { type TensorToWrite, writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
+import { deriveKey, hostNormal } from "../../lib/random/threefry.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 import {
   channelsToEnd,

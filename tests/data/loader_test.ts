@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ArrayDataset } from "../../lib/data/dataset.ts";
-import { Loader } from "../../lib/data/loader.ts";
-import { permutation } from "../../lib/data/stream_order.ts";
+import { Loader } from "../../lib/data/stream/loader.ts";
+import { permutation } from "../../lib/data/stream/order.ts";
 
 /** Images of 1 x 2 pixels whose left pixel is their index and whose right one is 200. */
 function numbered(length: number, labels = true): ArrayDataset {

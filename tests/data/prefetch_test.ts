@@ -2,16 +2,20 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { augment, EDM_AUGMENT } from "../../lib/augment/mod.ts";
-import { AugmentedStream } from "../../lib/data/augmented_stream.ts";
+import { augment, EDM_AUGMENT } from "../../lib/data/augment/mod.ts";
+import { AugmentedStream } from "../../lib/data/stream/augmented.ts";
 import type { Dataset } from "../../lib/data/dataset.ts";
-import { LatentLoader, latentRule } from "../../lib/data/latent_loader.ts";
-import { isLatents } from "../../lib/data/latents.ts";
-import { type Batch, Loader } from "../../lib/data/loader.ts";
+import { LatentLoader, latentRule } from "../../lib/data/latents/loader.ts";
+import { isLatents } from "../../lib/data/latents/dataset.ts";
+import { type Batch, Loader } from "../../lib/data/stream/loader.ts";
 import { openDataset, openImagesOrLatents } from "../../lib/data/open.ts";
-import { defaultWorkers, type ItemStream, PrefetchingStream } from "../../lib/data/prefetch.ts";
-import { encodePng } from "../../lib/format/png.ts";
-import { fixtures } from "../format/fixtures.ts";
+import {
+  defaultWorkers,
+  type ItemStream,
+  PrefetchingStream,
+} from "../../lib/data/stream/prefetch.ts";
+import { encodePng } from "../../lib/formats/image/png.ts";
+import { fixtures } from "../formats/fixtures.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 import { edm2Files, writeFolder, writeZip } from "../support/latents.ts";
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fitImage } from "../../lib/data/fit.ts";
 import { openDataset } from "../../lib/data/open.ts";
-import { prepareDataset } from "../../lib/data/prepare.ts";
-import type { FormatError } from "../../lib/errors.ts";
-import { encodePng } from "../../lib/format/png.ts";
+import { prepareDataset } from "../../lib/data/prepare/prepare.ts";
+import type { FormatError } from "../../lib/base/errors.ts";
+import { encodePng } from "../../lib/formats/image/png.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 import { hashPicture } from "../support/pictures.ts";
 

@@ -1,7 +1,7 @@
 /** Devices: inputs, errors, memory, closing. */
 
 import assert from "node:assert/strict";
-import { InternalError } from "../../lib/errors.ts";
+import { InternalError } from "../../lib/base/errors.ts";
 import { Arena } from "../../lib/tensor/state.ts";
 import type { Plan } from "../../lib/compile/plan.ts";
 import { deviceTest } from "../support/devices.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { Instr } from "../../lib/compile/plan.ts";
 import { Arena } from "../../lib/tensor/state.ts";
 import type { MapFn } from "../../lib/tensor/tensor.ts";
-import { hostNormal, hostUniform } from "../../lib/tensor/threefry.ts";
+import { hostNormal, hostUniform } from "../../lib/random/threefry.ts";
 import { assertClose } from "../support/close.ts";
 import { hashedValues } from "../support/hash.ts";
 import { expression, PlanBuilder, rowMajor, strided } from "../support/plan_builder.ts";

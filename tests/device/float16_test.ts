@@ -10,7 +10,7 @@ import { requireFloat16, usesFloat16 } from "../../lib/device/float16.ts";
 import { WasmDevice } from "../../lib/device/wasm/device.ts";
 import { WebGpuDevice } from "../../lib/device/webgpu/device.ts";
 import type { Target } from "../../lib/device/webgpu/dispatch.ts";
-import { DeviceError } from "../../lib/errors.ts";
+import { DeviceError } from "../../lib/base/errors.ts";
 import * as t from "../../lib/tensor/mod.ts";
 import { assertClose } from "../support/close.ts";
 import { hasAdapter, WEBGPU_TARGETS } from "../support/devices.ts";

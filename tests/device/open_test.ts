@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 import { openDevice } from "../../lib/device/open.ts";
-import { findAdapter, isSoftware } from "../../lib/device/webgpu/adapter.ts";
+import { findAdapter, isSoftware } from "../../lib/device/webgpu/adapter/adapter.ts";
 import { hasAdapter } from "../support/devices.ts";
 
 for (const name of ["webgpu", "wasm"] as const) {

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { fromFileUrl, join } from "jsr:@std/path@^1";
-import { parseVerb } from "../../cli/verb.ts";
-import { verb } from "../../cli/eval.ts";
+import { parseVerb } from "../../cli/base/verb.ts";
+import { verb } from "../../cli/eval/eval.ts";
 import { withTempFolder } from "../support/files.ts";
 import { commands } from "../support/shell.ts";
 

@@ -7,8 +7,8 @@
 import assert from "node:assert/strict";
 import { dirname, fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@^1";
 import { findContents, PERMISSIONS } from "../../tools/compile.ts";
-import { fixtures } from "../format/fixtures.ts";
-import pictures from "../format/picture_fixtures.json" with { type: "json" };
+import { fixtures } from "../formats/fixtures.ts";
+import pictures from "../formats/picture_fixtures.json" with { type: "json" };
 import { withTempFolder } from "../support/files.ts";
 import { imm, importMapArguments, runModule } from "../support/imm.ts";
 import { npmCacheFolder } from "../support/permissions.ts";
@@ -64,9 +64,9 @@ Deno.test("an executable holds all modules, Workers and WebAssembly within its b
       const path of [
         "cli/main.ts",
         "lib/device/wasm/worker.ts",
-        "lib/data/items_worker.ts",
-        "lib/data/prepare_worker.ts",
-        "lib/eval/statistics_worker.ts",
+        "lib/data/stream/items_worker.ts",
+        "lib/data/prepare/worker.ts",
+        "lib/eval/statistics/worker.ts",
         "wasm/kernels.wasm",
       ]
     ) {

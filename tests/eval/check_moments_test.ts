@@ -1,12 +1,15 @@
 import { doesNotThrow, match, ok, rejects, strictEqual, throws } from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { FormatError } from "../../lib/errors.ts";
-import { checkMoments } from "../../lib/eval/check_moments.ts";
-import { frechetDistance } from "../../lib/eval/frechet.ts";
-import { readReference, writePartial } from "../../lib/eval/reference_files.ts";
-import { FeatureStatistics, type Moments } from "../../lib/eval/statistics.ts";
-import { parseSafetensors, serializeSafetensors } from "../../lib/format/safetensors.ts";
-import { writeNpz } from "../../lib/format/npz.ts";
+import { FormatError } from "../../lib/base/errors.ts";
+import { checkMoments } from "../../lib/eval/statistics/check_moments.ts";
+import { frechetDistance } from "../../lib/eval/statistics/frechet.ts";
+import { readReference, writePartial } from "../../lib/eval/references/files.ts";
+import { FeatureStatistics, type Moments } from "../../lib/eval/statistics/statistics.ts";
+import {
+  parseSafetensors,
+  serializeSafetensors,
+} from "../../lib/formats/safetensors/safetensors.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { pseudoRandom } from "../support/features.ts";
 import { withTempFolder } from "../support/files.ts";
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, throws } from "node:assert/strict";
 import { type ImageClasses, matchClasses } from "../../lib/eval/classes.ts";
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 
 const of = (set: string, names: string[] | number, present?: number[]) => ({
   set,

@@ -1,9 +1,9 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
-import { openDigits } from "../../lib/data/digits.ts";
-import { isHeldOut, openDigitClassifier } from "../../lib/eval/digit_classifier.ts";
-import { evaluateDigits } from "../../lib/eval/digits_report.ts";
-import { UsageError } from "../../lib/errors.ts";
-import { hostNormal } from "../../lib/tensor/threefry.ts";
+import { openDigits } from "../../lib/data/images/digits.ts";
+import { isHeldOut, openDigitClassifier } from "../../lib/eval/extractors/digit_classifier.ts";
+import { evaluateDigits } from "../../lib/eval/reports/quickstart.ts";
+import { UsageError } from "../../lib/base/errors.ts";
+import { hostNormal } from "../../lib/random/threefry.ts";
 
 const SIZE = { height: 8, width: 8, channels: 1 };
 

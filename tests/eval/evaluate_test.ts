@@ -6,9 +6,9 @@ import {
   rejects,
   strictEqual,
 } from "node:assert/strict";
-import { openDigits } from "../../lib/data/digits.ts";
+import { openDigits } from "../../lib/data/images/digits.ts";
 import { computeReference, evaluate } from "../../lib/eval/evaluate.ts";
-import type { FeatureExtractor } from "../../lib/eval/extractor.ts";
+import type { FeatureExtractor } from "../../lib/eval/extractors/extractor.ts";
 import {
   datasetImages,
   generatedImages,
@@ -17,8 +17,8 @@ import {
   memoryImages,
 } from "../../lib/eval/images.ts";
 import { isInception, type Metric } from "../../lib/eval/metrics.ts";
-import type { MadeReference } from "../../lib/eval/references.ts";
-import { PixelExtractor } from "../../lib/eval/pixels.ts";
+import type { MadeReference } from "../../lib/eval/references/compare.ts";
+import { PixelExtractor } from "../../lib/eval/extractors/pixels.ts";
 import { assertClose } from "../support/close.ts";
 
 const SIZE = { height: 8, width: 8, channels: 1 };

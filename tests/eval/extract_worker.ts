@@ -1,6 +1,6 @@
 /** Extracts features in a Worker, which has a runtime of its own: { model, images, threads }. */
 
-import { OnnxExtractor } from "../../lib/eval/features.ts";
+import { OnnxExtractor } from "../../lib/eval/extractors/onnx_extractor.ts";
 
 const scope = self as unknown as {
   onmessage: (event: MessageEvent) => void;

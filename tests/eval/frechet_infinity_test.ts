@@ -1,6 +1,6 @@
 import { rejects } from "node:assert/strict";
-import { frechetDistanceAtInfinity } from "../../lib/eval/frechet_infinity.ts";
-import { FeatureStatistics } from "../../lib/eval/statistics.ts";
+import { frechetDistanceAtInfinity } from "../../lib/eval/statistics/frechet_infinity.ts";
+import { FeatureStatistics } from "../../lib/eval/statistics/statistics.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenFeatures, pseudoRandom } from "../support/features.ts";
 

@@ -1,6 +1,6 @@
 import { ok, throws } from "node:assert/strict";
-import { frechetDistance } from "../../lib/eval/frechet.ts";
-import { type Features, FeatureStatistics } from "../../lib/eval/statistics.ts";
+import { frechetDistance } from "../../lib/eval/statistics/frechet.ts";
+import { type Features, FeatureStatistics } from "../../lib/eval/statistics/statistics.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden.ts";
 import { goldenFeatures, pseudoRandom } from "../support/features.ts";

@@ -1,7 +1,7 @@
 /** The pictures of a report: which samples are shown beside their nearest real images. */
 
 import assert from "node:assert/strict";
-import { makeGallery, queryRows } from "../../lib/eval/gallery.ts";
+import { makeGallery, queryRows } from "../../lib/eval/reports/gallery.ts";
 import { memoryImages } from "../../lib/eval/images.ts";
 import type { MetricSet } from "../../lib/eval/metrics.ts";
 

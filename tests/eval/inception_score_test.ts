@@ -1,5 +1,5 @@
 import { deepStrictEqual, notDeepStrictEqual, throws } from "node:assert/strict";
-import { inceptionScore } from "../../lib/eval/inception_score.ts";
+import { inceptionScore } from "../../lib/eval/statistics/inception_score.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden.ts";
 import { goldenArray } from "../support/features.ts";

@@ -1,16 +1,16 @@
 import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
 import type { DeviceName } from "../../lib/device/open.ts";
-import { findAdapter, isSoftware } from "../../lib/device/webgpu/adapter.ts";
-import { FormatError, UsageError } from "../../lib/errors.ts";
-import { INCEPTION_TAPS, inceptionManifest } from "../../lib/eval/inception.ts";
+import { findAdapter, isSoftware } from "../../lib/device/webgpu/adapter/adapter.ts";
+import { FormatError, UsageError } from "../../lib/base/errors.ts";
+import { INCEPTION_TAPS, inceptionManifest } from "../../lib/eval/inception/network.ts";
 import {
   INCEPTION_BACKENDS,
   type InceptionBackend,
   openInception,
-} from "../../lib/eval/inception_extractor.ts";
-import { inceptionOnnx } from "../../lib/eval/inception_onnx.ts";
-import { PIPELINES } from "../../lib/eval/pipelines.ts";
-import { Resampler } from "../../lib/eval/resample.ts";
+} from "../../lib/eval/extractors/inception.ts";
+import { inceptionOnnx } from "../../lib/eval/inception/onnx.ts";
+import { PIPELINES } from "../../lib/eval/inception/pipelines.ts";
+import { Resampler } from "../../lib/eval/inception/resample.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden.ts";
 import {

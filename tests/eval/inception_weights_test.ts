@@ -1,15 +1,15 @@
 import { deepStrictEqual, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 import {
   findInceptionWeights,
   INCEPTION_WEIGHTS,
   inceptionWeightsPath,
   readInceptionWeights,
   tensorsHash,
-} from "../../lib/eval/inception_weights.ts";
-import { findNames } from "../../lib/eval/inception_names.ts";
-import { writeSafetensors } from "../../lib/format/safetensors.ts";
+} from "../../lib/eval/inception/weights.ts";
+import { findNames } from "../../lib/eval/inception/names.ts";
+import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 import { hashedInception } from "../support/inception.ts";
 

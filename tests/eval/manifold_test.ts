@@ -4,7 +4,7 @@ import {
   nearestLabelAccuracy,
   nearestNeighbours,
   neighbourRadii,
-} from "../../lib/eval/manifold.ts";
+} from "../../lib/eval/statistics/manifold.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden.ts";
 import { goldenArray, goldenFeatures, pseudoRandom } from "../support/features.ts";

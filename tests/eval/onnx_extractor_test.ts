@@ -1,11 +1,11 @@
 import { deepStrictEqual, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { FormatError, UsageError } from "../../lib/errors.ts";
-import { OnnxExtractor } from "../../lib/eval/features.ts";
-import { descriptionMetadata } from "../../lib/eval/onnx_description.ts";
+import { FormatError, UsageError } from "../../lib/base/errors.ts";
+import { OnnxExtractor } from "../../lib/eval/extractors/onnx_extractor.ts";
+import { descriptionMetadata } from "../../lib/eval/extractors/onnx_description.ts";
 import type { ImageBatch } from "../../lib/eval/images.ts";
-import { OnnxGraph } from "../../lib/format/onnx.ts";
-import * as layers from "../../lib/format/onnx_layers.ts";
+import { OnnxGraph } from "../../lib/formats/onnx/model.ts";
+import * as layers from "../../lib/formats/onnx/layers.ts";
 import { assertClose } from "../support/close.ts";
 import { withTempFolder } from "../support/files.ts";
 

@@ -1,5 +1,5 @@
 import { deepStrictEqual, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import { PixelExtractor } from "../../lib/eval/pixels.ts";
+import { PixelExtractor } from "../../lib/eval/extractors/pixels.ts";
 import { assertClose } from "../support/close.ts";
 
 const SIZE = { height: 1, width: 2, channels: 1 };

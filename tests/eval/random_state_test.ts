@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { RandomState } from "../../lib/eval/random_state.ts";
+import { RandomState } from "../../lib/random/numpy.ts";
 
 // The expected numbers are NumPy 2's: np.random.RandomState(seed).permutation(n) and so on.
 

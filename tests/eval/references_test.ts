@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, rejects, strictEqual, throws } from "node:assert/strict";
 import { fromFileUrl, join } from "jsr:@std/path@^1";
-import { type ForeignFile, tellPipeline } from "../../lib/eval/foreign_origin.ts";
+import { type ForeignFile, tellPipeline } from "../../lib/eval/references/foreign_origin.ts";
 import {
   checkedFormat,
   holdsStatistics,
@@ -10,18 +10,18 @@ import {
   referenceFormat,
   writePartial,
   writeReference,
-} from "../../lib/eval/reference_files.ts";
+} from "../../lib/eval/references/files.ts";
 import {
   checkReference,
   mergePartials,
   type PartialStatistics,
   type Provenance,
   referenceOf,
-} from "../../lib/eval/references.ts";
-import { FeatureStatistics } from "../../lib/eval/statistics.ts";
-import { UsageError } from "../../lib/errors.ts";
-import type { ArrayToWrite } from "../../lib/format/npy.ts";
-import { NpzFile, writeNpz } from "../../lib/format/npz.ts";
+} from "../../lib/eval/references/compare.ts";
+import { FeatureStatistics } from "../../lib/eval/statistics/statistics.ts";
+import { UsageError } from "../../lib/base/errors.ts";
+import type { ArrayToWrite } from "../../lib/formats/arrays/npy.ts";
+import { NpzFile, writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { assertClose } from "../support/close.ts";
 import { withTempFolder } from "../support/files.ts";
 import { pseudoRandom } from "../support/features.ts";

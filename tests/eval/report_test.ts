@@ -13,9 +13,9 @@ import {
   junitError,
   junitReport,
   markdownReport,
-} from "../../lib/eval/report_ci.ts";
-import { htmlReport } from "../../lib/eval/report_html.ts";
-import { jsonReport, textReport } from "../../lib/eval/report.ts";
+} from "../../lib/eval/reports/ci.ts";
+import { htmlReport } from "../../lib/eval/reports/html.ts";
+import { jsonReport, textReport } from "../../lib/eval/reports/text.ts";
 import { EVALUATION } from "../support/evaluation.ts";
 
 Deno.test("textReport shows values, spreads, what was compared and warnings", () => {

@@ -6,12 +6,16 @@
  * i) % 256`; the pixels are those at rows 0, 37, 150, 298 and columns 0, 61, 211, 298, green.
  */
 
-import { OnnxExtractor } from "../../lib/eval/features.ts";
-import { inceptionInput } from "../../lib/eval/inception_onnx.ts";
-import { type PipelineName, PIPELINES, type Resampling } from "../../lib/eval/pipelines.ts";
-import { Resampler } from "../../lib/eval/resample.ts";
-import { OnnxGraph } from "../../lib/format/onnx.ts";
-import * as layers from "../../lib/format/onnx_layers.ts";
+import { OnnxExtractor } from "../../lib/eval/extractors/onnx_extractor.ts";
+import { inceptionInput } from "../../lib/eval/inception/onnx.ts";
+import {
+  type PipelineName,
+  PIPELINES,
+  type Resampling,
+} from "../../lib/eval/inception/pipelines.ts";
+import { Resampler } from "../../lib/eval/inception/resample.ts";
+import { OnnxGraph } from "../../lib/formats/onnx/model.ts";
+import * as layers from "../../lib/formats/onnx/layers.ts";
 import { assertClose } from "../support/close.ts";
 import { hashedImages } from "../support/inception.ts";
 

@@ -1,8 +1,12 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
-import { gaussianDiscrepancy, kernelDistance } from "../../lib/eval/kernel_distance.ts";
-import { manifoldMetrics, nearestNeighbours, neighbourRadii } from "../../lib/eval/manifold.ts";
-import type { Features } from "../../lib/eval/statistics.ts";
-import { PANEL, StatisticsPool } from "../../lib/eval/statistics_pool.ts";
+import { gaussianDiscrepancy, kernelDistance } from "../../lib/eval/statistics/kernel_distance.ts";
+import {
+  manifoldMetrics,
+  nearestNeighbours,
+  neighbourRadii,
+} from "../../lib/eval/statistics/manifold.ts";
+import type { Features } from "../../lib/eval/statistics/statistics.ts";
+import { PANEL, StatisticsPool } from "../../lib/eval/statistics/pool.ts";
 import { pseudoRandom } from "../support/features.ts";
 
 /** Three panels, the last of them short, and rows that fill no strip or block of the module. */

@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
-import { FeatureStatistics } from "../../lib/eval/statistics.ts";
-import { FormatError, UsageError } from "../../lib/errors.ts";
-import { StatisticsPool } from "../../lib/eval/statistics_pool.ts";
+import { FeatureStatistics } from "../../lib/eval/statistics/statistics.ts";
+import { FormatError, UsageError } from "../../lib/base/errors.ts";
+import { StatisticsPool } from "../../lib/eval/statistics/pool.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden.ts";
 import { hash32 } from "../support/hash.ts";

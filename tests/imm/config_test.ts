@@ -1,5 +1,5 @@
 import { equal, throws } from "node:assert/strict";
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 import { IMM_DEFAULTS, type ImmConfig, immConfig } from "../../lib/imm/config.ts";
 
 Deno.test("the defaults are valid and unknown keys are named", () => {

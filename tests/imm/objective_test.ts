@@ -1,7 +1,7 @@
 /** The objective, evaluated in float64 by the reference interpreter. */
 
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 import { type ImmConfig, immConfig } from "../../lib/imm/config.ts";
 import { kernel, mmdSquared } from "../../lib/imm/kernel.ts";
 import { objective, type Pass } from "../../lib/imm/objective.ts";

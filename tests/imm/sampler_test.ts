@@ -3,8 +3,8 @@
 import { deepEqual, equal, notDeepEqual, ok, rejects } from "node:assert/strict";
 import { type ImmConfig, immConfig } from "../../lib/imm/config.ts";
 import { interpolant } from "../../lib/imm/interpolant.ts";
-import { guide } from "../../lib/imm/precond.ts";
-import { decodeRgb, encodeRgb } from "../../lib/imm/rgb.ts";
+import { guide } from "../../lib/imm/guidance.ts";
+import { decodeRgb, encodeRgb } from "../../lib/base/bytes.ts";
 import {
   type Denoise,
   latents,

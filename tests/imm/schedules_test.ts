@@ -1,7 +1,7 @@
 /** Interpolants, coefficients and sampling times against the official code (golden schedules). */
 
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 import { type ImmConfig, immConfig } from "../../lib/imm/config.ts";
 import { interpolant, type InterpolantName } from "../../lib/imm/interpolant.ts";
 import { cIn, cNoise, cNoiseSecond, cOut, cSkip } from "../../lib/imm/parameterization.ts";

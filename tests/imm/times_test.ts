@@ -2,7 +2,7 @@
 
 import { deepEqual, equal, notDeepEqual, ok } from "node:assert/strict";
 import { immConfig } from "../../lib/imm/config.ts";
-import { trainingKey } from "../../lib/imm/randomness.ts";
+import { trainingKey } from "../../lib/random/keys.ts";
 import {
   COEFFICIENTS,
   dropLabels,

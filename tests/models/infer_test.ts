@@ -1,8 +1,8 @@
 /** Configurations from the names and shapes of state dicts. */
 
 import assert from "node:assert/strict";
-import { LATENT_STATISTICS } from "../../lib/data/latent_loader.ts";
-import { FormatError } from "../../lib/errors.ts";
+import { LATENT_STATISTICS } from "../../lib/data/latents/loader.ts";
+import { FormatError } from "../../lib/base/errors.ts";
 import type { NetworkConfig } from "../../lib/models/config.ts";
 import { inferNetwork } from "../../lib/models/infer.ts";
 import { fromOfficial, methodFromOfficial, toOfficial } from "../../lib/models/official.ts";

@@ -1,6 +1,6 @@
 /** Layers and networks against the official ones, on the GPU where there is one. */
 
-import { DeviceError } from "../../lib/errors.ts";
+import { DeviceError } from "../../lib/base/errors.ts";
 import { WebGpuDevice } from "../../lib/device/webgpu/device.ts";
 import { evaluateOn } from "../support/evaluators.ts";
 import { FULL_CASES } from "../support/full_cases.ts";

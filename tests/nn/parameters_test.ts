@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FormatError } from "../../lib/errors.ts";
+import { FormatError } from "../../lib/base/errors.ts";
 import { type HostTensor, ParameterStore } from "../../lib/nn/parameters.ts";
 import { toDeviceLayout } from "../support/layout.ts";
 

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { denormalized, latentNote, parseLatentNote } from "../../lib/data/latent_note.ts";
-import { FormatError } from "../../lib/errors.ts";
+import { denormalized, latentNote, parseLatentNote } from "../../lib/data/latents/note.ts";
+import { FormatError } from "../../lib/base/errors.ts";
 import { type DecoderOptions, LatentDecoder } from "../../lib/sample/decoder.ts";
 import type { GeneratedBatch } from "../../lib/sample/generator.ts";
 import { decoded, type DecoderForm, decoderModel } from "../support/decoder.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { writeNpz } from "../../lib/format/npz.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
 import { notFinite } from "../../lib/sample/finite.ts";
 import { exists, withTempFolder } from "../support/files.ts";

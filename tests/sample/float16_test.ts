@@ -9,7 +9,7 @@ import { saveModel } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { Generator } from "../../lib/sample/generator.ts";
 import { describeSampling } from "../../lib/sample/planner.ts";
-import { hostNormal } from "../../lib/tensor/threefry.ts";
+import { hostNormal } from "../../lib/random/threefry.ts";
 import { assertClose } from "../support/close.ts";
 import { hasAdapter } from "../support/devices.ts";
 import { exists, withTempFolder } from "../support/files.ts";

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { ImmError, UsageError } from "../../lib/errors.ts";
-import { FileLock } from "../../lib/file_lock.ts";
-import { checkFolder, type FolderContent, PictureFolder } from "../../lib/sample/folder.ts";
-import { RunFolder } from "../../lib/train/run_folder.ts";
-import type { TrainConfig } from "../../lib/train/config.ts";
+import { ImmError, UsageError } from "../../lib/base/errors.ts";
+import { FileLock } from "../../lib/base/file_lock.ts";
+import { checkFolder, type FolderContent, PictureFolder } from "../../lib/sample/output/folder.ts";
+import { RunFolder } from "../../lib/train/run/folder.ts";
+import type { TrainConfig } from "../../lib/train/config/config.ts";
 import { withTempFolder } from "../support/files.ts";
 
 function content(model: string, more: Partial<FolderContent> = {}): FolderContent {

@@ -2,7 +2,7 @@
 
 import { deepEqual, equal, notDeepEqual, rejects } from "node:assert/strict";
 import { ArenaBuffer } from "../../lib/device/arena_buffer.ts";
-import { FormatError, ImmError } from "../../lib/errors.ts";
+import { FormatError, ImmError } from "../../lib/base/errors.ts";
 import {
   type ImmConfig,
   immConfig,

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { FormatError, UsageError } from "../../lib/errors.ts";
+import { FormatError, UsageError } from "../../lib/base/errors.ts";
 import type { GeneratedBatch } from "../../lib/sample/generator.ts";
-import { Journal, journalPath } from "../../lib/sample/journal.ts";
-import type { SampleSet } from "../../lib/sample/sample_set.ts";
+import { Journal, journalPath } from "../../lib/sample/output/journal.ts";
+import type { SampleSet } from "../../lib/sample/output/sample_set.ts";
 import type { SampleSettings } from "../../lib/sample/settings.ts";
 import { withTempFolder } from "../support/files.ts";
 

@@ -1,7 +1,7 @@
 /** Which class an image is asked to be. */
 
 import { deepEqual, ok, throws } from "node:assert/strict";
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 import { chooseLabels, parseClasses } from "../../lib/sample/labels.ts";
 
 const seeds = Array.from({ length: 3000 }, (_, i) => i);

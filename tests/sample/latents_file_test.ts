@@ -2,8 +2,8 @@
 
 import { deepEqual, equal } from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { writeNpz } from "../../lib/format/npz.ts";
-import { writeSafetensors } from "../../lib/format/safetensors.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
+import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { latentScale, readLatents } from "../../lib/sample/latents_file.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 import { permuteArray } from "../support/layout.ts";

@@ -2,15 +2,15 @@
 
 import { deepEqual, equal, match, rejects } from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { UsageError } from "../../lib/errors.ts";
-import { NpzFile } from "../../lib/format/npz.ts";
-import { decodePng } from "../../lib/format/png.ts";
-import { openSafetensors } from "../../lib/format/safetensors.ts";
-import { openZip } from "../../lib/format/zip.ts";
-import { encodeRgb } from "../../lib/imm/rgb.ts";
+import { UsageError } from "../../lib/base/errors.ts";
+import { NpzFile } from "../../lib/formats/arrays/npz.ts";
+import { decodePng } from "../../lib/formats/image/png.ts";
+import { openSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
+import { openZip } from "../../lib/formats/archive/zip.ts";
+import { encodeRgb } from "../../lib/base/bytes.ts";
 import type { GeneratedBatch } from "../../lib/sample/generator.ts";
-import { checkOutput, outputFormat, writeSamples } from "../../lib/sample/output.ts";
-import type { SampleSet } from "../../lib/sample/sample_set.ts";
+import { checkOutput, outputFormat, writeSamples } from "../../lib/sample/output/open.ts";
+import type { SampleSet } from "../../lib/sample/output/sample_set.ts";
 import { withTempFolder } from "../support/files.ts";
 
 /** Pixels of image i of a set: 2 x 3, RGB. */

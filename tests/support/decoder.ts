@@ -1,6 +1,6 @@
 /** A small decoder of latents in an ONNX file, and what it computes. */
 
-import { OnnxGraph, type OnnxShape } from "../../lib/format/onnx.ts";
+import { OnnxGraph, type OnnxShape } from "../../lib/formats/onnx/model.ts";
 
 /** [3, 4]: how much of each channel of a latent goes into each colour. */
 // deno-fmt-ignore

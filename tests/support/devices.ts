@@ -3,10 +3,10 @@
 import type { Device } from "../../lib/device/device.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { WasmDevice, type WasmOptions } from "../../lib/device/wasm/device.ts";
-import { findAdapter } from "../../lib/device/webgpu/adapter.ts";
+import { findAdapter } from "../../lib/device/webgpu/adapter/adapter.ts";
 import { WebGpuDevice } from "../../lib/device/webgpu/device.ts";
 import type { Target } from "../../lib/device/webgpu/dispatch.ts";
-import { DeviceError } from "../../lib/errors.ts";
+import { DeviceError } from "../../lib/base/errors.ts";
 
 /** Whether this machine has a WebGPU adapter; without one only half can be tested. */
 export const hasAdapter: boolean = await findAdapter() !== null;

@@ -1,8 +1,8 @@
 /** The files that the commands of the documentation take for granted, small. */
 
 import { join } from "jsr:@std/path@^1";
-import { writeNpz } from "../../lib/format/npz.ts";
-import { encodePng } from "../../lib/format/png.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
+import { encodePng } from "../../lib/formats/image/png.ts";
 
 /** Writes them into a folder. */
 export async function writeSupposedFiles(folder: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** A Worker of workers_test.ts: waits and answers, fails as it is told, or breaks. @module */
 
-import { FormatError } from "../../lib/errors.ts";
-import { serveRequests } from "../../lib/workers.ts";
+import { FormatError } from "../../lib/base/errors.ts";
+import { serveRequests } from "../../lib/base/workers.ts";
 
 export interface EchoRequest {
   readonly value: number;

@@ -1,6 +1,6 @@
 /** Feature sets for the tests of lib/eval. */
 
-import type { Features } from "../../lib/eval/statistics.ts";
+import type { Features } from "../../lib/eval/statistics/statistics.ts";
 import { goldenTensor, goldenTensors } from "./golden.ts";
 
 const tensors = goldenTensors("stats");

@@ -1,7 +1,7 @@
 /** Helpers of the tests that touch files. */
 
 import assert from "node:assert/strict";
-import { FormatError } from "../../lib/errors.ts";
+import { FormatError } from "../../lib/base/errors.ts";
 
 /** Runs `body` with a fresh folder that is removed afterwards. */
 export async function withTempFolder(body: (folder: string) => unknown): Promise<void> {

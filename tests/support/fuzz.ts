@@ -1,7 +1,7 @@
 /** Feeding damaged files to a parser: it may accept them or complain, but never in a wild way. */
 
 import { AssertionError } from "node:assert/strict";
-import { FormatError } from "../../lib/errors.ts";
+import { FormatError } from "../../lib/base/errors.ts";
 import seeds from "./fuzz_seeds.json" with { type: "json" };
 
 /** A small generator of 32-bit numbers (Marsaglia's xorshift), so that a failure repeats. */

@@ -1,6 +1,6 @@
 /** The Inception network with weights from the hash, and the images of the `inception` fixture. */
 
-import { inceptionManifest, type InceptionWeights } from "../../lib/eval/inception.ts";
+import { inceptionManifest, type InceptionWeights } from "../../lib/eval/inception/network.ts";
 import type { ImageBatch } from "../../lib/eval/images.ts";
 import { goldenTensor, goldenTensors } from "./golden.ts";
 import { hash32, hashedValues } from "./hash.ts";

@@ -5,7 +5,7 @@
 
 import type { Plan } from "../../lib/compile/plan.ts";
 import type { Device, DeviceBuffer, Executable, HostArray } from "../../lib/device/device.ts";
-import { InternalError } from "../../lib/errors.ts";
+import { InternalError } from "../../lib/base/errors.ts";
 import type { Arena } from "../../lib/tensor/state.ts";
 import { sizeOf } from "../../lib/tensor/tensor.ts";
 import { interpretPlan } from "./plan_interpreter.ts";

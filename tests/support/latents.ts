@@ -1,9 +1,9 @@
 /** Latents as the programs of others write them, made up. */
 
 import { join } from "node:path";
-import { writeFileAtomic } from "../../lib/format/atomic.ts";
-import { npyByteLength, npyChunks } from "../../lib/format/npy.ts";
-import { ZipWriter } from "../../lib/format/zip_writer.ts";
+import { writeFileAtomic } from "../../lib/formats/atomic.ts";
+import { npyByteLength, npyChunks } from "../../lib/formats/arrays/npy.ts";
+import { ZipWriter } from "../../lib/formats/archive/zip_writer.ts";
 
 /** Sizes of {@link MEANS}, as PyTorch orders them. */
 export const LATENTS = { count: 6, channels: 4, side: 4 } as const;

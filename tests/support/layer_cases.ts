@@ -1,7 +1,7 @@
 /** Layers and blocks against the fixture `ops`, forward and backward, for any device. */
 
-import { DiTBlock, FinalLayer, PatchEmbedding, unpatchify } from "../../lib/models/dit.ts";
-import { DHARIWAL_STYLE, SONG_STYLE, UNetBlock } from "../../lib/models/unet_block.ts";
+import { DiTBlock, FinalLayer, PatchEmbedding, unpatchify } from "../../lib/models/networks/dit.ts";
+import { DHARIWAL_STYLE, SONG_STYLE, UNetBlock } from "../../lib/models/networks/unet_block.ts";
 import { selfAttention } from "../../lib/nn/attention.ts";
 import { Conv2d, type ConvOptions } from "../../lib/nn/conv.ts";
 import { fromDevice, type HostTensor, ParameterStore } from "../../lib/nn/parameters.ts";

@@ -1,7 +1,7 @@
 /** Pictures that both sides of a comparison can make. */
 
 import { createHash } from "node:crypto";
-import type { Image } from "../../lib/format/pixels.ts";
+import type { Image } from "../../lib/formats/image/pixels.ts";
 
 /** Byte i is bits 13 to 20 of i * 2654435761: no smoothness that would hide a wrong weight. */
 export function hashPicture(height: number, width: number, channels: number): Image {

@@ -8,7 +8,7 @@ import { blocksOf } from "../../lib/compile/blocks.ts";
 import type { Access, Block, Epilogue, Expression, Kernel, Plan } from "../../lib/compile/plan.ts";
 import type { Arena } from "../../lib/tensor/state.ts";
 import { type Shape, sizeOf } from "../../lib/tensor/tensor.ts";
-import { STREAM_FACTOR, threefry2x32 } from "../../lib/tensor/threefry.ts";
+import { STREAM_FACTOR, threefry2x32 } from "../../lib/random/threefry.ts";
 import { FUNCTIONS, type Value } from "./reference.ts";
 import {
   attention,

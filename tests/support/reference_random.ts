@@ -1,6 +1,6 @@
 /** Random numbers of the reference interpreter; the bits come from the tested host generator. */
 
-import { threefry2x32, type Words } from "../../lib/tensor/threefry.ts";
+import { threefry2x32, type Words } from "../../lib/random/threefry.ts";
 import { type Shape, sizeOf } from "../../lib/tensor/tensor.ts";
 
 /** The pair of words of every element of `shape` for key (k0, k1, firstSample). */

@@ -1,6 +1,6 @@
 /** Safetensors files as other programs write them. */
 
-import { CHECKSUMS_KEY } from "../../lib/format/safetensors_checksums.ts";
+import { CHECKSUMS_KEY } from "../../lib/formats/safetensors/checksums.ts";
 
 /** The same file without checksums, which would tell of any damage before anything else is read. */
 export function withoutChecksums(bytes: Uint8Array): Uint8Array {

@@ -1,6 +1,6 @@
 /** A stream of text in memory, for what a command prints. */
 
-import type { Sink } from "../../cli/terminal.ts";
+import type { Sink } from "../../cli/base/terminal.ts";
 
 /** A sink that remembers. */
 export interface MemorySink extends Sink {

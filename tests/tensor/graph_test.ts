@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ImmError } from "../../lib/errors.ts";
+import { ImmError } from "../../lib/base/errors.ts";
 import {
   add,
   Arena,

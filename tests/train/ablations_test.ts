@@ -13,11 +13,11 @@ import {
 } from "../../lib/imm/mod.ts";
 import type { NetworkConfig } from "../../lib/models/config.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
-import { hostNormal } from "../../lib/tensor/threefry.ts";
-import { parseTrainConfig } from "../../lib/train/config.ts";
-import { Learner } from "../../lib/train/learner.ts";
-import { preset } from "../../lib/train/presets.ts";
-import { applySettings } from "../../lib/train/settings.ts";
+import { hostNormal } from "../../lib/random/threefry.ts";
+import { parseTrainConfig } from "../../lib/train/config/config.ts";
+import { Learner } from "../../lib/train/step/learner.ts";
+import { preset } from "../../lib/train/config/presets.ts";
+import { applySettings } from "../../lib/train/config/settings.ts";
 
 const BATCH = 16;
 const BASE = ["imm.eps=0.006", "imm.T=0.99", "imm.parameterization=simple_edm"];

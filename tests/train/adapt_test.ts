@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { UsageError } from "../../lib/errors.ts";
-import { decodePng, encodePng } from "../../lib/format/png.ts";
-import { overlay } from "../../lib/train/adapt.ts";
-import { type ConfigSource, resolveConfig } from "../../lib/train/run.ts";
+import { UsageError } from "../../lib/base/errors.ts";
+import { decodePng, encodePng } from "../../lib/formats/image/png.ts";
+import { overlay } from "../../lib/train/config/adapt.ts";
+import { type ConfigSource, resolveConfig } from "../../lib/train/run/run.ts";
 import { withTempFolder } from "../support/files.ts";
 import { imm, startArguments } from "../support/runs.ts";
 

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { FormatError } from "../../lib/errors.ts";
-import { writeNpz } from "../../lib/format/npz.ts";
-import { encodePng } from "../../lib/format/png.ts";
+import { FormatError } from "../../lib/base/errors.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
+import { encodePng } from "../../lib/formats/image/png.ts";
 import {
   loadModel,
   openModel,

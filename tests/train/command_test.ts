@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { decodePng, encodePng } from "../../lib/format/png.ts";
+import { decodePng, encodePng } from "../../lib/formats/image/png.ts";
 import { IMM_DEFAULTS } from "../../lib/imm/mod.ts";
 import { loadModel } from "../../lib/models/model_file.ts";
-import { parseTrainConfig } from "../../lib/train/config.ts";
-import { preset } from "../../lib/train/presets.ts";
-import { applySettings } from "../../lib/train/settings.ts";
+import { parseTrainConfig } from "../../lib/train/config/config.ts";
+import { preset } from "../../lib/train/config/presets.ts";
+import { applySettings } from "../../lib/train/config/settings.ts";
 import { withTempFolder } from "../support/files.ts";
 import { imm as childImm } from "../support/imm.ts";
 import {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { encodePng } from "../../lib/format/png.ts";
+import { encodePng } from "../../lib/formats/image/png.ts";
 import { withTempFolder } from "../support/files.ts";
 import { BATCH, imm, startArguments } from "../support/runs.ts";
 

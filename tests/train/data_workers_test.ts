@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { prepareDataset } from "../../lib/data/prepare.ts";
+import { prepareDataset } from "../../lib/data/prepare/prepare.ts";
 import { openDevice } from "../../lib/device/open.ts";
-import { InterruptedError } from "../../lib/errors.ts";
-import { loadCheckpoint } from "../../lib/train/checkpoint.ts";
-import { TrainingRun } from "../../lib/train/run.ts";
+import { InterruptedError } from "../../lib/base/errors.ts";
+import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";
+import { TrainingRun } from "../../lib/train/run/run.ts";
 import { withTempFolder } from "../support/files.ts";
 import { BATCH, checkpointsIn, imm, logOf, startArguments, TINY_RUN } from "../support/runs.ts";
 

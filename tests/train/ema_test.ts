@@ -9,8 +9,8 @@ import {
   gammaFromSigma,
   reconstructionWeights,
   sigmaFromGamma,
-} from "../../lib/train/ema.ts";
-import { loadCheckpoint } from "../../lib/train/checkpoint.ts";
+} from "../../lib/train/step/ema.ts";
+import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";
 import { withTempFolder } from "../support/files.ts";
 import { checkpointsIn, imm } from "../support/runs.ts";
 

@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { openDevice } from "../../lib/device/open.ts";
-import { InterruptedError } from "../../lib/errors.ts";
-import { writeNpz } from "../../lib/format/npz.ts";
-import { decodePng } from "../../lib/format/png.ts";
-import { writeSafetensors } from "../../lib/format/safetensors.ts";
+import { InterruptedError } from "../../lib/base/errors.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
+import { decodePng } from "../../lib/formats/image/png.ts";
+import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { loadModel } from "../../lib/models/model_file.ts";
-import { loadCheckpoint } from "../../lib/train/checkpoint.ts";
-import { type ConfigSource, TrainingRun } from "../../lib/train/run.ts";
+import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";
+import { type ConfigSource, TrainingRun } from "../../lib/train/run/run.ts";
 import { decoderModel } from "../support/decoder.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 import {

@@ -2,15 +2,15 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { shellWord } from "../../cli/shell_word.ts";
+import { shellWord } from "../../cli/base/shell_word.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { EightGaussians } from "../../lib/train/points.ts";
-import { expectedLine } from "../../lib/train/narrative.ts";
-import { RunFolder } from "../../lib/train/run_folder.ts";
+import { expectedLine } from "../../lib/train/run/narrative.ts";
+import { RunFolder } from "../../lib/train/run/folder.ts";
 import { train } from "../../lib/train/trainer.ts";
-import { describeRun } from "../../lib/train/planner.ts";
-import { parseTrainConfig } from "../../lib/train/config.ts";
-import { formatBytes } from "../../lib/units.ts";
+import { describeRun } from "../../lib/train/config/planner.ts";
+import { parseTrainConfig } from "../../lib/train/config/config.ts";
+import { formatBytes } from "../../lib/base/units.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 import { BATCH, imm, startArguments } from "../support/runs.ts";
 

@@ -4,15 +4,19 @@ import assert from "node:assert/strict";
 import { compile } from "../../lib/compile/compile.ts";
 import { ArenaBuffer, arenaMap } from "../../lib/device/arena_buffer.ts";
 import type { Device } from "../../lib/device/device.ts";
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 import { Arena } from "../../lib/tensor/mod.ts";
-import { checkOptimizer, type OptimizerConfig, updateNumbers } from "../../lib/train/optimizer.ts";
+import {
+  checkOptimizer,
+  type OptimizerConfig,
+  updateNumbers,
+} from "../../lib/train/step/optimizer.ts";
 import {
   STEP_SUMS,
   TIME_BINS,
   type TrainingArenas,
   updateProgram,
-} from "../../lib/train/programs.ts";
+} from "../../lib/train/step/programs.ts";
 import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices.ts";
 import { goldenJson, goldenTensor, goldenTensors } from "../support/golden.ts";

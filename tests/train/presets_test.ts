@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { UsageError } from "../../lib/errors.ts";
-import { decodePng } from "../../lib/format/png.ts";
+import { UsageError } from "../../lib/base/errors.ts";
+import { decodePng } from "../../lib/formats/image/png.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
-import { parseTrainConfig } from "../../lib/train/config.ts";
+import { parseTrainConfig } from "../../lib/train/config/config.ts";
 import { EightGaussians } from "../../lib/train/points.ts";
-import { chooseMicroBatch, describeRun } from "../../lib/train/planner.ts";
-import { preset, PRESET_NAMES, presetScores, presetShape } from "../../lib/train/presets.ts";
-import { applySettings } from "../../lib/train/settings.ts";
+import { chooseMicroBatch, describeRun } from "../../lib/train/config/planner.ts";
+import { preset, PRESET_NAMES, presetScores, presetShape } from "../../lib/train/config/presets.ts";
+import { applySettings } from "../../lib/train/config/settings.ts";
 import { withTempFolder } from "../support/files.ts";
 import { imm } from "../support/runs.ts";
 

@@ -11,9 +11,9 @@ import { type NetworkConfig, parseNetworkConfig } from "../../lib/models/config.
 import { createNetwork } from "../../lib/models/registry.ts";
 import { add, grad, input, matmul, mul, rematerialize, silu, sum } from "../../lib/tensor/mod.ts";
 import { sizeOf } from "../../lib/tensor/tensor.ts";
-import { hostNormal } from "../../lib/tensor/threefry.ts";
-import { Learner } from "../../lib/train/learner.ts";
-import { gradientProgram, trainingArenas } from "../../lib/train/programs.ts";
+import { hostNormal } from "../../lib/random/threefry.ts";
+import { Learner } from "../../lib/train/step/learner.ts";
+import { gradientProgram, trainingArenas } from "../../lib/train/step/programs.ts";
 import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices.ts";
 import { evaluateGraph } from "../support/reference.ts";

@@ -2,11 +2,15 @@
 
 import assert from "node:assert/strict";
 import { dirname, join } from "jsr:@std/path@^1";
-import { writeNpz } from "../../lib/format/npz.ts";
-import { encodePng } from "../../lib/format/png.ts";
+import { writeNpz } from "../../lib/formats/arrays/npz.ts";
+import { encodePng } from "../../lib/formats/image/png.ts";
 import { loadModel } from "../../lib/models/model_file.ts";
-import { describeCheckpoint, loadCheckpoint, saveCheckpoint } from "../../lib/train/checkpoint.ts";
-import type { HistoryLine } from "../../lib/train/history.ts";
+import {
+  describeCheckpoint,
+  loadCheckpoint,
+  saveCheckpoint,
+} from "../../lib/train/run/checkpoint.ts";
+import type { HistoryLine } from "../../lib/train/run/history.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 import { edm2Files, writeZip } from "../support/latents.ts";
 import { hashPicture } from "../support/pictures.ts";

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { openDevice } from "../../lib/device/open.ts";
-import { DeviceError, InterruptedError, UsageError } from "../../lib/errors.ts";
-import { loadCheckpoint } from "../../lib/train/checkpoint.ts";
-import { TrainingRun } from "../../lib/train/run.ts";
+import { DeviceError, InterruptedError, UsageError } from "../../lib/base/errors.ts";
+import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";
+import { TrainingRun } from "../../lib/train/run/run.ts";
 import { failingAfter } from "../support/failing_device.ts";
 import { withTempFolder } from "../support/files.ts";
 import {

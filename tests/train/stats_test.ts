@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { readMessage } from "../../lib/format/protobuf.ts";
+import { readMessage } from "../../lib/formats/onnx/protobuf.ts";
 import { immConfig, sampleTimes, trainingKey } from "../../lib/imm/mod.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
-import { hostNormal } from "../../lib/tensor/threefry.ts";
-import { Learner, timeBin } from "../../lib/train/learner.ts";
-import { layerGroup } from "../../lib/train/norms.ts";
-import { TIME_BINS } from "../../lib/train/programs.ts";
-import type { StatsLine } from "../../lib/train/run_folder.ts";
+import { hostNormal } from "../../lib/random/threefry.ts";
+import { Learner, timeBin } from "../../lib/train/step/learner.ts";
+import { layerGroup } from "../../lib/train/step/norms.ts";
+import { TIME_BINS } from "../../lib/train/step/programs.ts";
+import type { StatsLine } from "../../lib/train/run/folder.ts";
 import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices.ts";
 import { withTempFolder } from "../support/files.ts";

@@ -11,8 +11,8 @@ import {
 } from "../../lib/imm/mod.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { Generator } from "../../lib/sample/generator.ts";
-import { deriveKey, hostNormal, hostUniform } from "../../lib/tensor/threefry.ts";
-import { Learner } from "../../lib/train/learner.ts";
+import { deriveKey, hostNormal, hostUniform } from "../../lib/random/threefry.ts";
+import { Learner } from "../../lib/train/step/learner.ts";
 
 /** Points that are compared, and steps of training. */
 const [POINTS, STEPS, BATCH] = [1000, 1500, 256];

@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { encodePng } from "../../lib/format/png.ts";
+import { encodePng } from "../../lib/formats/image/png.ts";
 import type { NetworkConfigInput } from "../../lib/models/config.ts";
 import { loadModel, saveModel } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
-import { hostNormal } from "../../lib/tensor/threefry.ts";
-import { transferredWeights } from "../../lib/train/transfer.ts";
+import { hostNormal } from "../../lib/random/threefry.ts";
+import { transferredWeights } from "../../lib/train/run/transfer.ts";
 import { assertClose } from "../support/close.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 import { randomModel } from "../support/models.ts";

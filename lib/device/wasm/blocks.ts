@@ -4,7 +4,7 @@
  * @module
  */
 
-import { InternalError } from "../../errors.ts";
+import { InternalError } from "../../base/errors.ts";
 import type { Shape } from "../../tensor/tensor.ts";
 import { type Field, padded } from "./words.ts";
 

@@ -7,7 +7,7 @@
  */
 
 import type { Plan } from "../../compile/plan.ts";
-import { InternalError, UsageError } from "../../errors.ts";
+import { InternalError, UsageError } from "../../base/errors.ts";
 import type { Arena } from "../../tensor/state.ts";
 import type { Device, DeviceBuffer, HostArray } from "../device.ts";
 import { requireFloat16, usesFloat16 } from "../float16.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Block, Kernel, Plan } from "../../compile/plan.ts";
-import { InternalError } from "../../errors.ts";
+import { InternalError } from "../../base/errors.ts";
 import { encodeAttention, encodeAttentionGrad } from "./encode/attention.ts";
 import { encodeConv } from "./encode/conv.ts";
 import { encodeElementwise } from "./encode/elementwise.ts";

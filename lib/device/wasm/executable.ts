@@ -6,7 +6,7 @@
 
 import { debugLevel, summarize } from "../../compile/print.ts";
 import type { Plan, PlanBuffer } from "../../compile/plan.ts";
-import { type DeviceError, InternalError } from "../../errors.ts";
+import { type DeviceError, InternalError } from "../../base/errors.ts";
 import type { Arena } from "../../tensor/state.ts";
 import { sizeOf } from "../../tensor/tensor.ts";
 import type { DeviceBuffer, Executable, HostArray } from "../device.ts";

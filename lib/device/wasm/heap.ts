@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DeviceError, InternalError } from "../../errors.ts";
+import { DeviceError, InternalError } from "../../base/errors.ts";
 import { PAGE } from "./module.ts";
 
 /** Blocks start at multiples of this many bytes, and so do vectors of any size. */

@@ -5,9 +5,9 @@
  */
 
 import { type Expression, scalarType, type Store } from "../../compile/plan.ts";
-import { InternalError } from "../../errors.ts";
+import { InternalError } from "../../base/errors.ts";
 import type { DType } from "../../tensor/tensor.ts";
-import { STREAM_FACTOR } from "../../tensor/threefry.ts";
+import { STREAM_FACTOR } from "../../random/threefry.ts";
 import { accessFields, type Blocks, isContiguousBlock, MAX_RANK } from "./blocks.ts";
 import { CONVERT, opcode, OPERAND, RANDOM, resultType } from "./opcodes.ts";
 import type { Encoder } from "./encoder.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DeviceError } from "../../errors.ts";
+import { DeviceError } from "../../base/errors.ts";
 import { Heap } from "./heap.ts";
 import {
   ADDRESS_SPACE,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { DeviceError, InternalError } from "../../errors.ts";
+import { DeviceError, InternalError } from "../../base/errors.ts";
 import type { DeviceBuffer, HostArray } from "../device.ts";
 
 /** Uploads are cut into pieces of this size, because each piece is staged in driver memory. */

@@ -8,19 +8,19 @@
  */
 
 import type { Plan } from "../../compile/plan.ts";
-import { environmentVariable } from "../../environment.ts";
-import { DeviceError, InternalError, UsageError } from "../../errors.ts";
+import { environmentVariable } from "../../base/environment.ts";
+import { DeviceError, InternalError, UsageError } from "../../base/errors.ts";
 import type { Arena } from "../../tensor/state.ts";
 import type { Device, DeviceBuffer, HostArray } from "../device.ts";
 import { requireFloat16, usesFloat16 } from "../float16.ts";
-import { type AdapterSummary, type OpenAdapter, openAdapter } from "./adapter.ts";
+import { type AdapterSummary, type OpenAdapter, openAdapter } from "./adapter/adapter.ts";
 import { asGpuBuffer, GpuBuffer, readBack, type ReadRange, upload } from "./buffers.ts";
 import type { Target } from "./dispatch.ts";
 import { WebGpuExecutable } from "./executable.ts";
-import { memoryError } from "./memory_error.ts";
+import { memoryError } from "./adapter/memory_error.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { KernelTime } from "./timing.ts";
-import { Tuner, type Tuning, type TuningProgress, TUNINGS } from "./tuner.ts";
+import { Tuner, type Tuning, type TuningProgress, TUNINGS } from "./tuning/tuner.ts";
 
 /** Runs, and bytes of uploads, that may be enqueued before `run` waits for the GPU. */
 const MOST_RUNS_AHEAD = 32;

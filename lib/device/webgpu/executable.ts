@@ -6,7 +6,7 @@
  */
 
 import type { Plan, PlanValue } from "../../compile/plan.ts";
-import { InternalError } from "../../errors.ts";
+import { InternalError } from "../../base/errors.ts";
 import type { Arena } from "../../tensor/state.ts";
 import { sizeOf } from "../../tensor/tensor.ts";
 import type { DeviceBuffer, Executable, HostArray } from "../device.ts";

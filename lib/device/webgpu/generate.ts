@@ -5,7 +5,7 @@
  */
 
 import type { Kernel } from "../../compile/plan.ts";
-import { InternalError } from "../../errors.ts";
+import { InternalError } from "../../base/errors.ts";
 import type { Dispatch, Target } from "./dispatch.ts";
 import { generateAttention, generateAttentionGrad } from "./wgsl/attention.ts";
 import { generateConv } from "./wgsl/conv.ts";

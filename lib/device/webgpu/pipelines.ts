@@ -4,7 +4,7 @@
  * @module
  */
 
-import { InternalError } from "../../errors.ts";
+import { InternalError } from "../../base/errors.ts";
 import type { Dispatch } from "./dispatch.ts";
 
 /** A compiled shader and the layout that its bind groups follow. */

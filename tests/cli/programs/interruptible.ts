@@ -1,9 +1,9 @@
 /** A command whose only verb works until it is interrupted, for interrupt_test.ts. */
 
-import { interruptible } from "../../../cli/interrupt.ts";
+import { interruptible } from "../../../cli/base/interrupt.ts";
 import { main } from "../../../cli/main.ts";
-import { guardSignals } from "../../../cli/signals.ts";
-import { defineVerb } from "../../../cli/verb.ts";
+import { guardSignals } from "../../../cli/base/signals.ts";
+import { defineVerb } from "../../../cli/base/verb.ts";
 
 const verb = defineVerb({
   name: "work",

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { compile } from "../../../lib/compile/compile.ts";
 import { WasmDevice } from "../../../lib/device/wasm/device.ts";
 import { Heap, OutOfMemory } from "../../../lib/device/wasm/heap.ts";
-import { DeviceError } from "../../../lib/errors.ts";
+import { DeviceError } from "../../../lib/base/errors.ts";
 import * as t from "../../../lib/tensor/mod.ts";
 import { fillInputs } from "../../support/run_plan.ts";
 import { NETWORK_INTEGERS, networkPlan, withDevice } from "./support.ts";

@@ -1,7 +1,7 @@
 /** What only the WebGPU device has: limits, late errors, loss, times. */
 
 import assert from "node:assert/strict";
-import { DeviceError } from "../../../lib/errors.ts";
+import { DeviceError } from "../../../lib/base/errors.ts";
 import type { Plan } from "../../../lib/compile/plan.ts";
 import { expression, PlanBuilder, strided } from "../../support/plan_builder.ts";
 import { webGpuTest } from "./support.ts";

@@ -1,16 +1,16 @@
 /** What is done about peculiarities of systems that the tests do not run on. */
 
 import assert from "node:assert/strict";
-import { advise, type DeviceReport, tryLargeBuffer } from "../../../cli/doctor.ts";
+import { advise, type DeviceReport, tryLargeBuffer } from "../../../cli/doctor/doctor.ts";
 import type { Device } from "../../../lib/device/device.ts";
 import { openDevice } from "../../../lib/device/open.ts";
-import { findAdapter } from "../../../lib/device/webgpu/adapter.ts";
+import { findAdapter } from "../../../lib/device/webgpu/adapter/adapter.ts";
 import {
   type BackendSystem,
   hasAdapterElsewhere,
   preferVulkan,
-} from "../../../lib/device/webgpu/backend.ts";
-import { mayBeFalseAlarm, memoryError } from "../../../lib/device/webgpu/memory_error.ts";
+} from "../../../lib/device/webgpu/adapter/backend.ts";
+import { mayBeFalseAlarm, memoryError } from "../../../lib/device/webgpu/adapter/memory_error.ts";
 import { hasAdapter } from "../../support/devices.ts";
 
 /** What is chosen in the end, and what was tried. */

@@ -4,10 +4,10 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { join } from "node:path";
 import { mapBlocks } from "../../../lib/compile/blocks.ts";
 import type { ConvKernel, Kernel } from "../../../lib/compile/plan.ts";
-import { ChoicesFile } from "../../../lib/device/webgpu/choices_file.ts";
+import { ChoicesFile } from "../../../lib/device/webgpu/tuning/choices_file.ts";
 import { WebGpuDevice, type WebGpuOptions } from "../../../lib/device/webgpu/device.ts";
 import { generate } from "../../../lib/device/webgpu/generate.ts";
-import { tryVariants } from "../../../lib/device/webgpu/trial.ts";
+import { tryVariants } from "../../../lib/device/webgpu/tuning/trial.ts";
 import { classOf, variantsOf } from "../../../lib/device/webgpu/variants.ts";
 import { hasAdapter, WEBGPU_TARGETS } from "../../support/devices.ts";
 import { expression, PlanBuilder, storeResults } from "../../support/plan_builder.ts";
@@ -283,7 +283,7 @@ Deno.test("a cache that cannot be written is left alone", async () => {
 });
 
 Deno.test("without permissions there is no cache, and nobody is asked", async () => {
-  const module = new URL("../../../lib/device/webgpu/choices_file.ts", import.meta.url);
+  const module = new URL("../../../lib/device/webgpu/tuning/choices_file.ts", import.meta.url);
   const code = `const { ChoicesFile } = await import(${JSON.stringify(module.href)});
 const file = await ChoicesFile.open({ adapter: "a", deno: "b" });
 file.set("a", "1");

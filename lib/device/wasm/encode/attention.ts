@@ -5,7 +5,7 @@
  */
 
 import type { Access, AttentionGradKernel, AttentionKernel } from "../../../compile/plan.ts";
-import { DeviceError } from "../../../errors.ts";
+import { DeviceError } from "../../../base/errors.ts";
 import type { Encoder } from "../encoder.ts";
 import { PHASE } from "../opcodes.ts";
 import { type Field, floatBits, NULL } from "../words.ts";

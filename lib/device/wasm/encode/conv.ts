@@ -5,7 +5,7 @@
  */
 
 import type { ConvKernel } from "../../../compile/plan.ts";
-import { InternalError } from "../../../errors.ts";
+import { InternalError } from "../../../base/errors.ts";
 import type { Shape } from "../../../tensor/tensor.ts";
 import type { Encoder } from "../encoder.ts";
 import type { Pointer } from "../words.ts";

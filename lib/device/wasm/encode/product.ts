@@ -5,7 +5,7 @@
  */
 
 import type { Epilogue } from "../../../compile/plan.ts";
-import { InternalError } from "../../../errors.ts";
+import { InternalError } from "../../../base/errors.ts";
 import { blocksOf } from "../blocks.ts";
 import type { Encoder } from "../encoder.ts";
 import { PHASE } from "../opcodes.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { InternalError } from "../../../errors.ts";
+import { InternalError } from "../../../base/errors.ts";
 import type { DType, MapFn } from "../../../tensor/tensor.ts";
 import { typeName } from "./memory.ts";
 

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { InternalError } from "../../../errors.ts";
+import { InternalError } from "../../../base/errors.ts";
 import type { Tile } from "../tiles.ts";
 import { addProduct, blockRegisters, type LoadLanes, threadsAcross } from "./gemm_tile.ts";
 import { LANES, numbers } from "./text.ts";

@@ -13,7 +13,7 @@
  * @module
  */
 
-import { DeviceError, InternalError } from "../../../errors.ts";
+import { DeviceError, InternalError } from "../../../base/errors.ts";
 import { elementBytes, type ElementType, scalarType } from "../../../compile/plan.ts";
 import type { Binding, Target } from "../dispatch.ts";
 

@@ -1,6 +1,6 @@
 /**
  * Counter-based random numbers in WGSL: threefry-2x32 with 20 rounds (Salmon et al., "Parallel
- * random numbers: as easy as 1, 2, 3", 2011), bit for bit as lib/tensor/threefry.ts has it.
+ * random numbers: as easy as 1, 2, 3", 2011), bit for bit as lib/random/threefry.ts has it.
  *
  * @module
  */

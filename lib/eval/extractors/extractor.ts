@@ -1,0 +1,78 @@
+/**
+ * What a feature extractor is: images in, one vector for each out.
+ *
+ * @module
+ */
+
+import { UsageError } from "../../base/errors.ts";
+import type { ImageBatch } from "../images.ts";
+
+/** Vectors of a batch of images. */
+export interface Extracted {
+  /** Row-major `[count, dimension]`. */
+  readonly features: Float32Array;
+  /** Row-major `[count, classes]`, before the softmax, where the extractor classifies. */
+  readonly logits?: Float32Array;
+  /** Other vectors of the same images, row-major, by name: those that were asked for. */
+  readonly taps?: Readonly<Record<string, Float32Array>>;
+}
+
+/** Turns images into feature vectors. Statistics of different extractors are not comparable. */
+export interface FeatureExtractor extends AsyncDisposable {
+  /** Short name, for example `pixels` or `inception-2015-tf1`. */
+  readonly id: string;
+  /** SHA-256, in hex, of what determines the features: weights and preprocessing. */
+  readonly hash: string;
+  /** The same for features and logits together, where features do not depend on all of it. */
+  readonly cacheHash?: string;
+  /** Length of a feature vector. */
+  readonly dimension: number;
+  /** Number of classes of the logits; undefined where there are none. */
+  readonly classes?: number;
+  /** Names of these classes, where they have some. */
+  readonly classNames?: readonly string[];
+  /** Lengths of the other vectors that it can give, by name. */
+  readonly taps?: Readonly<Record<string, number>>;
+  /**
+   * Those of them that cost nothing beside the features: a cache keeps them, too, so that whoever
+   * asks for them later finds them.
+   */
+  readonly keptTaps?: readonly string[];
+  /** What else whoever quotes a score should know: pipeline, hash of the weights, runtime. */
+  readonly details?: Readonly<Record<string, string | number>>;
+  /** How many images it likes to be given at once. */
+  readonly batch: number;
+  /**
+   * The vectors of some images, in their order.
+   *
+   * @param taps names of the other vectors that are wanted; default none
+   * @throws {UsageError} when it cannot take images of this size
+   */
+  extract(images: ImageBatch, taps?: readonly string[]): Promise<Extracted>;
+  /**
+   * The same of images that differ in size, each a batch of its own. Without it they are given to
+   * `extract` by their sizes.
+   */
+  extractMixed?(images: readonly ImageBatch[], taps?: readonly string[]): Promise<Extracted>;
+  /**
+   * An image brought to the size that the network takes, to be given to `extractMixed` in its place:
+   * large images need not wait in memory for the others of their batch.
+   */
+  prepare?(image: ImageBatch): ImageBatch;
+}
+
+/** @throws {UsageError} when an extractor is asked for vectors that it cannot give */
+export function checkTaps({ id, taps = {} }: FeatureExtractor, wanted: readonly string[]): void {
+  const unknown = wanted.find((tap) => !Object.hasOwn(taps, tap));
+  if (unknown === undefined) return;
+  throw new UsageError(
+    `The extractor ${id} has no output "${unknown}"; it has ${
+      Object.keys(taps).join(", ") || "no others than its features"
+    }.`,
+  );
+}
+
+/** SHA-256 of some bytes, in hex. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}

@@ -1,0 +1,121 @@
+/**
+ * Scores while training: samples of the averaged weights against the training images, so that the
+ * best weights can be kept.
+ *
+ * @module
+ */
+
+import type { Dataset } from "../../data/dataset.ts";
+import type { Device } from "../../device/device.ts";
+import { UsageError } from "../../base/errors.ts";
+import { openDigitClassifier } from "../../eval/extractors/digit_classifier.ts";
+import { computeReference, evaluate } from "../../eval/evaluate.ts";
+import type { FeatureExtractor } from "../../eval/extractors/extractor.ts";
+import { OnnxExtractor } from "../../eval/extractors/onnx_extractor.ts";
+import { datasetImages, type ImageSource, memoryImages } from "../../eval/images.ts";
+import { openInception } from "../../eval/extractors/inception.ts";
+import { findInceptionWeights, readInceptionWeights } from "../../eval/inception/weights.ts";
+import type { MadeReference } from "../../eval/references/compare.ts";
+import { PixelExtractor } from "../../eval/extractors/pixels.ts";
+import { pushforwardSteps, scheduleTimes } from "../../imm/mod.ts";
+import { Generator } from "../../sample/generator.ts";
+import type { ScoreSettings, TrainConfig } from "../config/config.ts";
+import type { Learner } from "../step/learner.ts";
+
+/** Values by name: `fd`, `kd`, `kd_std`. */
+export type Scores = Readonly<Record<string, number>>;
+
+/** Scores a run again and again; what it needs is made the first time and kept. */
+export class Scorer {
+  #extractor: FeatureExtractor | null = null;
+  #reference: MadeReference | null = null;
+  #generator: Generator | null = null;
+
+  /** Scores against `dataset`, which must stay open. */
+  constructor(
+    private readonly device: Device,
+    private readonly config: TrainConfig,
+    private readonly dataset: Dataset,
+  ) {}
+
+  /** Scores the averaged weights as they are now. */
+  readonly score = async (learner: Learner, signal?: AbortSignal): Promise<Scores> => {
+    const { scores, grid } = this.config.report;
+    const images = datasetImages(this.dataset);
+    const extractor = this.#extractor ??= await openScoreExtractor(
+      scores,
+      this.dataset.imageShape,
+    );
+    const onlyFd = scores.metrics.every((metric) => metric === "fd");
+    if (onlyFd) this.#reference ??= await computeReference(images, extractor);
+    this.#generator ??= await Generator.create(this.device, {
+      network: learner.network,
+      imm: this.config.imm,
+      ...learner.averaged,
+    }, { batch: Math.min(grid, scores.samples) });
+    const { values } = await evaluate({
+      samples: await this.#samples(this.#generator, scores, signal),
+      reference: this.#reference ?? images,
+      extractor,
+      metrics: scores.metrics,
+      signal,
+    });
+    return values;
+  };
+
+  /** Gives back what it holds. */
+  async free(): Promise<void> {
+    this.#generator?.free();
+    await this.#extractor?.[Symbol.asyncDispose]();
+    this.#generator = this.#extractor = null;
+  }
+
+  /** The same seeds every time, and classes in turn. */
+  async #samples(
+    generator: Generator,
+    scores: ScoreSettings,
+    signal?: AbortSignal,
+  ): Promise<ImageSource> {
+    const classes = generator.network.conditioning.labels?.classes ?? 0;
+    const seeds = Array.from({ length: scores.samples }, (_, i) => i);
+    const labels = classes > 0 ? seeds.map((i) => i % classes) : undefined;
+    const times = scheduleTimes(this.config.imm, { kind: "uniform", steps: scores.steps });
+    const data = await generator.generate({
+      seeds,
+      labels,
+      steps: pushforwardSteps(this.config.imm, times),
+      signal,
+    });
+    const [height, width, channels] = generator.network.sampleShape;
+    const images = memoryImages("samples", {
+      count: seeds.length,
+      height,
+      width,
+      channels,
+      data,
+      labels: labels && Int32Array.from(labels),
+    });
+    // The network's classes are those of its data.
+    const names = classes === this.dataset.labelCount ? this.dataset.labelNames : null;
+    return labels ? { ...images, classes: { count: classes, names } } : images;
+  }
+}
+
+/** The extractor that `report.scores.extractor` names. @throws {UsageError} when there is none */
+async function openScoreExtractor(
+  { extractor: name, weights: file }: ScoreSettings,
+  [height, width, channels]: Dataset["imageShape"],
+): Promise<FeatureExtractor> {
+  if (name === "pixels") return await PixelExtractor.create({ height, width, channels });
+  if (name === "digits") return await openDigitClassifier();
+  if (name === "inception") {
+    // A run is compared with itself, so a file that was named may hold any weights.
+    const path = file ?? await findInceptionWeights();
+    const weights = await readInceptionWeights(path, { allowOther: file !== undefined });
+    return await openInception(weights, { pipeline: "fid" });
+  }
+  if (name.toLowerCase().endsWith(".onnx")) return await OnnxExtractor.load(name);
+  throw new UsageError(
+    `report.scores.extractor: expected pixels, digits, inception or an .onnx file, but it is ${name}`,
+  );
+}
