@@ -9,14 +9,12 @@
  *   decodeRgb,
  *   FeatureStatistics,
  *   frechetDistance,
-  frechetDistanceAtInfinity,
  *   Generator,
  *   loadModel,
  *   openDataset,
  *   openDevice,
- *   pushforwardSteps,
- *   scheduleTimes,
  *   TrainingRun,
+ *   uniformSteps,
  * } from "@imm/imm";
  * import assert from "node:assert/strict";
  *
@@ -33,11 +31,10 @@
  * }
  * const model = await loadModel(`${folder}/run/model.safetensors`);
  * const generator = await Generator.create(device, model, { batch: 4 });
- * const times = scheduleTimes(generator.imm, { kind: "uniform", steps: 2 });
  * const samples = await generator.generate({
  *   seeds: [0, 1, 2, 3],
  *   labels: [7, 7, 8, 8],
- *   steps: pushforwardSteps(generator.imm, times),
+ *   steps: uniformSteps(generator.objective, 2),
  * });
  * const pixels = decodeRgb(samples); // bytes, [4, 8, 8, 1]
  * assert.equal(pixels.length, 4 * 8 * 8);
@@ -96,7 +93,6 @@ export {
 // Training: from a preset or a file to a run in a folder, or step by step with a Learner.
 export {
   type AverageProfile,
-  type BatchSource,
   type Beginning,
   type Change,
   chooseMicroBatch,
@@ -141,7 +137,6 @@ export {
   type StepSums,
   type TrainConfig,
   type TrainConfigInput,
-  type TrainingBatch,
   type TrainingData,
   TrainingRun,
   type TrainObserver,
@@ -231,6 +226,7 @@ export {
   LatentDecoder,
   NotFiniteError,
   type SharedModel,
+  uniformSteps,
 } from "./lib/sample/mod.ts";
 
 // Pictures: samples side by side, and PNG files.
@@ -305,6 +301,11 @@ export {
 
 // The method, with the paper's names: lib/imm/mod.ts says in which order to read it.
 export * from "./lib/imm/mod.ts";
+
+// Training objectives, IMM among them, and their samplers.
+export * from "./lib/objectives/mod.ts";
+export { trainingKey, type TrainingPurpose } from "./lib/random/keys.ts";
+export { decodeRgb, encodeRgb } from "./lib/base/bytes.ts";
 
 // Evaluation: features of images, distances between sets of them, reports and thresholds.
 export {

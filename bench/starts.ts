@@ -11,6 +11,7 @@ import { saveModel } from "../lib/models/model_file.ts";
 import { createNetwork } from "../lib/models/registry.ts";
 import { childEnvironment, denoArguments } from "./child.ts";
 import { short, table } from "./report.ts";
+import { sectionsOf } from "../lib/objectives/registry.ts";
 
 /** A command and its seconds. */
 export interface Start {
@@ -25,9 +26,10 @@ export async function measureStarts(
   const folder = await Deno.makeTempDir({ prefix: "imm-bench-" });
   try {
     const model = join(folder, "model.safetensors");
-    const { network, imm } = presetConfig("digits");
+    const config = presetConfig("digits");
+    const { network } = config;
     const weights = createNetwork(network).parameters.initial(0);
-    await saveModel(model, { network, imm, weights, notes: {} });
+    await saveModel(model, { network, ...sectionsOf(config), weights, notes: {} });
     const image = ["sample", "--checkpoint", model, "--steps", "1", "--seeds", "0"];
     const commands: Record<string, string[]> = {
       "imm --help": ["--help"],

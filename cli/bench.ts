@@ -24,6 +24,7 @@ import { VERSION } from "../lib/base/version.ts";
 import { choice, flag, integer, number } from "./base/options.ts";
 import type { Terminal } from "./base/terminal.ts";
 import { defineVerb } from "./base/verb.ts";
+import { objectiveOf } from "../lib/objectives/registry.ts";
 
 /** What `imm bench --json` prints. */
 export interface BenchReport {
@@ -242,7 +243,7 @@ interface Work {
 }
 
 function trainingWork(device: Device, preset: string, precision?: Precision): Work {
-  const { imm, train } = presetConfig(preset);
+  const own = presetConfig(preset);
   const config = (batch: number) => presetConfig(preset, batch, precision);
   return {
     describe(batch) {
@@ -255,7 +256,7 @@ function trainingWork(device: Device, preset: string, precision?: Precision): Wo
       };
     },
     open: (batch) => trainingJob(device, config(batch)),
-    batches: [imm.M, Math.min(train.batch, LARGEST_BATCH)],
+    batches: [objectiveOf(own).groupSize, Math.min(own.train.batch, LARGEST_BATCH)],
   };
 }
 

@@ -129,7 +129,7 @@ export const verb = defineVerb({
     } finally {
       progress.finish();
     }
-    const { network, imm, parameterCount } = model;
+    const { network, imm, objective, parameterCount } = model;
     const bytes = modelBytes(model, args.dtype);
     const result = {
       path: args.out,
@@ -141,7 +141,8 @@ export const verb = defineVerb({
       bytes,
       network,
       imm,
-      official: network.type === "mlp" ? null : toOfficial(network, imm),
+      ...(objective ? { objective } : {}),
+      official: network.type === "mlp" || !imm ? null : toOfficial(network, imm),
     };
     terminal.result(
       result,
@@ -189,8 +190,8 @@ async function readConfig(path: string): Promise<NonNullable<ConvertOptions["con
       : undefined;
     return { network: fromOfficial(keys), imm };
   }
-  const { network, imm } = keys;
-  if (typeof network !== "object" && typeof imm !== "object") {
+  const { network, imm, objective } = keys;
+  if ([network, imm, objective].every((section) => typeof section !== "object")) {
     throw new UsageError(
       `--config: ${path} has neither network nor imm, as the config.json of a run has, nor ` +
         `model_type, as the keyword arguments of the public code's IMMPrecond.`,
@@ -199,6 +200,7 @@ async function readConfig(path: string): Promise<NonNullable<ConvertOptions["con
   return {
     network: (network as object | undefined) ?? undefined,
     imm: (imm as object | undefined) ?? undefined,
+    objective: (objective as object | undefined) ?? undefined,
   };
 }
 

@@ -4,6 +4,7 @@ import { describeFile, type FileDescription, tensorBytes } from "../lib/convert/
 import { formatBytes, formatDuration } from "../lib/base/units.ts";
 import { flag } from "./base/options.ts";
 import { defineVerb } from "./base/verb.ts";
+import { objectiveTitle } from "../lib/objectives/registry.ts";
 
 /** Classes that are listed by name. */
 const SHOWN_CLASSES = 20;
@@ -67,11 +68,18 @@ function modelLines({ model, problem }: FileDescription): string[] {
     row("weights", model.weights || "(no prefix)"),
     ...(model.otherWeights.length > 0 ? [row("also there", model.otherWeights.join(", "))] : []),
     ...model.assumptions.map((assumption) => row("supposed", assumption)),
-    ...(model.imm === null
-      ? [row("method", "not in the file; imm convert needs --preset, --config or --set")]
-      : [row("method", "inductive moment matching"), ...settingLines(model.imm)]),
+    ...objectiveLines(model),
     ...Object.entries(model.notes).map(([key, value]) => row(key, value)),
   ];
+}
+
+function objectiveLines({ imm, objective }: NonNullable<FileDescription["model"]>): string[] {
+  const config = imm ? { type: "imm" as const, ...imm } : objective;
+  if (!config) {
+    return [row("method", "not in the file; imm convert needs --preset, --config or --set")];
+  }
+  const { type: _, ...settings } = config;
+  return [row("method", objectiveTitle(config)), ...settingLines(settings)];
 }
 
 function trainingLines({ training, lastReport }: FileDescription): string[] {

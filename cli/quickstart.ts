@@ -12,7 +12,7 @@ import { writeFileAtomic } from "../lib/formats/atomic.ts";
 import type { Image } from "../lib/formats/image/pixels.ts";
 import { encodePng } from "../lib/formats/image/png.ts";
 import { renderImage } from "../lib/formats/terminal.ts";
-import { pushforwardSteps, type Schedule, scheduleTimes } from "../lib/imm/mod.ts";
+import { type Schedule, scheduleTimes } from "../lib/imm/schedule.ts";
 import { loadModel } from "../lib/models/model_file.ts";
 import { Generator } from "../lib/sample/generator.ts";
 import { sampleGrid, toPictures } from "../lib/sample/output/picture.ts";
@@ -108,11 +108,12 @@ async function sampleAndScore(device: Device, out: string, terminal: Terminal) {
   const progress = terminal.progress("sampling", SAMPLES * SAMPLERS.length, "images");
   const labels = Array.from({ length: SAMPLES }, (_, i) => i % CLASSES);
   const seeds = labels.map((_, i) => i);
+  const [sampler] = Object.values(generator.objective.samplers);
   const sets = [];
   const pictures: string[] = [];
   try {
     for (const [i, { schedule }] of SAMPLERS.entries()) {
-      const steps = pushforwardSteps(model.imm, scheduleTimes(model.imm, schedule));
+      const steps = sampler(scheduleTimes(generator.objective.config, schedule));
       const images = new Float32Array(SAMPLES * 64);
       for await (const { first, samples, count } of generator.batches({ seeds, labels, steps })) {
         images.set(samples, first * 64);

@@ -13,11 +13,13 @@
 
 import {
   createNetwork,
+  createObjective,
   deriveKey,
   Generator,
   hostNormal,
   hostUniform,
   immConfig,
+  immDraw,
   latents,
   Learner,
   Mapping,
@@ -94,9 +96,10 @@ export async function ringFigure(steps = 3000, count = 300): Promise<string> {
   const batch = 256;
   const device = await openDevice({ device: "wasm" });
   const imm = immConfig({ k: 8, M: 4, a: 1, b: 4, eps: 0.006, parameterization: "euler_fm" });
+  const objective = createObjective({ type: "imm", ...imm });
   const network = createNetwork({ type: "mlp", hidden: 64, depth: 2, dropout: 0 });
   const learner = await Learner.create(device, network, {
-    imm,
+    objective,
     optimizer: { name: "adam", lr: 3e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 },
     batch,
     microBatch: batch,
@@ -105,15 +108,17 @@ export async function ringFigure(steps = 3000, count = 300): Promise<string> {
   learner.initialize(network.parameters.initial(0));
   for (let step = 0; step < steps; step++) {
     learner.run({
-      x: ring(step, batch),
-      times: sampleTimes(imm, trainingKey(0, "times", step), batch / imm.M),
+      draw: immDraw(imm, {
+        x: ring(step, batch),
+        times: sampleTimes(imm, trainingKey(0, "times", step), batch / imm.M),
+      }),
       noiseKey: trainingKey(0, "noise", step),
       dropoutKey: trainingKey(0, "dropout", step),
     }, { lr: 3e-3 * (1 - step / steps), emaDecay: Math.min(0.99, (1 + step) / (10 + step)) });
     if (step % 100 === 0) await learner.finish();
   }
 
-  const generator = await Generator.create(device, { network, imm, ...learner.averaged }, {
+  const generator = await Generator.create(device, { network, objective, ...learner.averaged }, {
     batch: count,
   });
   const seeds = Array.from({ length: count }, (_, i) => i);

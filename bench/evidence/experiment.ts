@@ -10,7 +10,7 @@ import type { Terminal } from "../../cli/base/terminal.ts";
 import { ImmError, UsageError } from "../../lib/base/errors.ts";
 import { writeFileAtomic } from "../../lib/formats/atomic.ts";
 import { openSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
-import { scheduleTimes } from "../../lib/imm/mod.ts";
+import { type ImmConfig, scheduleTimes } from "../../lib/imm/mod.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import type { HostTensor } from "../../lib/nn/parameters.ts";
@@ -46,6 +46,11 @@ export class Experiment {
     private readonly terminal: Terminal,
   ) {}
 
+  /** The method; the other side of the experiment knows no other. */
+  private get imm(): ImmConfig {
+    return this.config.imm!;
+  }
+
   static async open(args: Args, terminal: Terminal): Promise<Experiment> {
     const samplers = parseSamplers(args.samplers);
     const engines = listed(args.engines, RUN_ENGINES, "--engines");
@@ -55,7 +60,7 @@ export class Experiment {
       settings: [`train.images=${args.images}`, ...args.set],
     });
     data.close();
-    const runs = planRuns({ ...args, engines, M: config.imm.M });
+    const runs = planRuns({ ...args, engines, M: config.imm!.M });
     for (const { M } of runs) {
       if (config.train.batch % M !== 0) {
         throw new UsageError(
@@ -143,7 +148,8 @@ export class Experiment {
     const { images, batch } = this.config.train;
     const config: TrainConfig = {
       ...this.config,
-      imm: { ...this.config.imm, M: run.M },
+      imm: { ...this.imm, M: run.M },
+      objective: undefined,
       train: { ...this.config.train, seed: run.seed },
       // Twenty reports, unless the settings say otherwise; pictures and checkpoints at the end.
       report: {
@@ -161,7 +167,7 @@ export class Experiment {
     if (run.engine === "pytorch") {
       const { network, imm } = config;
       const weights = createNetwork(network).parameters.initial(run.seed);
-      await saveModel(initial, { network, imm, notes: {}, weights });
+      await saveModel(initial, { network, imm: imm!, notes: {}, weights });
     }
     return { config: path, initial };
   }
@@ -180,7 +186,7 @@ export class Experiment {
         if (await exists(out) || !await this.#isTrained(run)) continue;
         const name = samplesName(run, sampler);
         const num = this.args.num;
-        const times = scheduleTimes(this.config.imm, sampler.schedule);
+        const times = scheduleTimes(this.imm, sampler.schedule);
         jobs.push(
           run.engine === "imm"
             ? this.#immJob(name, [
@@ -259,7 +265,7 @@ export class Experiment {
       if (lines.length > 0) logs.push({ run, lines });
     }
     const samplers = this.samplers.map(({ name }) => name);
-    const results: Results = { M: this.config.imm.M, samplers, scores, logs };
+    const results: Results = { M: this.imm.M, samplers, scores, logs };
     const tables = resultTables(results);
     const { args: { num }, config } = this;
     const record = JSON.stringify({ num, config, ...results }, null, 1) + "\n";

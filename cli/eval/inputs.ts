@@ -28,6 +28,7 @@ import { formatRanges } from "../../lib/base/units.ts";
 import { VERSION } from "../../lib/base/version.ts";
 import { type DecodingArgs, openDecoder } from "../sample/decoding.ts";
 import { planSampling, type SamplingArgs } from "../sample/options.ts";
+import { objectiveOf } from "../../lib/objectives/registry.ts";
 
 /** Every file that an evaluation reads, for `claimOutputs`; also what is no path. */
 export async function filesRead(
@@ -255,7 +256,7 @@ async function generatedSide(
   const [height, width, channels] = shape;
   const { seeds, signal } = args;
   const classCount = network.conditioning.labels?.classes ?? 0;
-  const plan = planSampling(args, model.imm, seeds, classCount, model.classNames);
+  const plan = planSampling(args, objectiveOf(model), seeds, classCount, model.classNames);
   const labelled = plan.labels.every((label) => label !== null);
   const labels = labelled ? Int32Array.from(plan.labels as number[]) : undefined;
   const sha256 = await fileSha256(file);
@@ -265,11 +266,11 @@ async function generatedSide(
     const batch = Math.min(args.batch, seeds.length);
     const generator = await Generator.create(device, model, { batch, source: file });
     const { steps, times, guidance } = plan;
-    const name = `${checkpoint} in ${steps.length} ${steps.length === 1 ? "step" : "steps"}`;
+    const name = `${checkpoint} in ${plan.stepCount} ${plan.stepCount === 1 ? "step" : "steps"}`;
     const how = {
-      sampler: args.sampler,
+      sampler: plan.sampler,
       schedule: plan.schedule,
-      steps: steps.length,
+      steps: plan.stepCount,
       times,
       guidance,
       classes: plan.classes,

@@ -43,6 +43,7 @@ import type { Parsed } from "../base/options.ts";
 import type { options } from "./sample.ts";
 import { planSampling } from "./options.ts";
 import type { Terminal } from "../base/terminal.ts";
+import { objectiveOf } from "../../lib/objectives/registry.ts";
 
 /** Images in a row of an interpolation when `--frames` is not given. */
 export const FRAMES = 8;
@@ -135,16 +136,21 @@ async function jobOf(
 ): Promise<Job> {
   const { sampleShape, conditioning } = createNetwork(model.network);
   const shape = decoder?.shape ?? sampleShape;
-  const latents = args.latents === undefined
-    ? undefined
-    : await scaledLatents(args.latents, args.latentsScale, sampleShape, model, terminal);
+  const objective = objectiveOf(model);
+  const latents = args.latents === undefined ? undefined : await scaledLatents(
+    args.latents,
+    args.latentsScale,
+    sampleShape,
+    objective.config.sigmaData,
+    terminal,
+  );
   const pairs = args.interpolate.map(parsePair);
   const frameCount = args.frames ?? FRAMES;
   const seeds = pairs.length > 0
     ? pairs.flatMap(([from]) => new Array<number>(frameCount).fill(from))
     : checkSeeds(args.seeds, latents?.images);
   const classes = conditioning.labels?.classes ?? 0;
-  const plan = planSampling(args, model.imm, seeds, classes, model.classNames);
+  const plan = planSampling(args, objective, seeds, classes, model.classNames);
   if (args.show && !arePictures(shape)) {
     throw new UsageError(
       "--show needs a model of grey or colour pictures; of latents, --decoder FILE.onnx makes them.",
@@ -156,7 +162,7 @@ async function jobOf(
 
   const columns = args.columns ?? classColumns(plan.classes, classes);
   let { set, generate, variation }: Wanted = pairs.length > 0
-    ? between(pairs, frameCount, sampleShape, model.imm.sigmaData, plan.labels)
+    ? between(pairs, frameCount, sampleShape, objective.config.sigmaData, plan.labels)
     : {
       set: { shape, seeds, labels: plan.labels, columns },
       generate: { seeds, labels: plan.labels, latents: latents?.values },
@@ -165,7 +171,7 @@ async function jobOf(
   const settings: SampleSettings = {
     version: 1,
     model: await fileSha256(source),
-    sampler: args.sampler,
+    sampler: plan.sampler,
     times: plan.times,
     guidance: plan.guidance,
     classes: plan.classes,
@@ -192,7 +198,7 @@ async function jobOf(
     only(part);
     if (out && out.format !== "folder") out = { ...out, path: partPath(out.path, shard) };
   }
-  const frames = args.trajectory ? framesOf(plan.steps.length) : 1;
+  const frames = args.trajectory ? framesOf(plan.stepCount) : 1;
   const images = set.seeds.length;
   let output: JobOutput | undefined;
   if (out) {
@@ -236,7 +242,7 @@ async function jobOf(
     sampleShape,
     decoder,
     frames,
-    sampler: args.sampler,
+    sampler: plan.sampler,
     schedule: plan.schedule,
     times: plan.times,
     classRule: plan.classRule,
@@ -341,7 +347,7 @@ async function scaledLatents(
   path: string,
   scale: number,
   shape: Shape,
-  { imm: { sigmaData } }: ModelDescription,
+  sigmaData: number,
   terminal: Terminal,
 ) {
   const { images, values } = await readLatents(path, shape);

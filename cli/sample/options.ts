@@ -5,14 +5,10 @@
  */
 
 import { UsageError } from "../../lib/base/errors.ts";
-import {
-  type ImmConfig,
-  pushforwardSteps,
-  restartSteps,
-  type SamplerStep,
-  type Schedule,
-  scheduleTimes,
-} from "../../lib/imm/mod.ts";
+import { type Schedule, scheduleTimes } from "../../lib/imm/schedule.ts";
+import type { Objective } from "../../lib/objectives/objective.ts";
+import { objectiveTitle, SAMPLER_NAMES } from "../../lib/objectives/registry.ts";
+import { type SamplerStep, stepCount } from "../../lib/objectives/sampler.ts";
 import { chooseLabels, type ClassChoice, parseClasses } from "../../lib/sample/labels.ts";
 import {
   SAMPLING_PRESET_NAMES,
@@ -35,9 +31,10 @@ export const samplingOptions = {
     min: 1,
     max: 10_000,
   }),
-  sampler: choice(["pushforward", "restart"], {
-    help: "the paper's two samplers",
-    default: "pushforward",
+  sampler: choice(SAMPLER_NAMES, {
+    help:
+      "pushforward (the default) or restart for models of IMM; heun (the default), midpoint or " +
+      "euler for models of flow matching",
   }),
   schedule: text({
     help: "uniform or edm, or the etas between the ends, as in eta:1.4,0.5 (default uniform)",
@@ -59,11 +56,16 @@ export type SamplingArgs = Omit<Parsed<typeof samplingOptions>, "_">;
 
 /** How images are to be sampled. */
 export interface SamplingPlan {
+  /** Name of the sampler. */
+  readonly sampler: string;
   /** As `--schedule` would name it. */
   readonly schedule: string;
   /** From T to eps. */
   readonly times: readonly number[];
+  /** Calls of the network. */
   readonly steps: readonly SamplerStep[];
+  /** Steps; a solver of higher order makes several calls in one. */
+  readonly stepCount: number;
   /** One weight, or one for each step. */
   readonly guidance: number | readonly number[];
   readonly classes: ClassChoice;
@@ -82,16 +84,25 @@ export interface SamplingPlan {
  */
 export function planSampling(
   args: SamplingArgs,
-  imm: ImmConfig,
+  { config, samplers }: Objective,
   seeds: readonly number[],
   classes: number,
   names: readonly string[] | null = null,
 ): SamplingPlan {
   const preset = args.preset === undefined ? DEFAULTS : SAMPLING_PRESETS[args.preset];
   const schedule = args.schedule ?? preset.schedule(args.steps ?? preset.steps);
-  const times = scheduleTimes(imm, parseSchedule(schedule, args.steps, preset.steps));
-  const steps = (args.sampler === "restart" ? restartSteps : pushforwardSteps)(imm, times);
-  const guidance = parseGuidance(args.guidance ?? preset.guidance, steps.length);
+  const times = scheduleTimes(config, parseSchedule(schedule, args.steps, preset.steps));
+  const [standard] = Object.keys(samplers);
+  const sampler = args.sampler ?? standard;
+  if (!Object.hasOwn(samplers, sampler)) {
+    throw new UsageError(
+      `--sampler ${sampler} is not for this model, which was trained with ${
+        objectiveTitle(config)
+      }; choose one of ${Object.keys(samplers).join(", ")}.`,
+    );
+  }
+  const steps = samplers[sampler](times);
+  const guidance = parseGuidance(args.guidance ?? preset.guidance, stepCount(steps));
   if (classes === 0 && guidance.some((w) => w !== 1)) {
     throw new UsageError(
       args.guidance === undefined
@@ -111,9 +122,11 @@ export function planSampling(
     );
   }
   return {
+    sampler,
     schedule,
     times,
     steps,
+    stepCount: stepCount(steps),
     guidance: guidance.length === 1 ? guidance[0] : guidance,
     classes: choice,
     classRule,

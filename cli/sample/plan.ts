@@ -17,9 +17,13 @@ export async function dryRun(args: SampleArgs, terminal: Terminal): Promise<void
   const { generate: { steps, guidance = 1, seeds }, batch } = job;
   using model = await openModel(job.source);
   const description = describeSampling(model.network, batch, args.precision);
-  const weights = typeof guidance === "number" ? steps.map(() => guidance) : guidance;
-  // A guided step asks the network twice: with the class and without.
-  const calls = weights.reduce((sum, w) => sum + (w === 0 || w === 1 ? 1 : 2), 0);
+  let step = 0;
+  // A guided call asks the network twice: with the class and without.
+  const calls = steps.reduce((sum, { inner }) => {
+    const w = typeof guidance === "number" ? guidance : guidance[step];
+    if (!inner) step++;
+    return sum + (w === 0 || w === 1 ? 1 : 2);
+  }, 0);
   const size = job.out ? outputSize(job.set, job.out.format) : null;
   const speed = seeds.length > 0 ? await measure(args, batch, model, description, terminal) : null;
   const seconds = speed === null

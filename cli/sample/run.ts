@@ -19,6 +19,7 @@ import { trajectories } from "../../lib/sample/trajectory.ts";
 import { formatRanges } from "../../lib/base/units.ts";
 import type { Job } from "./job.ts";
 import type { Terminal } from "../base/terminal.ts";
+import { stepCount } from "../../lib/objectives/sampler.ts";
 
 /** The most images of a grid in a terminal. */
 export const SHOWN = 64;
@@ -69,7 +70,7 @@ export async function generateAndWrite(
     device: { kind: device.kind, description: device.description },
     sampler: job.sampler,
     schedule: job.schedule,
-    steps: generate.steps.length,
+    steps: stepCount(generate.steps),
     times: job.times,
     guidance: generate.guidance,
     seeds: formatRanges(generate.seeds),
@@ -112,7 +113,7 @@ async function* makeImages(
   const total = job.generate.seeds.length;
   if (generator === null || done === total) return;
   const numbers = Array.from({ length: total - done }, (_, i) => done + i);
-  const steps = job.generate.steps.length;
+  const steps = stepCount(job.generate.steps);
   const progress = terminal.progress("sampling", total, "images", done);
   let decoded = done;
   const options = {

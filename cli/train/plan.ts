@@ -17,6 +17,7 @@ import {
 import { presetScores } from "../../lib/train/config/presets.ts";
 import { formatBytes, formatDuration, parseSize } from "../../lib/base/units.ts";
 import type { Terminal } from "../base/terminal.ts";
+import { objectiveOf } from "../../lib/objectives/registry.ts";
 
 /** Arithmetic that is worth doing for a measurement, by kind of device. */
 const MEASURED_FLOPS = { wasm: 2e10, webgpu: 2e12 };
@@ -155,7 +156,8 @@ async function measure(
     terminal.warn(`${device.description} does not know float16. Nothing is measured.`);
     return null;
   }
-  const { imm: { M }, train: { batch, microBatch } } = config;
+  const { train: { batch, microBatch } } = config;
+  const { groupSize: M } = objectiveOf(config);
   const affordable = MEASURED_FLOPS[device.kind] / flopsPerImage.training;
   const size = Math.min(microBatch ?? batch, Math.floor(affordable / M) * M);
   if (size < M || stateBytes > MEASURED_BYTES) return null;

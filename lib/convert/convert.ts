@@ -18,6 +18,12 @@ import {
 import { type SafetensorsDtype, writeSafetensors } from "../formats/safetensors/safetensors.ts";
 import { writeTorch } from "../formats/torch/writer.ts";
 import { type ImmConfig, immConfig } from "../imm/config.ts";
+import {
+  type ObjectiveSections,
+  objectiveSections,
+  parseObjective,
+  sectionsOf,
+} from "../objectives/registry.ts";
 import { type NetworkConfig, parseNetworkConfig } from "../models/config.ts";
 import { inferNetwork } from "../models/infer.ts";
 import { describeModel, type ModelDescription, parseModelMetadata } from "../models/model_file.ts";
@@ -38,7 +44,11 @@ export interface ConvertOptions {
   /** The model of the public release that it is. */
   readonly model?: PublicModel;
   /** Configurations from a file. */
-  readonly config?: { readonly network?: object; readonly imm?: object };
+  readonly config?: {
+    readonly network?: object;
+    readonly imm?: object;
+    readonly objective?: object;
+  };
   /** Single settings in place of any other. */
   readonly settings?: { readonly network: object; readonly imm: object };
   /** How the latents that it was trained on were normalised. */
@@ -51,7 +61,10 @@ export interface ConvertOptions {
 }
 
 /** A model whose tensors are still in the file that it comes from. */
-export interface FoundModel extends ModelDescription {
+export type FoundModel = ModelDescription & FoundWeights;
+
+/** The weights of a {@link FoundModel}. */
+export interface FoundWeights {
   /** Prefix of its tensors in the file. */
   readonly prefix: string;
   /** Whether the file says that its weights are an average. */
@@ -99,7 +112,7 @@ export function findModelIn(file: ForeignFile, options: ConvertOptions = {}): Fo
   const official = officialOptions(file.value, set.prefix);
   const { network, assumptions } = networkOf(file, set, own?.network ?? null, official, options);
   const wrapper = wrapperClass(file.value, set.prefix);
-  const imm = methodOf(file.name, wrapper, own?.imm ?? null, official, options);
+  const trained = objectiveFor(file.name, wrapper, own, official, options);
   const { parameters, sampleShape } = createNetwork(network);
   const latents = options.latents ?? options.model?.latents ?? null;
   const channels = sampleShape.at(-1);
@@ -113,7 +126,7 @@ export function findModelIn(file: ForeignFile, options: ConvertOptions = {}): Fo
   const classNames = own?.classNames?.length === network.labelDim ? own.classNames : undefined;
   return {
     network,
-    imm,
+    ...trained,
     ...(classNames ? { classNames } : {}),
     notes: {
       ...own?.notes ?? { source: basename(file.name), weights: set.prefix.replace(/\.$/, "") },
@@ -238,15 +251,18 @@ function networkOf(
   };
 }
 
-function methodOf(
+/** What the network was trained for, as far as anything says it. */
+function objectiveFor(
   source: string,
   wrapper: string | null,
-  own: ImmConfig | null,
+  own: ObjectiveSections | null,
   official: OfficialOptions | null,
   { model, config, settings }: ConvertOptions,
-): ImmConfig {
+): ObjectiveSections {
+  if (config?.objective) return objectiveSections(parseObjective(config));
   const said = official && isOfficialMethod(official) ? methodFromOfficial(official) : null;
-  const given = config?.imm ?? model?.imm ?? own ?? said;
+  const given: object | null = config?.imm ?? model?.imm ?? own?.imm ?? said;
+  if (own?.objective && !config?.imm && !model && !settings?.imm) return sectionsOf(own);
   const single = settings?.imm ?? {};
   if (!given && !("parameterization" in single)) {
     // EDM's family: EDMPrecond, VPPrecond, ECMPrecond, Precond.
@@ -260,7 +276,7 @@ function methodOf(
         `--preset, or give them with --config FILE or --set imm.parameterization=… and the like.`,
     );
   }
-  return immConfig({ ...given, ...single } as Partial<ImmConfig>);
+  return { imm: immConfig({ ...given, ...single } as Partial<ImmConfig>) };
 }
 
 /** The tensors of a set by name; those of an average without names have them by their order. */

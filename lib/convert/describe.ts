@@ -8,6 +8,7 @@ import { join } from "jsr:@std/path@^1";
 import { ImmError, UsageError } from "../base/errors.ts";
 import { NUMERIC_SIZE, type NumericType } from "../formats/arrays/numeric.ts";
 import { IMM_DEFAULTS, type ImmConfig } from "../imm/config.ts";
+import type { OtherObjective } from "../objectives/registry.ts";
 import type { NetworkConfig } from "../models/config.ts";
 import { parseModelMetadata, TRAINING_PREFIX } from "../models/model_file.ts";
 import { sizeOf } from "../tensor/tensor.ts";
@@ -36,8 +37,10 @@ export interface FileDescription {
   readonly model: {
     readonly network: NetworkConfig;
     readonly parameters: number;
-    /** Null where the file does not say how the network is to be called. */
+    /** Settings of IMM; null where the file does not say how the network is to be called. */
     readonly imm: ImmConfig | null;
+    /** Another objective that it was trained for; left out for IMM. */
+    readonly objective?: OtherObjective;
     /** Names of the classes, class 0 first; null where the file has none. */
     readonly classNames: readonly string[] | null;
     /** Prefix of the weights that would be used, and of others in the file. */
@@ -113,7 +116,8 @@ function summary(
   return {
     network: found.network,
     parameters: found.parameterCount,
-    imm: saysMethod ? found.imm : null,
+    imm: saysMethod ? found.imm ?? null : null,
+    ...(saysMethod && found.objective ? { objective: found.objective } : {}),
     classNames: found.classNames ?? null,
     weights: found.prefix.replace(/\.$/, ""),
     otherWeights: found.others.map((prefix) => prefix.replace(/\.$/, "")),

@@ -22,6 +22,12 @@ export abstract class Interpolant {
   /** Weight of the noise. */
   abstract sigma(t: number): number;
 
+  /** d(alpha)/dt. */
+  abstract dAlpha(t: number): number;
+
+  /** d(sigma)/dt. */
+  abstract dSigma(t: number): number;
+
   /**
    * alpha_s sigma_t - alpha_t sigma_s without the cancellation of that expression: the "distance"
    * from s to t that every c_out is proportional to. Exactly 0 at s = t.
@@ -90,6 +96,14 @@ class FlowMatching extends Interpolant {
     return t;
   }
 
+  dAlpha(_t: number): number {
+    return -1;
+  }
+
+  dSigma(_t: number): number {
+    return 1;
+  }
+
   cross(s: number, t: number): number {
     return t - s;
   }
@@ -122,6 +136,14 @@ class VpCosine extends Interpolant {
 
   sigma(t: number): number {
     return Math.sin(Math.PI / 2 * t);
+  }
+
+  dAlpha(t: number): number {
+    return -Math.PI / 2 * Math.sin(Math.PI / 2 * t);
+  }
+
+  dSigma(t: number): number {
+    return Math.PI / 2 * Math.cos(Math.PI / 2 * t);
   }
 
   cross(s: number, t: number): number {

@@ -60,7 +60,7 @@ export interface ObjectiveInputs {
 }
 
 /** The objective, and for those who look inside, what it is made of. */
-export interface Objective {
+export interface ImmLoss {
   /** What is minimised: the sum of `lossGroup` over `batchGroups`. Shape []. */
   readonly loss: Tensor;
   /** w(s,t) MMD^2 of each group, [G]. */
@@ -80,7 +80,7 @@ export interface Objective {
  *
  * @throws {UsageError} when the batch is not a whole number of groups of config.M.
  */
-export function objective(config: ImmConfig, inputs: ObjectiveInputs): Objective {
+export function objective(config: ImmConfig, inputs: ObjectiveInputs): ImmLoss {
   const { x, noise, network } = inputs;
   const [B, ...sampleShape] = x.shape;
   const { M } = config;

@@ -77,3 +77,28 @@ export function cNoise(config: PrecondConfig, t: number): number {
 export function cNoiseSecond(config: PrecondConfig, s: number, t: number): number {
   return config.timeScale * (config.timeConditioning === "stride" ? t - s : s);
 }
+
+/** The numbers of one call of f_{s,t}. */
+export interface CallCoefficients {
+  /** Factor of the network's input. */
+  readonly cIn: number;
+  /** What the network is told about t. */
+  readonly cNoiseT: number;
+  /** What the network is told about s. */
+  readonly cNoiseS: number;
+  /** Factor of x_t. */
+  readonly cSkip: number;
+  /** Factor of the network's output. */
+  readonly cOut: number;
+}
+
+/** The numbers of f_{s,t} for times s <= t. */
+export function callCoefficients(config: PrecondConfig, s: number, t: number): CallCoefficients {
+  return {
+    cIn: cIn(config, t),
+    cNoiseT: cNoise(config, t),
+    cNoiseS: cNoiseSecond(config, s, t),
+    cSkip: cSkip(config, s, t),
+    cOut: cOut(config, s, t),
+  };
+}

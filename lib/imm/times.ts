@@ -5,6 +5,7 @@
  * @module
  */
 
+import { openUniform } from "../random/keys.ts";
 import { type Key, threefry2x32 } from "../random/threefry.ts";
 import type { ImmConfig } from "./config.ts";
 import { interpolant } from "./interpolant.ts";
@@ -57,12 +58,6 @@ export function withTargets(
     r: Float64Array.from(s, (sg, g) => mapping.r(sg, t[g])),
     t: Float64Array.from(t),
   };
-}
-
-/** Odd multiples of 2^-53, so never 0 and never 1. */
-function openUniform([k0, k1]: Key, draw: number, group: number): number {
-  const [w0, w1] = threefry2x32(k0, k1, draw, group);
-  return (w0 * 2 ** 20 + (w1 >>> 12) + 0.5) * 2 ** -52;
 }
 
 /**

@@ -7,11 +7,14 @@
 import { compile } from "../compile/compile.ts";
 import { type PlanSummary, summarize } from "../compile/print.ts";
 import type { Device } from "../device/device.ts";
-import { pushforwardSteps, sampleTimes, scheduleTimes, trainingKey } from "../imm/mod.ts";
 import type { NetworkConfig } from "../models/config.ts";
 import { atPrecision, type Precision } from "../models/precision.ts";
 import { createNetwork } from "../models/registry.ts";
+import type { BatchSource } from "../objectives/objective.ts";
+import { objectiveOf, sectionsOf } from "../objectives/registry.ts";
+import { trainingKey, type TrainingPurpose } from "../random/keys.ts";
 import { Generator, samplingProgram } from "../sample/generator.ts";
+import { uniformSteps } from "../sample/schedule.ts";
 import { hostUniform } from "../tensor/mod.ts";
 import { parseTrainConfig, type TrainConfig } from "../train/config/config.ts";
 import { Learner } from "../train/step/learner.ts";
@@ -49,10 +52,11 @@ export function presetConfig(name: string, batch?: number, precision?: Precision
  * @throws {DeviceError} when the device cannot hold it
  */
 export async function trainingJob(device: Device, config: TrainConfig): Promise<TrainingJob> {
-  const { imm, optimizer, train: { batch, microBatch, precision } } = config;
+  const { optimizer, train: { batch, microBatch, precision } } = config;
+  const objective = objectiveOf(config);
   const network = createNetwork(config.network);
   const learner = await Learner.create(device, network, {
-    imm,
+    objective,
     optimizer,
     batch,
     microBatch: microBatch ?? batch,
@@ -64,18 +68,25 @@ export async function trainingJob(device: Device, config: TrainConfig): Promise<
   const x = hostUniform(trainingKey(0, "augmentation", 0), [batch, ...sampleShape], 0)
     .map((u) => 2 * u - 1);
   const labels = classesInTurn(config.network, batch);
+  const source: BatchSource = {
+    batch: () => ({ images: x, labels: Int32Array.from(labels ?? new Array(batch).fill(0)) }),
+  };
   return {
     images: batch,
     learner,
-    run() {
+    async run() {
       const { step } = learner;
-      learner.run({
-        x,
-        times: sampleTimes(imm, trainingKey(0, "times", step), batch / imm.M),
-        noiseKey: trainingKey(0, "noise", step),
-        dropoutKey: trainingKey(0, "dropout", step),
-        ...(labels ? { labels: { student: labels, target: labels } } : {}),
-      }, {
+      const key = (purpose: TrainingPurpose) => trainingKey(0, purpose, step);
+      const draw = await objective.draw({
+        source,
+        position: step * batch,
+        batch,
+        step,
+        steps: Math.ceil(config.train.images / batch),
+        hasLabels: labels !== null,
+        key,
+      });
+      learner.run({ draw, noiseKey: key("noise"), dropoutKey: key("dropout") }, {
         lr: optimizer.lr,
         emaDecay: config.train.ema.decay,
         ...(optimizer.clip === null ? {} : { maxNorm: optimizer.clip }),
@@ -97,11 +108,11 @@ export async function samplingJob(
   config: TrainConfig,
   batch: number,
 ): Promise<Job> {
-  const { imm, train: { precision } } = config;
+  const { train: { precision } } = config;
   const weights = createNetwork(config.network).parameters.initial(0);
-  const model = { network: config.network, imm, weights };
+  const model = { network: config.network, ...sectionsOf(config), weights };
   const generator = await Generator.create(device, model, { batch, precision });
-  const steps = pushforwardSteps(imm, scheduleTimes(imm, { kind: "uniform", steps: 1 }));
+  const steps = uniformSteps(generator.objective, 1);
   const seeds = Array.from({ length: batch }, (_, i) => i);
   const labels = classesInTurn(config.network, batch) ?? undefined;
   return {

@@ -16,7 +16,11 @@ import { unexpected } from "../formats/recognize/bytes.ts";
 import { recognizeFile } from "../formats/recognize/file.ts";
 import { recognizeFolder } from "../formats/recognize/folder.ts";
 import { describeFileError } from "../formats/source.ts";
-import { type ImmConfig, immConfig } from "../imm/config.ts";
+import {
+  type ObjectiveSections,
+  objectiveSections,
+  parseObjective,
+} from "../objectives/registry.ts";
 import type { HostTensor, StateDict, StateTensor } from "../nn/parameters.ts";
 import { type NetworkConfig, parseNetworkConfig } from "./config.ts";
 
@@ -26,12 +30,13 @@ const RUN_MODEL = "model.safetensors";
 /** Value of the metadata key `format`. */
 const FORMAT = "imm";
 
-/** What a model file says about its tensors. */
-export interface ModelDescription {
+/** What a model file says about its tensors; what it was trained for is how it must be sampled. */
+export type ModelDescription = ModelSections & ObjectiveSections;
+
+/** What every model file says. */
+interface ModelSections {
   /** How to build the network. */
   readonly network: NetworkConfig;
-  /** How it was trained, which is how it must be sampled. */
-  readonly imm: ImmConfig;
   /** Names of the classes, class 0 first, where the data set had some: as many as `labelDim`. */
   readonly classNames?: readonly string[];
   /** Anything else that is worth keeping. */
@@ -39,20 +44,22 @@ export interface ModelDescription {
 }
 
 /** A model in memory. */
-export interface Model extends ModelDescription {
+export type Model = ModelDescription & ModelWeights;
+
+interface ModelWeights {
   /** Everything by official name, in official order. */
   readonly weights: StateDict;
 }
 
 /** Metadata of a model file. */
 export function describeModel(
-  { network, imm, classNames, notes }: ModelDescription,
+  { network, imm, objective, classNames, notes }: ModelDescription,
 ): Record<string, string> {
   return {
     ...notes,
     format: FORMAT,
     network: JSON.stringify(network),
-    imm: JSON.stringify(imm),
+    ...(imm ? { imm: JSON.stringify(imm) } : { objective: JSON.stringify(objective) }),
     ...(classNames ? { classNames: JSON.stringify(classNames) } : {}),
   };
 }
@@ -101,7 +108,9 @@ export async function findModel(path: string): Promise<string> {
 }
 
 /** An open model file: everything is known, and the weights are read one by one. */
-export interface ModelFile extends ModelDescription, Disposable {
+export type ModelFile = ModelDescription & OpenWeights;
+
+interface OpenWeights extends Disposable {
   /** As of a model in memory. */
   readonly weights: ReadonlyMap<string, StateTensor>;
   /** Closes the file; weights can no longer be read. */
@@ -160,8 +169,8 @@ export async function loadModel(path: string): Promise<Model> {
   for (const [name, { shape, data }] of file.weights) {
     weights.set(name, { shape, data: typeof data === "function" ? await data() : data });
   }
-  const { network, imm, classNames, notes } = file;
-  return { network, imm, ...(classNames ? { classNames } : {}), notes, weights };
+  const { close: _close, [Symbol.dispose]: _dispose, ...description } = file;
+  return { ...description, weights } as Model;
 }
 
 /** Tensors of a checkpoint that only a resumed run needs have names that begin with this. */
@@ -176,9 +185,9 @@ export function parseModelMetadata(
   path: string,
   metadata: Readonly<Record<string, string>>,
 ): ModelDescription | null {
-  const { format, network, imm, classNames, ...notes } = metadata;
-  if (format !== FORMAT || !network || !imm) return null;
-  const description = parseDescription(path, network, imm);
+  const { format, network, imm, objective, classNames, ...notes } = metadata;
+  if (format !== FORMAT || !network || !(imm || objective)) return null;
+  const description = parseDescription(path, network, { imm, objective });
   if (classNames === undefined) return { ...description, notes };
   const names = parseClassNames(path, classNames, description.network.labelDim);
   return { ...description, classNames: names, notes };
@@ -213,12 +222,15 @@ function parsedJson(text: string): unknown {
 function parseDescription(
   path: string,
   network: string,
-  imm: string,
-): Pick<ModelDescription, "network" | "imm"> {
+  { imm, objective }: { readonly imm?: string; readonly objective?: string },
+): Pick<ModelSections, "network"> & ObjectiveSections {
   try {
     return {
       network: parseNetworkConfig(JSON.parse(network)),
-      imm: immConfig(JSON.parse(imm)),
+      ...objectiveSections(parseObjective({
+        ...(imm ? { imm: JSON.parse(imm) } : {}),
+        ...(objective ? { objective: JSON.parse(objective) } : {}),
+      })),
     };
   } catch (error) {
     if (!(error instanceof ImmError) && !(error instanceof SyntaxError)) throw error;

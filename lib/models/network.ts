@@ -102,6 +102,9 @@ export abstract class Network {
    */
   abstract forward(x: Tensor, conditioning: Conditioning, options?: ForwardOptions): Tensor;
 
+  /** Another network of the same class and configuration, with parameters of its own. */
+  abstract rebuild(): Network;
+
   /** Embeddings of one batch of times. `second` says that they are the second times. */
   protected abstract embedTimes(cNoise: ArrayLike<number>, second: boolean): Float32Array;
 

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { deriveKey, type Key } from "./threefry.ts";
+import { deriveKey, type Key, threefry2x32 } from "./threefry.ts";
 
 /** Uses of randomness in a training step, all keyed by the step. */
 export type TrainingPurpose =
@@ -39,4 +39,20 @@ export function classKey(seed: number): Key {
 /** The key of the noise of restart number `restart` of the image with this seed. */
 export function restartKey(seed: number, restart: number): Key {
   return deriveKey(seed, "sample", "restart", restart);
+}
+
+/**
+ * A number of (0, 1) in float64: an odd multiple of 2^-53, so never 0 and never 1.
+ *
+ * @param draw which of the numbers that belong to `index`
+ */
+export function openUniform([k0, k1]: Key, draw: number, index: number): number {
+  const [w0, w1] = threefry2x32(k0, k1, draw, index);
+  return (w0 * 2 ** 20 + (w1 >>> 12) + 0.5) * 2 ** -52;
+}
+
+/** A standard normal number in float64, from two uniform ones (Box and Muller). */
+export function openNormal(key: Key, index: number): number {
+  const radius = Math.sqrt(-2 * Math.log(openUniform(key, 0, index)));
+  return radius * Math.cos(2 * Math.PI * openUniform(key, 1, index));
 }

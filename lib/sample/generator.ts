@@ -11,17 +11,19 @@ import { ArenaBuffer, arenaMap } from "../device/arena_buffer.ts";
 import type { Device, Executable } from "../device/device.ts";
 import { requireFloat16 } from "../device/float16.ts";
 import { ImmError } from "../base/errors.ts";
+import { guide } from "../imm/guidance.ts";
+import type { Model, ModelFile } from "../models/model_file.ts";
+import type { Network } from "../models/network.ts";
+import type { Objective } from "../objectives/objective.ts";
+import { objectiveOf, type ObjectiveSections } from "../objectives/registry.ts";
 import {
   type Denoise,
-  guide,
-  type ImmConfig,
   latents,
   restartNoise,
   sample,
   type SamplerStep,
-} from "../imm/mod.ts";
-import type { Model, ModelFile } from "../models/model_file.ts";
-import type { Network } from "../models/network.ts";
+  stepCount,
+} from "../objectives/sampler.ts";
 import { atPrecision, type Precision } from "../models/precision.ts";
 import { createNetwork } from "../models/registry.ts";
 import { input, sizeOf, type Tensor, withStorage } from "../tensor/mod.ts";
@@ -31,13 +33,16 @@ import { requireFinite } from "./finite.ts";
 export interface SharedModel {
   /** The network. */
   readonly network: Network;
-  /** How it was trained, which is how it must be sampled. */
-  readonly imm: ImmConfig;
+  /** What it was trained for, which is how it must be sampled. */
+  readonly objective: Objective;
   /** Memory with the layout of its trainable parameters. */
   readonly parameters: ArenaBuffer;
   /** Memory with the layout of its frozen parameters. */
   readonly frozen: ArenaBuffer;
 }
+
+/** A model with its weights, in memory or in an open file. */
+type Weighted = ObjectiveSections & Pick<Model | ModelFile, "network" | "weights">;
 
 /** What to generate. Arrays hold one entry per image, whatever the batch. */
 export interface GenerateOptions {
@@ -45,7 +50,7 @@ export interface GenerateOptions {
   readonly seeds: readonly number[];
   /** Class of each image, null for none. Left out: no image has one. */
   readonly labels?: readonly (number | null)[];
-  /** From `pushforwardSteps` or `restartSteps`. */
+  /** From one of the objective's samplers. */
   readonly steps: readonly SamplerStep[];
   /**
    * Weight of classifier-free guidance, for all steps or one for each (default 1: the conditional
@@ -57,8 +62,8 @@ export interface GenerateOptions {
   /** Noise of each restart, [images, ...sample] and already times sigma_d, in place of the seeds'. */
   readonly noise?: readonly Float32Array[];
   /**
-   * Called after every step of every batch with the number of the step, f_{s,t}(x) of the images
-   * from number `first` on, and that number. The array is live: copy what is to be kept.
+   * Called after every step of every batch with the number of the step, the state of the images from
+   * number `first` on, and that number. The array is live: copy what is to be kept.
    */
   readonly onStep?: (step: number, x: Float64Array, first: number) => void;
   /** Stops between steps; the promise then rejects with the signal's reason. */
@@ -86,8 +91,7 @@ export interface GeneratedBatch {
  *   Generator,
  *   immConfig,
  *   openDevice,
- *   pushforwardSteps,
- *   scheduleTimes,
+ *   uniformSteps,
  * } from "@imm/imm";
  * import assert from "node:assert/strict";
  *
@@ -99,8 +103,7 @@ export interface GeneratedBatch {
  * };
  * const device = await openDevice();
  * const generator = await Generator.create(device, model, { batch: 2 });
- * const times = scheduleTimes(generator.imm, { kind: "uniform", steps: 2 });
- * const steps = pushforwardSteps(generator.imm, times);
+ * const steps = uniformSteps(generator.objective, 2);
  * const samples = await generator.generate({ seeds: [5, 6, 7], steps }); // [3, 2]
  * assert.equal(samples.length, 6);
  * assert.deepEqual(await generator.generate({ seeds: [7], steps }), samples.slice(4));
@@ -111,7 +114,7 @@ export interface GeneratedBatch {
 export class Generator {
   private constructor(
     readonly network: Network,
-    readonly imm: ImmConfig,
+    readonly objective: Objective,
     /** Images per run of the network. */
     readonly batch: number,
     private readonly executable: Executable,
@@ -129,7 +132,7 @@ export class Generator {
    */
   static async create(
     device: Device,
-    model: Pick<Model | ModelFile, "network" | "imm" | "weights"> | SharedModel,
+    model: Weighted | SharedModel,
     { batch, source, precision = "float32" }: {
       batch: number;
       source?: string;
@@ -141,7 +144,7 @@ export class Generator {
     }
     if (!("weights" in model)) {
       const executable = await prepare(device, model, batch);
-      return new Generator(model.network, model.imm, batch, executable, []);
+      return new Generator(model.network, model.objective, batch, executable, []);
     }
     if (precision === "float16") requireFloat16(device);
     const network = atPrecision(precision, () => createNetwork(model.network));
@@ -155,9 +158,10 @@ export class Generator {
         (spec, values) => (spec.trainable ? trainable : frozen).write(spec.name, values),
         source,
       );
-      const shared = { network, imm: model.imm, parameters: owned[0], frozen: owned[1] };
+      const objective = objectiveOf(model);
+      const shared = { network, objective, parameters: owned[0], frozen: owned[1] };
       const executable = await prepare(device, shared, batch);
-      return new Generator(network, model.imm, batch, executable, owned);
+      return new Generator(network, objective, batch, executable, owned);
     } catch (error) {
       for (const buffer of owned) buffer.free();
       throw error;
@@ -195,7 +199,7 @@ export class Generator {
         return whole;
       };
       const given = (values: Float32Array) => values.subarray(first * size, (first + count) * size);
-      const { sigmaData } = this.imm;
+      const { sigmaData } = this.objective.config;
       const start = options.latents ? given(options.latents) : latents(own, size, sigmaData);
       const noise = (restart: number) =>
         options.noise ? given(options.noise[restart]) : restartNoise(own, size, sigmaData, restart);
@@ -228,9 +232,10 @@ export class Generator {
   ): Denoise {
     const none = new Array<null>(this.batch).fill(null);
     const own = none.map((_, i) => labels?.[first + i] ?? null);
-    let call = 0;
-    return async (xIn, { cNoiseT, cNoiseS }) => {
-      const w = guidance[call++];
+    let step = 0;
+    return async (xIn, { cNoiseT, cNoiseS, inner }) => {
+      const w = guidance[step];
+      if (!inner) step++;
       const inputs = this.network.conditioningValues({
         cNoiseT: none.map(() => cNoiseT),
         cNoiseS: none.map(() => cNoiseS),
@@ -268,10 +273,11 @@ export class Generator {
         (given.noise.length >= restarts && given.noise.every((n) => n.length === elements)),
       `expected ${restarts} arrays of ${elements} numbers as noise`,
     );
-    const perStep = typeof guidance === "number" ? steps.map(() => guidance) : [...guidance];
+    const count = stepCount(steps);
+    const perStep = typeof guidance === "number" ? new Array(count).fill(guidance) : [...guidance];
     expect(
-      perStep.length === steps.length && perStep.every(Number.isFinite),
-      `expected one number or ${steps.length} as guidance, not ${guidance}`,
+      perStep.length === count && perStep.every(Number.isFinite),
+      `expected one number or ${count} as guidance, not ${guidance}`,
     );
     expect(
       this.network.conditioning.labels !== null || perStep.every((w) => w === 1),

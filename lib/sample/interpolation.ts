@@ -4,7 +4,7 @@
  * @module
  */
 
-import { latents } from "../imm/sampler.ts";
+import { latents } from "../objectives/sampler.ts";
 import { type Shape, sizeOf } from "../tensor/tensor.ts";
 
 /** Two seeds. */

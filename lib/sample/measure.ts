@@ -5,12 +5,12 @@
  */
 
 import type { Device } from "../device/device.ts";
-import { pushforwardSteps, scheduleTimes } from "../imm/mod.ts";
 import { median, timeRuns } from "../measure/clock.ts";
 import type { ModelFile } from "../models/model_file.ts";
 import type { Precision } from "../models/precision.ts";
 import { Generator } from "./generator.ts";
 import type { SamplingDescription } from "./planner.ts";
+import { uniformSteps } from "./schedule.ts";
 
 /** Arithmetic that is worth doing for a measurement, by kind of device. */
 const MEASURED_FLOPS = { wasm: 2e10, webgpu: 2e12 };
@@ -40,11 +40,10 @@ export async function measureSampling(
   const generator = await Generator.create(device, model, { batch: size, precision });
   try {
     const seeds = Array.from({ length: size }, (_, i) => i);
-    const times = scheduleTimes(generator.imm, { kind: "uniform", steps: 1 });
-    const steps = pushforwardSteps(generator.imm, times);
+    const steps = uniformSteps(generator.objective, 1);
     const run = () => generator.generate({ seeds, steps });
     const taken = await timeRuns({ run, finish: () => Promise.resolve() }, { samples: 3 });
-    return { secondsPerCall: median(taken), batch: size };
+    return { secondsPerCall: median(taken) / steps.length, batch: size };
   } finally {
     generator.free();
   }

@@ -7,3 +7,4 @@
 export * from "./decoder.ts";
 export * from "./finite.ts";
 export * from "./generator.ts";
+export * from "./schedule.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { latents } from "../imm/sampler.ts";
+import { latents, stepCount } from "../objectives/sampler.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { GeneratedBatch, GenerateOptions, Generator } from "./generator.ts";
 
@@ -22,7 +22,7 @@ export async function* trajectories(
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedBatch> {
   const size = sizeOf(generator.network.sampleShape);
-  const frames = framesOf(options.steps.length);
+  const frames = framesOf(stepCount(options.steps));
   // States of the batch at work, by step; a batch is complete before the next one begins.
   let states: Float32Array[] = [];
   const batches = generator.batches({
@@ -35,7 +35,11 @@ export async function* trajectories(
   for await (const { first, count } of batches) {
     const noise = options.latents
       ? options.latents.subarray(first * size, (first + count) * size)
-      : latents(options.seeds.slice(first, first + count), size, generator.imm.sigmaData);
+      : latents(
+        options.seeds.slice(first, first + count),
+        size,
+        generator.objective.config.sigmaData,
+      );
     const samples = new Float32Array(count * frames * size);
     [noise, ...states].forEach((state, frame) => {
       for (let i = 0; i < count; i++) {

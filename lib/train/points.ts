@@ -6,7 +6,7 @@
  */
 
 import { deriveKey, normalFromBits, threefry2x32, uniformFromBits } from "../random/threefry.ts";
-import type { BatchSource } from "./trainer.ts";
+import type { BatchSource } from "../objectives/objective.ts";
 
 /** Modes of the ring. */
 const MODES = 8;

@@ -16,8 +16,10 @@ import {
   InterruptedError,
   isSystemError,
 } from "../base/errors.ts";
-import { dropLabels, sampleTimes, trainingKey } from "../imm/mod.ts";
 import type { Network } from "../models/network.ts";
+import type { BatchSource } from "../objectives/objective.ts";
+import { objectiveOf } from "../objectives/registry.ts";
+import { trainingKey, type TrainingPurpose } from "../random/keys.ts";
 import { createNetwork } from "../models/registry.ts";
 import type { StateDict } from "../nn/parameters.ts";
 import { NotFiniteError } from "../sample/finite.ts";
@@ -46,9 +48,6 @@ import { TIME_BINS } from "./step/programs.ts";
 import type { RunFolder, ScoreLine, StatsLine } from "./run/folder.ts";
 import type { ScalingState } from "./step/scaling.ts";
 
-/** Class number that stands for no label while labels are an array of integers. */
-const NO_LABEL = -1;
-
 /** A scale of the loss below which an overflow is not the scale's doing. */
 const LEAST_SCALE = 2 ** -16;
 
@@ -57,22 +56,6 @@ const SYNC_MILLISECONDS = 250;
 
 /** For so long the pace is measured before it is told. */
 const PACE_MILLISECONDS = 2000;
-
-/** Samples as a step takes them. */
-export interface TrainingBatch {
-  /** [count, ...sample], channels last: pictures in [-1, 1], latents with the deviation sigma_d. */
-  readonly images: Float32Array;
-  /** Read only where the network has classes. */
-  readonly labels: Int32Array;
-  /** What the network is told of augmentation, where it is. */
-  readonly augment?: Float32Array;
-}
-
-/** Where images come from: a {@link Loader}, or anything else whose batches follow from `position`. */
-export interface BatchSource {
-  /** The `count` samples that follow the first `position` of the run, perhaps after a while. */
-  batch(position: number, count: number): TrainingBatch | Promise<TrainingBatch>;
-}
 
 /** What happens during training, for whoever shows it. */
 export interface TrainObserver {
@@ -212,7 +195,7 @@ class Run {
     const { batch, microBatch, recompute, precision, seed } = config.train;
     const network = createNetwork(config.network);
     const learner = await Learner.create(device, network, {
-      imm: config.imm,
+      objective: objectiveOf(config),
       optimizer: config.optimizer,
       batch,
       microBatch: microBatch ?? batch,
@@ -362,8 +345,8 @@ class Run {
     const count = this.learner.step + 1;
     const start = performance.now();
     const step = await this.#batch();
-    const { imm } = config;
-    step.times.t.forEach((t) => this.#binCounts[timeBin(imm, t)]++);
+    const { objective } = this.learner.config;
+    step.draw.times.forEach((t) => this.#binCounts[timeBin(objective.config, t)]++);
     const enqueued = performance.now();
     this.#spent.data += (enqueued - start) / 1000;
     this.#isWhole = false;
@@ -396,20 +379,19 @@ class Run {
   }
 
   async #batch(): Promise<StepBatch> {
-    const { config: { imm, train: { seed, batch } }, source } = this.options;
-    const { step } = this.learner;
-    const { images, labels, augment } = await source.batch(this.#images, batch);
-    const key = (purpose: Parameters<typeof trainingKey>[1]) => trainingKey(seed, purpose, step);
-    return {
-      x: images,
-      ...(augment ? { augment } : {}),
-      times: sampleTimes(imm, key("times"), batch / imm.M),
-      noiseKey: key("noise"),
-      dropoutKey: key("dropout"),
-      ...(this.learner.network.conditioning.labels
-        ? { labels: passLabels(dropLabels(imm, labels, NO_LABEL, key("labels"))) }
-        : {}),
-    };
+    const { config: { train: { seed, batch, images } }, source } = this.options;
+    const { step, network, config: { objective } } = this.learner;
+    const key = (purpose: TrainingPurpose) => trainingKey(seed, purpose, step);
+    const draw = await objective.draw({
+      source,
+      position: this.#images,
+      batch,
+      step,
+      steps: Math.ceil(images / batch),
+      hasLabels: network.conditioning.labels !== null,
+      key,
+    });
+    return { draw, noiseKey: key("noise"), dropoutKey: key("dropout") };
   }
 
   /** Whether the last step passed a multiple of `interval` images. */
@@ -560,12 +542,4 @@ function allFinite({ parts, averages }: LearnerState): boolean {
   return [...Object.values(parts), ...averages].every((part) =>
     [...part.values()].every(({ data }) => data.every(Number.isFinite))
   );
-}
-
-function passLabels(
-  labels: { student: Int32Array; target: Int32Array },
-): NonNullable<StepBatch["labels"]> {
-  const named = (list: Int32Array) =>
-    Array.from(list, (label) => label === NO_LABEL ? null : label);
-  return { student: named(labels.student), target: named(labels.target) };
 }

@@ -66,6 +66,7 @@ Deno.test("a pickled module of the public code converts without any further word
       fourierScale: 0.02,
       sEmbed: true,
     });
+    assert(method);
     assert.equal(method.timeConditioning, "stride");
     assert.equal(method.eps, 0.006);
     assert.deepEqual(notes, { source: "snapshot.pkl", weights: "ema.model" });
@@ -109,7 +110,7 @@ Deno.test("safetensors and npz of others are read like the files of PyTorch", as
   await withTempFolder(async (folder) => {
     const model = goldenModel("net_dit");
     const config = join(folder, "config.json");
-    await Deno.writeTextFile(config, JSON.stringify(toOfficial(model.network, model.imm)));
+    await Deno.writeTextFile(config, JSON.stringify(toOfficial(model.network, model.imm!)));
     const [npz, safe, out] = ["a.npz", "a.safetensors", "b.safetensors"].map((f) =>
       join(folder, f)
     );

@@ -13,7 +13,7 @@ import { openDevice } from "../../lib/device/open.ts";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { decodePng } from "../../lib/formats/image/png.ts";
 import { openSafetensors, writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
-import { latents } from "../../lib/imm/mod.ts";
+import { latents } from "../../lib/objectives/sampler.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
 import { availableDevices } from "../support/devices.ts";
 import { withTempFolder } from "../support/files.ts";

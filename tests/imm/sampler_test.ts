@@ -5,15 +5,14 @@ import { type ImmConfig, immConfig } from "../../lib/imm/config.ts";
 import { interpolant } from "../../lib/imm/interpolant.ts";
 import { guide } from "../../lib/imm/guidance.ts";
 import { decodeRgb, encodeRgb } from "../../lib/base/bytes.ts";
+import { pushforwardSteps, restartSteps } from "../../lib/imm/sampler.ts";
 import {
   type Denoise,
   latents,
-  pushforwardSteps,
   restartNoise,
-  restartSteps,
   sample,
   type SamplerStep,
-} from "../../lib/imm/sampler.ts";
+} from "../../lib/objectives/sampler.ts";
 import { type Schedule, scheduleTimes } from "../../lib/imm/schedule.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson, goldenTensor, goldenTensors } from "../support/golden.ts";

@@ -6,13 +6,12 @@ import { FormatError, ImmError } from "../../lib/base/errors.ts";
 import {
   type ImmConfig,
   immConfig,
-  latents,
   pushforwardSteps,
   restartSteps,
-  type SamplerStep,
   type Schedule,
   scheduleTimes,
 } from "../../lib/imm/mod.ts";
+import { latents, type SamplerStep } from "../../lib/objectives/sampler.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { Generator } from "../../lib/sample/generator.ts";
 import { assertClose } from "../support/close.ts";
@@ -21,6 +20,7 @@ import { goldenJson, goldenTensor, goldenTensors } from "../support/golden.ts";
 import { InterpreterDevice } from "../support/interpreter_device.ts";
 import { toDeviceLayout } from "../support/layout.ts";
 import { goldenModel, tinyModel } from "../support/models.ts";
+import { objectiveOf } from "../../lib/objectives/registry.ts";
 
 interface Case {
   readonly sampler: "pushforward" | "restart";
@@ -129,7 +129,7 @@ for (const device of devices) {
       const runs: Float32Array[] = [];
       for (const batch of batches) {
         const generator = await Generator.create(device, model, { batch });
-        const steps = restarts(model.imm);
+        const steps = restarts(model.imm!);
         runs.push(await generator.generate({ seeds: [7, 0, 1, 2, 3], labels, steps, guidance }));
         generator.free();
       }
@@ -158,7 +158,7 @@ async function tiny(
 ): Promise<Float32Array> {
   const generator = await Generator.create(interpreter, model, { batch });
   try {
-    return await generator.generate({ seeds: [4, 9, 2], steps: restarts(model.imm), ...options });
+    return await generator.generate({ seeds: [4, 9, 2], steps: restarts(model.imm!), ...options });
   } finally {
     generator.free();
   }
@@ -195,7 +195,7 @@ Deno.test("guidance 0 is the unconditional network and 1 the conditional one", a
 
 Deno.test("guidance moves a one-step sample along the line through both outputs", async () => {
   const model = tinyModel({ labelDim: 3 });
-  const steps = pushforwardSteps(model.imm, [model.imm.T, model.imm.eps]);
+  const steps = pushforwardSteps(model.imm!, [model.imm!.T, model.imm!.eps]);
   const at = (guidance: number) => tiny({ labels: [0, 1, 2], steps, guidance }, 2, model);
   const [unconditional, conditional, guided] = [await at(0), await at(1), await at(2.5)];
   const expected = conditional.map((c, i) => unconditional[i] + 2.5 * (c - unconditional[i]));
@@ -203,7 +203,7 @@ Deno.test("guidance moves a one-step sample along the line through both outputs"
 });
 
 Deno.test("given latents and noise replace those of the seeds", async () => {
-  const { sigmaData } = tinyModel().imm;
+  const { sigmaData } = tinyModel().imm!;
   const seeds = [4, 9, 2];
   const own = latents(seeds, 16, sigmaData);
   deepEqual(await tiny({ seeds, latents: own }), await tiny({ seeds }));
@@ -222,9 +222,9 @@ Deno.test("a generator shares weights that change, and frees only what it owns",
   const parameters = new ArenaBuffer(interpreter, network.parameters.arena.like("average"));
   const frozen = new ArenaBuffer(interpreter, network.parameters.frozen);
   const before = interpreter.live;
-  const shared = { network, imm: model.imm, parameters, frozen };
+  const shared = { network, objective: objectiveOf(model), parameters, frozen };
   const generator = await Generator.create(interpreter, shared, { batch: 3 });
-  const options = { seeds: [4, 9, 2], steps: restarts(model.imm) };
+  const options = { seeds: [4, 9, 2], steps: restarts(model.imm!) };
   const zero = await generator.generate(options);
   parameters.writeAll(network.parameters.adopt(model.weights).trainable);
   const loaded = await generator.generate(options);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { immConfig } from "../../lib/imm/config.ts";
 import type { PrecondConfig } from "../../lib/imm/parameterization.ts";
-import { type CallCoefficients, callCoefficients } from "../../lib/imm/guidance.ts";
+import { type CallCoefficients, callCoefficients } from "../../lib/imm/parameterization.ts";
 import type { Network } from "../../lib/models/network.ts";
 import { fromOfficial } from "../../lib/models/official.ts";
 import { createNetwork } from "../../lib/models/registry.ts";

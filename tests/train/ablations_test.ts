@@ -9,7 +9,6 @@ import {
   immConfig,
   noiseLabels,
   sampleTimes,
-  trainingKey,
 } from "../../lib/imm/mod.ts";
 import type { NetworkConfig } from "../../lib/models/config.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
@@ -18,6 +17,8 @@ import { parseTrainConfig } from "../../lib/train/config/config.ts";
 import { Learner } from "../../lib/train/step/learner.ts";
 import { preset } from "../../lib/train/config/presets.ts";
 import { applySettings } from "../../lib/train/config/settings.ts";
+import { immObjective, immStep } from "../support/steps.ts";
+import { trainingKey } from "../../lib/random/keys.ts";
 
 const BATCH = 16;
 const BASE = ["imm.eps=0.006", "imm.T=0.99", "imm.parameterization=simple_edm"];
@@ -25,7 +26,7 @@ const BASE = ["imm.eps=0.006", "imm.T=0.99", "imm.parameterization=simple_edm"];
 /** The method with some settings, as `--set` makes it. */
 function method(...settings: string[]): ImmConfig {
   return parseTrainConfig(applySettings(preset("toy2d"), [...BASE, ...settings]), { dimensions: 2 })
-    .imm;
+    .imm!;
 }
 
 /** Names of the coefficients that a setting changes, for the same s and t. */
@@ -98,7 +99,7 @@ Deno.test("kernel, particles, weighting, embedding and target change gradients, 
         { type: "mlp", hidden: 8, depth: 1, ...network } as NetworkConfig,
       );
       const learner = await Learner.create(device, built, {
-        imm,
+        objective: immObjective(imm),
         optimizer: { name: "adam", lr: 0.01, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 },
         batch: BATCH,
         microBatch: BATCH,
@@ -106,12 +107,15 @@ Deno.test("kernel, particles, weighting, embedding and target change gradients, 
       });
       learner.initialize(built.parameters.initial(0));
       for (let step = 0; step < 3; step++) {
-        learner.run({
-          x: hostNormal([1, step], [BATCH, 2], 0),
-          times: sampleTimes(imm, trainingKey(0, "times", step), BATCH / imm.M),
-          noiseKey: trainingKey(0, "noise", step),
-          dropoutKey: trainingKey(0, "dropout", step),
-        }, { lr: 0.01, emaDecay: 0.9 });
+        learner.run(
+          immStep(imm, {
+            x: hostNormal([1, step], [BATCH, 2], 0),
+            times: sampleTimes(imm, trainingKey(0, "times", step), BATCH / imm.M),
+            noiseKey: trainingKey(0, "noise", step),
+            dropoutKey: trainingKey(0, "dropout", step),
+          }),
+          { lr: 0.01, emaDecay: 0.9 },
+        );
       }
       const found = (await learner.readGradients()).get("model.out.weight")!.data;
       learner.free();

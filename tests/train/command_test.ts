@@ -200,7 +200,7 @@ Deno.test("settings that do not exist or do not fit are named, with what was mea
   const settings = ["train.images=8Mi", "imm.k=14", "optimizer.clip=null", "data.source=8 x 8"];
   const config = parseTrainConfig(applySettings(preset("digits"), settings), data);
   assert.deepEqual(
-    [config.train.images, config.imm.k, config.optimizer.clip, config.data.source],
+    [config.train.images, config.imm!.k, config.optimizer.clip, config.data.source],
     [2 ** 23, 14, null, "8 x 8"],
   );
   assert.equal(IMM_DEFAULTS.k, 12);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
-import { immConfig, sampleTimes, trainingKey } from "../../lib/imm/mod.ts";
+import { immConfig, sampleTimes } from "../../lib/imm/mod.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";
 import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";
@@ -11,6 +11,8 @@ import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 import { BATCH, checkpointsIn, imm, startArguments } from "../support/runs.ts";
+import { immObjective, immStep } from "../support/steps.ts";
+import { trainingKey } from "../../lib/random/keys.ts";
 
 Deno.test("an absurd learning rate stops with advice, and without a folder nobody needs", async () => {
   await withTempFolder(async (folder) => {
@@ -87,7 +89,7 @@ deviceTest("micro-batches give the gradient and the loss of the whole batch", as
   const gradientOf = async (microBatch: number) => {
     const network = createNetwork({ type: "mlp", hidden: 8, depth: 1, dropout: 0.1 });
     const learner = await Learner.create(device, network, {
-      imm: config,
+      objective: immObjective(config),
       optimizer: { name: "adam", lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 },
       batch,
       microBatch,
@@ -97,12 +99,15 @@ deviceTest("micro-batches give the gradient and the loss of the whole batch", as
     // The second step finds the gradients of the first in the arena: they must not stay.
     for (const step of [0, 1]) {
       learner.resetSums();
-      learner.run({
-        x,
-        times: sampleTimes(config, trainingKey(seed, "times", step), batch / config.M),
-        noiseKey: trainingKey(seed, "noise", step),
-        dropoutKey: trainingKey(seed, "dropout", step),
-      }, { lr: 1e-12, emaDecay: 0.9 });
+      learner.run(
+        immStep(config, {
+          x,
+          times: sampleTimes(config, trainingKey(seed, "times", step), batch / config.M),
+          noiseKey: trainingKey(seed, "noise", step),
+          dropoutKey: trainingKey(seed, "dropout", step),
+        }),
+        { lr: 1e-12, emaDecay: 0.9 },
+      );
     }
     const found = { gradients: await learner.readGradients(), sums: await learner.sums() };
     learner.free();

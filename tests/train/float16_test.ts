@@ -6,7 +6,7 @@ import type { Device } from "../../lib/device/device.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { WebGpuDevice } from "../../lib/device/webgpu/device.ts";
 import { InterruptedError } from "../../lib/base/errors.ts";
-import { immConfig, sampleTimes, trainingKey } from "../../lib/imm/mod.ts";
+import { immConfig, sampleTimes } from "../../lib/imm/mod.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import type { StateDict } from "../../lib/nn/parameters.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";
@@ -22,6 +22,8 @@ import { hasAdapter } from "../support/devices.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 import { InterpreterDevice } from "../support/interpreter_device.ts";
 import { BATCH, checkpointsIn, imm, logOf, startArguments, TINY_RUN } from "../support/runs.ts";
+import { immObjective, immStep } from "../support/steps.ts";
+import { trainingKey } from "../../lib/random/keys.ts";
 
 const IMM = immConfig({ M: 4, k: 8, parameterization: "euler_fm" });
 const MLP = { type: "mlp", hidden: 32, depth: 2, dropout: 0.1 } as const;
@@ -34,7 +36,7 @@ async function learnerOf(
 ) {
   const network = createNetwork(networkConfig);
   const learner = await Learner.create(device, network, {
-    imm: IMM,
+    objective: immObjective(IMM),
     optimizer: { name: "radam", lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 },
     batch: BATCH,
     microBatch: BATCH,
@@ -44,17 +46,20 @@ async function learnerOf(
   });
   learner.initialize(network.parameters.initial(7));
   const step = (number: number, scale = 0.5) =>
-    learner.run({
-      x: hostNormal([3, number], [BATCH * sizeOf(network.sampleShape)], 0).map((v) => scale * v),
-      times: sampleTimes(IMM, trainingKey(1, "times", number), BATCH / IMM.M),
-      noiseKey: trainingKey(1, "noise", number),
-      dropoutKey: trainingKey(1, "dropout", number),
-    }, {
-      lr: 2e-3,
-      emaDecay: 0.9,
-      averageWeights: new Array(config.averages ?? 0).fill(0.05),
-      maxNorm: 0.1,
-    });
+    learner.run(
+      immStep(IMM, {
+        x: hostNormal([3, number], [BATCH * sizeOf(network.sampleShape)], 0).map((v) => scale * v),
+        times: sampleTimes(IMM, trainingKey(1, "times", number), BATCH / IMM.M),
+        noiseKey: trainingKey(1, "noise", number),
+        dropoutKey: trainingKey(1, "dropout", number),
+      }),
+      {
+        lr: 2e-3,
+        emaDecay: 0.9,
+        averageWeights: new Array(config.averages ?? 0).fill(0.05),
+        maxNorm: 0.1,
+      },
+    );
   return { learner, network, step };
 }
 

@@ -68,20 +68,21 @@ Deno.test("the paper's presets have the parameters, the arithmetic and the setti
     assert(Math.abs(flopsPerImage.training / flopsPerImage.forward - 4) < 0.05, name);
     const { imm, optimizer, train } = config;
     assert.deepEqual(
-      [optimizer.lr, optimizer.betas, optimizer.eps, optimizer.weightDecay, train.batch, imm.M],
+      [optimizer.lr, optimizer.betas, optimizer.eps, optimizer.weightDecay, train.batch, imm!.M],
       [1e-4, [0.9, 0.999], 1e-8, 0, 4096, 4],
       name,
     );
-    assert.deepEqual([imm.kernel, imm.sigmaData, train.ema.decay], ["laplace", 0.5, 0.9999]);
+    assert.deepEqual([imm!.kernel, imm!.sigmaData, train.ema.decay], ["laplace", 0.5, 0.9999]);
     assert.equal(train.images, (name === "cifar10" ? 400_000 : 1_200_000) * 4096);
   }
-  const { imm: cifar, network, optimizer } = resolved("cifar10");
+  const { imm, network, optimizer } = resolved("cifar10");
+  const cifar = imm!;
   assert.deepEqual([cifar.k, cifar.a, cifar.b, cifar.eps, cifar.T], [15, 1, 5, 0.006, 0.994]);
   assert.deepEqual([optimizer.name, network.type === "song_unet" && network.dropout], [
     "radam",
     0.2,
   ]);
-  const { imm: headline } = resolved("imagenet256-xl-fp16");
+  const headline = resolved("imagenet256-xl-fp16").imm!;
   assert.deepEqual(
     [headline.a, headline.timeConditioning, headline.minGap, headline.k, headline.eps],
     [2, "stride", 1e-4, 12, 0],
@@ -97,7 +98,7 @@ Deno.test("the micro-batch that is chosen fits, the next larger one does not, an
       total,
       buffer: Infinity,
     });
-    assert.equal(microBatch % config.imm.M, 0);
+    assert.equal(microBatch % config.imm!.M, 0);
     assert.equal(config.train.batch % microBatch, 0);
     assert.equal(describe(microBatch, recompute).deviceBytes, deviceBytes);
     assert(deviceBytes <= total);

@@ -6,17 +6,19 @@ import { planFlops } from "../../lib/compile/flops.ts";
 import { summarize } from "../../lib/compile/print.ts";
 import type { Device } from "../../lib/device/device.ts";
 import { openDevice } from "../../lib/device/open.ts";
-import { immConfig, sampleTimes, trainingKey } from "../../lib/imm/mod.ts";
+import { immConfig, sampleTimes } from "../../lib/imm/mod.ts";
 import { type NetworkConfig, parseNetworkConfig } from "../../lib/models/config.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { add, grad, input, matmul, mul, rematerialize, silu, sum } from "../../lib/tensor/mod.ts";
 import { sizeOf } from "../../lib/tensor/tensor.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";
 import { Learner } from "../../lib/train/step/learner.ts";
-import { gradientProgram, trainingArenas } from "../../lib/train/step/programs.ts";
+import { gradientProgram, passNetworks, trainingArenas } from "../../lib/train/step/programs.ts";
 import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices.ts";
 import { evaluateGraph } from "../support/reference.ts";
+import { immObjective, immStep } from "../support/steps.ts";
+import { trainingKey } from "../../lib/random/keys.ts";
 
 const IMM = immConfig({ M: 4 });
 
@@ -102,7 +104,7 @@ async function assertSameStep(device: Device, network: NetworkConfig): Promise<v
   const step = async (recompute: boolean, microBatch: number) => {
     const built = createNetwork(network);
     const learner = await Learner.create(device, built, {
-      imm: IMM,
+      objective: immObjective(IMM),
       optimizer: { name: "adam", lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 },
       batch,
       microBatch,
@@ -110,12 +112,15 @@ async function assertSameStep(device: Device, network: NetworkConfig): Promise<v
       recompute,
     });
     learner.initialize(built.parameters.initial(1));
-    learner.run({
-      x: hostNormal([5, 6], [batch, sizeOf(built.sampleShape)], 0),
-      times: sampleTimes(IMM, trainingKey(0, "times", 0), batch / IMM.M),
-      noiseKey: trainingKey(0, "noise", 0),
-      dropoutKey: trainingKey(0, "dropout", 0),
-    }, { lr: 1e-3, emaDecay: 0.9 });
+    learner.run(
+      immStep(IMM, {
+        x: hostNormal([5, 6], [batch, sizeOf(built.sampleShape)], 0),
+        times: sampleTimes(IMM, trainingKey(0, "times", 0), batch / IMM.M),
+        noiseKey: trainingKey(0, "noise", 0),
+        dropoutKey: trainingKey(0, "dropout", 0),
+      }),
+      { lr: 1e-3, emaDecay: 0.9 },
+    );
     const found = { gradients: await learner.readGradients(), sums: await learner.sums() };
     learner.free();
     return found;
@@ -148,9 +153,10 @@ Deno.test("computing blocks again takes less than half of the memory and no more
   });
   const plan = (recompute: boolean) => {
     const built = createNetwork(network);
-    const networks = { student: built, target: built };
+    const objective = immObjective(IMM);
+    const networks = passNetworks(built, objective);
     const options = { microBatch: 8, batch: 64, recompute };
-    return compile(gradientProgram(networks, IMM, trainingArenas(built), options));
+    return compile(gradientProgram(networks, objective, trainingArenas(built), options));
   };
   const [kept, again] = [plan(false), plan(true)];
   const bytes = [kept, again].map((each) => summarize(each).slotBytes);

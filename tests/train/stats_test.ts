@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { readMessage } from "../../lib/formats/onnx/protobuf.ts";
-import { immConfig, sampleTimes, trainingKey } from "../../lib/imm/mod.ts";
+import { immConfig, sampleTimes } from "../../lib/imm/mod.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";
 import { Learner, timeBin } from "../../lib/train/step/learner.ts";
@@ -14,6 +14,8 @@ import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices.ts";
 import { withTempFolder } from "../support/files.ts";
 import { BATCH, checkpointsIn, imm, startArguments } from "../support/runs.ts";
+import { immObjective, immStep } from "../support/steps.ts";
+import { trainingKey } from "../../lib/random/keys.ts";
 
 Deno.test("parameters are grouped by where they are in the network", () => {
   const cases = {
@@ -34,7 +36,7 @@ for (const [name, weightDecay] of [["radam", 0], ["adamw", 0.1]] as const) {
     const network = createNetwork({ type: "mlp", hidden: 8, depth: 2 });
     const [batch, microBatch] = [32, 16];
     const learner = await Learner.create(device, network, {
-      imm: config,
+      objective: immObjective(config),
       optimizer: { name, lr: 0.01, betas: [0.9, 0.999], eps: 1e-8, weightDecay },
       batch,
       microBatch,
@@ -44,12 +46,15 @@ for (const [name, weightDecay] of [["radam", 0], ["adamw", 0.1]] as const) {
     const step = async (number: number) => {
       const before = await learner.save();
       const times = sampleTimes(config, trainingKey(0, "times", number), batch / config.M);
-      learner.run({
-        x: hostNormal([1, number], [batch, 2], 0),
-        times,
-        noiseKey: trainingKey(0, "noise", number),
-        dropoutKey: trainingKey(0, "dropout", number),
-      }, { lr: 0.01, emaDecay: 0.9 });
+      learner.run(
+        immStep(config, {
+          x: hostNormal([1, number], [batch, 2], 0),
+          times,
+          noiseKey: trainingKey(0, "noise", number),
+          dropoutKey: trainingKey(0, "dropout", number),
+        }),
+        { lr: 0.01, emaDecay: 0.9 },
+      );
       return { before, times };
     };
     for (let i = 0; i < 7; i++) await step(i);

@@ -4,19 +4,23 @@ import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import type { Device } from "../../lib/device/device.ts";
 import { InterruptedError } from "../../lib/base/errors.ts";
-import { type ImmConfig, immConfig, sampleTimes, trainingKey } from "../../lib/imm/mod.ts";
+import { type ImmConfig, immConfig, sampleTimes } from "../../lib/imm/mod.ts";
 import type { MlpConfig } from "../../lib/models/config.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";
 import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";
 import { parseTrainConfig, type TrainConfig } from "../../lib/train/config/config.ts";
-import { Learner, type StepBatch } from "../../lib/train/step/learner.ts";
+import { Learner } from "../../lib/train/step/learner.ts";
 import { RunFolder } from "../../lib/train/run/folder.ts";
-import { type BatchSource, train, type TrainOptions } from "../../lib/train/trainer.ts";
+import { train, type TrainOptions } from "../../lib/train/trainer.ts";
 import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices.ts";
 import { withTempFolder } from "../support/files.ts";
 import { checkpointsIn, logOf } from "../support/runs.ts";
+import { immObjective, immStep } from "../support/steps.ts";
+import { trainingKey } from "../../lib/random/keys.ts";
+import type { ImmObjectiveConfig } from "../../lib/objectives/imm.ts";
+import type { BatchSource } from "../../lib/objectives/objective.ts";
 
 const [BATCH, CLASSES] = [8, 3];
 const NETWORK = { type: "mlp", hidden: 8, depth: 1, labelDim: CLASSES } as const;
@@ -28,7 +32,7 @@ async function createLearner(
 ): Promise<Learner> {
   const built = createNetwork({ ...NETWORK, ...network });
   const learner = await Learner.create(device, built, {
-    imm: immConfig(imm),
+    objective: immObjective(immConfig(imm)),
     optimizer: { name: "adam", lr: 0.1, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 },
     batch: BATCH,
     microBatch: BATCH,
@@ -39,7 +43,14 @@ async function createLearner(
   return learner;
 }
 
-function stepBatch(imm: ImmConfig, step = 0): StepBatch {
+type Given = Parameters<typeof immStep>[1];
+
+/** The method of a learner. */
+function methodOf(learner: Learner): ImmConfig {
+  return learner.config.objective.config as ImmObjectiveConfig;
+}
+
+function stepBatch(imm: ImmConfig, step = 0): Given {
   const labels = Array.from({ length: BATCH }, (_, i) => i % CLASSES);
   return {
     x: hostNormal([7, step], [BATCH, 2], 0),
@@ -51,8 +62,8 @@ function stepBatch(imm: ImmConfig, step = 0): StepBatch {
 }
 
 /** Outputs of both passes in a step, which changes the learner. */
-async function passes(learner: Learner, batch: StepBatch) {
-  learner.run(batch, { lr: 0.1, emaDecay: 0.5 });
+async function passes(learner: Learner, batch: Given) {
+  learner.run(immStep(methodOf(learner), batch), { lr: 0.1, emaDecay: 0.5 });
   const { studentOutput, targetOutput } = await learner.inspect(INSPECTED);
   return { student: studentOutput, target: targetOutput };
 }
@@ -62,7 +73,7 @@ deviceTest(
   async (device) => {
     const learner = await createLearner(device);
     const start = await learner.save();
-    const batch = stepBatch(learner.config.imm);
+    const batch = stepBatch(methodOf(learner));
     const { student: labels, target } = batch.labels!;
     const dropped = labels.map((label, i) => i === 2 ? null : label);
     const whole = await passes(learner, batch);
@@ -83,7 +94,7 @@ deviceTest(
 deviceTest("student and target have one dropout mask, another in every step", async (device) => {
   const learner = await createLearner(device, { network: { dropout: 0.5 } });
   const start = await learner.save();
-  const batch = stepBatch(learner.config.imm);
+  const batch = stepBatch(methodOf(learner));
   // With r = t both passes see the same sample at the same times: only masks could differ.
   const same = { ...batch, times: { ...batch.times, r: batch.times.t } };
   const found = await passes(learner, same);
@@ -97,9 +108,9 @@ deviceTest("student and target have one dropout mask, another in every step", as
 deviceTest("the target can be the averaged network, and the student never is", async (device) => {
   const averaged = await createLearner(device, { imm: { target: "ema" } });
   const current = await createLearner(device);
-  await passes(averaged, stepBatch(averaged.config.imm));
+  await passes(averaged, stepBatch(methodOf(averaged)));
   const state = await averaged.save();
-  const batch = stepBatch(averaged.config.imm, 1);
+  const batch = stepBatch(methodOf(averaged), 1);
   const found = await passes(averaged, batch);
 
   current.restore(state, "the state");
@@ -204,10 +215,10 @@ deviceTest(
 
 deviceTest("thousands of steps take no more memory than hundreds", async (device) => {
   const learner = await createLearner(device);
-  const { imm } = learner.config;
+  const imm = methodOf(learner);
   const megabytes: number[] = [];
   for (let step = 0; step < 3000; step++) {
-    learner.run(stepBatch(imm, step), { lr: 1e-3, emaDecay: 0.9 });
+    learner.run(immStep(imm, stepBatch(imm, step)), { lr: 1e-3, emaDecay: 0.9 });
     if (step % 20 === 0) await learner.finish();
     if (step % 500 === 499) {
       await learner.sums();

@@ -2,17 +2,13 @@
 
 import assert from "node:assert/strict";
 import { openDevice } from "../../lib/device/open.ts";
-import {
-  immConfig,
-  pushforwardSteps,
-  sampleTimes,
-  scheduleTimes,
-  trainingKey,
-} from "../../lib/imm/mod.ts";
+import { immConfig, pushforwardSteps, sampleTimes, scheduleTimes } from "../../lib/imm/mod.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { Generator } from "../../lib/sample/generator.ts";
 import { deriveKey, hostNormal, hostUniform } from "../../lib/random/threefry.ts";
 import { Learner } from "../../lib/train/step/learner.ts";
+import { immObjective, immStep } from "../support/steps.ts";
+import { trainingKey } from "../../lib/random/keys.ts";
 
 /** Points that are compared, and steps of training. */
 const [POINTS, STEPS, BATCH] = [1000, 1500, 256];
@@ -50,14 +46,18 @@ Deno.test("a small trained network draws eight Gaussians on a ring in one step a
     const imm = immConfig({ k: 8, M: 4, a: 1, b: 4, eps: 0.006, parameterization: "euler_fm" });
     const network = createNetwork({ type: "mlp", hidden: 64, depth: 2, dropout: 0 });
     const learner = await Learner.create(device, network, {
-      imm,
+      objective: immObjective(imm),
       optimizer: { name: "adam", lr: 3e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 },
       batch: BATCH,
       microBatch: BATCH,
       clip: false,
     });
     learner.initialize(network.parameters.initial(0));
-    const generator = await Generator.create(device, { network, imm, ...learner.averaged }, {
+    const generator = await Generator.create(device, {
+      network,
+      objective: immObjective(imm),
+      ...learner.averaged,
+    }, {
       batch: POINTS,
     });
     const draw = (steps: number) =>
@@ -67,12 +67,15 @@ Deno.test("a small trained network draws eight Gaussians on a ring in one step a
       });
     const untrained = await draw(2);
     for (let step = 0; step < STEPS; step++) {
-      learner.run({
-        x: ring(step, BATCH),
-        times: sampleTimes(imm, trainingKey(0, "times", step), BATCH / imm.M),
-        noiseKey: trainingKey(0, "noise", step),
-        dropoutKey: trainingKey(0, "dropout", step),
-      }, { lr: 3e-3 * (1 - step / STEPS), emaDecay: Math.min(0.99, (1 + step) / (10 + step)) });
+      learner.run(
+        immStep(imm, {
+          x: ring(step, BATCH),
+          times: sampleTimes(imm, trainingKey(0, "times", step), BATCH / imm.M),
+          noiseKey: trainingKey(0, "noise", step),
+          dropoutKey: trainingKey(0, "dropout", step),
+        }),
+        { lr: 3e-3 * (1 - step / STEPS), emaDecay: Math.min(0.99, (1 + step) / (10 + step)) },
+      );
       if (step % 100 === 0) await learner.finish();
     }
     const [one, two] = [await draw(1), await draw(2)];

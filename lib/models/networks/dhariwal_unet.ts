@@ -65,6 +65,10 @@ export class DhariwalUNet extends UNet {
     });
   }
 
+  override rebuild(): DhariwalUNet {
+    return new DhariwalUNet(this.config);
+  }
+
   forward(x: Tensor, conditioning: Conditioning, options: ForwardOptions = {}): Tensor {
     const emb = embedded(() => this.#embedding(conditioning, options));
     const run = this.runner(emb, options);

@@ -97,6 +97,10 @@ export class DiT extends Network {
     this.#final = new FinalLayer(store, "model.final_layer", hiddenSize, outWidth);
   }
 
+  override rebuild(): DiT {
+    return new DiT(this.config);
+  }
+
   forward(x: Tensor, conditioning: Conditioning, options: ForwardOptions = {}): Tensor {
     const { observe } = options;
     const patches = this.#patches.forward(x);

@@ -62,6 +62,10 @@ export class Mlp extends Network {
     this.#out = new Linear(store, "model.out", hidden, dimensions, initLast);
   }
 
+  override rebuild(): Mlp {
+    return new Mlp(this.config);
+  }
+
   forward(
     x: Tensor,
     conditioning: Conditioning,

@@ -72,6 +72,10 @@ export class SongUNet extends UNet {
     this.#decoder = this.#buildDecoder(skipChannels);
   }
 
+  override rebuild(): SongUNet {
+    return new SongUNet(this.config);
+  }
+
   forward(x: Tensor, conditioning: Conditioning, options: ForwardOptions = {}): Tensor {
     const emb = embedded(() => this.#embedding(conditioning, options));
     const run = this.runner(emb, options);

@@ -16,7 +16,13 @@ import {
   type LatentStatisticsName,
 } from "../../data/latents/loader.ts";
 import { LATENT_MOMENTS } from "../../data/latents/dataset.ts";
-import { IMM_DEFAULTS, type ImmConfig, immConfig } from "../../imm/mod.ts";
+import {
+  OBJECTIVE_SETTINGS,
+  objectiveOf,
+  type ObjectiveSections,
+  objectiveSections,
+  parseObjective,
+} from "../../objectives/registry.ts";
 import { type NetworkConfig, networkSettings, parseNetworkConfig } from "../../models/config.ts";
 import { type Precision, PRECISIONS } from "../../models/precision.ts";
 import { DECODER_RANGES, type DecoderRange } from "../../sample/decoder.ts";
@@ -145,14 +151,15 @@ export interface ReportSettings {
   readonly scores: ScoreSettings;
 }
 
-/** A resolved configuration: everything has a value. */
-export interface TrainConfig {
+/** A resolved configuration: everything has a value. What is trained for is in one of two sections. */
+export type TrainConfig = ConfigSections & ObjectiveSections;
+
+/** The sections of every configuration. */
+interface ConfigSections {
   /** The images. */
   readonly data: DataSettings;
   /** The network. */
   readonly network: NetworkConfig;
-  /** The method. */
-  readonly imm: ImmConfig;
   /** The optimiser. */
   readonly optimizer: OptimizerSettings;
   /** Length and portions. */
@@ -173,8 +180,10 @@ export interface TrainConfigInput {
     };
   /** The network; sizes that follow from the data may be left out as well. */
   readonly network: { readonly type: string; readonly [setting: string]: unknown };
-  /** The method: settings in place of the paper's, `IMM_DEFAULTS`. */
+  /** Settings of IMM in place of the paper's, `IMM_DEFAULTS`. */
   readonly imm?: { readonly [setting: string]: unknown };
+  /** Another objective: its `type` and settings. What it shares with IMM can stand in `imm`. */
+  readonly objective?: { readonly [setting: string]: unknown };
   /** The optimiser; left out, RAdam. */
   readonly optimizer?: Partial<OptimizerSettings>;
   /** Length and portions. */
@@ -223,6 +232,7 @@ const schema = z.strictObject({
   }),
   network: z.looseObject({ type: z.string() }),
   imm: z.record(z.string(), z.unknown()).default({}),
+  objective: z.record(z.string(), z.unknown()).default({}),
   optimizer: z.strictObject({
     name: z.enum(OPTIMIZERS).default("radam"),
     lr: z.number().default(1e-4),
@@ -274,17 +284,17 @@ const schema = z.strictObject({
 });
 
 // The interfaces above are the schema's documentation: these lines compile only where both agree.
-true satisfies Same<Omit<z.output<typeof schema>, Resolved>, Omit<TrainConfig, Resolved>>;
+true satisfies Same<Omit<z.output<typeof schema>, Resolved>, Omit<ConfigSections, Resolved>>;
 true satisfies Same<z.input<typeof schema>, TrainConfigInput>;
 
 /** The parts with a schema of their own. */
-type Resolved = "network" | "imm";
+type Resolved = "network" | "imm" | "objective";
 
 /** Names of all settings, `train.batch`, as `--set` takes them. */
 export const TRAIN_SETTINGS: readonly string[] = [
   ...new Set([
-    ...settingNames(schema).filter((name) => name !== "imm"),
-    ...Object.keys(IMM_DEFAULTS).map((key) => `imm.${key}`),
+    ...settingNames(schema).filter((name) => name !== "imm" && name !== "objective"),
+    ...OBJECTIVE_SETTINGS,
     ...networkSettings(),
   ]),
 ];
@@ -321,10 +331,12 @@ export function parseTrainConfig(value: unknown, data: DataShape | null): TrainC
     );
   }
   const parsed = result.data;
+  const { data: settings, network, imm, objective, ...others } = parsed;
   const config: TrainConfig = {
-    ...parsed,
-    network: parseNetworkConfig({ ...sizesFrom(parsed, data), ...parsed.network }),
-    imm: immConfig(parsed.imm as Partial<ImmConfig>),
+    data: settings,
+    network: parseNetworkConfig({ ...sizesFrom(parsed, data), ...network }),
+    ...objectiveSections(parseObjective({ imm, objective })),
+    ...others,
   };
   const augmentDim = "augmentDim" in config.network ? config.network.augmentDim : 0;
   if (augmentDim !== (config.data.augment ? AUGMENT_LABELS : 0)) {
@@ -380,21 +392,22 @@ function checkLatents({ data, report }: TrainConfig): void {
   }
 }
 
-function checkBatches({ train, imm }: TrainConfig): void {
+function checkBatches({ train, imm, objective }: TrainConfig): void {
   const names = train.ema.profiles.map(profileName);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice) throw new UsageError(`train.ema.profiles: ${twice} is there twice`);
   const { batch, microBatch } = train;
-  if (batch % imm.M !== 0) {
+  const { groupSize, groupSetting } = objectiveOf({ imm, objective });
+  if (batch % groupSize !== 0) {
     throw new UsageError(
-      `train.batch must be a multiple of imm.M = ${imm.M}, but it is ${batch}`,
+      `train.batch must be a multiple of ${groupSetting} = ${groupSize}, but it is ${batch}`,
     );
   }
   const micro = microBatch ?? batch;
-  if (batch % micro !== 0 || micro % imm.M !== 0) {
+  if (batch % micro !== 0 || micro % groupSize !== 0) {
+    const multiple = groupSetting ? ` and be a multiple of ${groupSetting} = ${groupSize}` : "";
     throw new UsageError(
-      `train.microBatch must divide train.batch = ${batch} and be a multiple of imm.M = ` +
-        `${imm.M}, but it is ${micro}`,
+      `train.microBatch must divide train.batch = ${batch}${multiple}, but it is ${micro}`,
     );
   }
 }

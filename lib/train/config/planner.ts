@@ -12,12 +12,14 @@ import type { CompileOptions } from "../../compile/program.ts";
 import { ImmError } from "../../base/errors.ts";
 import type { Network } from "../../models/network.ts";
 import { createNetwork } from "../../models/registry.ts";
+import { objectiveOf } from "../../objectives/registry.ts";
 import { input, type Tensor } from "../../tensor/mod.ts";
 import type { TrainConfig } from "./config.ts";
 import {
   allArenas,
   gradientProgram,
   passNetworks,
+  trainedNetwork,
   trainingArenas,
   updateProgram,
 } from "../step/programs.ts";
@@ -82,13 +84,14 @@ function planStep(
   built: Network = createNetwork(config.network),
   options: CompileOptions = { fuse: true },
 ) {
-  const { train, imm, optimizer } = config;
-  const networks = passNetworks(built, imm, train.precision);
-  const { student } = networks;
+  const { train, optimizer } = config;
+  const objective = objectiveOf(config);
+  const networks = passNetworks(built, objective, train.precision);
+  const student = trainedNetwork(networks, objective);
   const arenas = trainingArenas(built, { averages: train.ema.profiles.length, student });
   const plans = [
     compile(
-      gradientProgram(networks, imm, arenas, {
+      gradientProgram(networks, objective, arenas, {
         batch: train.batch,
         microBatch: train.microBatch ?? train.batch,
         recompute: train.recompute,
@@ -137,7 +140,8 @@ export interface MicroBatchChoice {
  * @throws {ImmError} when not even one group of M particles fits
  */
 export function chooseMicroBatch(config: TrainConfig, limits: MemoryLimits): MicroBatchChoice {
-  const { train: { batch }, imm: { M } } = config;
+  const { train: { batch } } = config;
+  const { groupSize: M } = objectiveOf(config);
   const largest = (recompute: boolean): MicroBatchChoice | null => {
     const bytes = memoryOf(config, recompute);
     const sizes = divisors(batch).filter((size) => size % M === 0);

@@ -10,8 +10,9 @@ import type { Device } from "../../device/device.ts";
 import type { Image } from "../../formats/image/pixels.ts";
 import { channelView } from "../../formats/image/grid.ts";
 import { encodePng } from "../../formats/image/png.ts";
-import { pushforwardSteps, scheduleTimes } from "../../imm/mod.ts";
+import { uniformSteps } from "../../sample/schedule.ts";
 import { createNetwork } from "../../models/registry.ts";
+import { objectiveOf } from "../../objectives/registry.ts";
 import { LatentDecoder } from "../../sample/decoder.ts";
 import { Generator } from "../../sample/generator.ts";
 import { sampleGrid, toPictures } from "../../sample/output/picture.ts";
@@ -83,7 +84,7 @@ export class GridPainter {
     const shape = this.decoder?.shape ?? network.sampleShape;
     this.#generator ??= await Generator.create(this.device, {
       network,
-      imm: this.config.imm,
+      objective: objectiveOf(this.config),
       ...learner.averaged,
     }, { batch: count });
     const { columns, classes } = gridLayout(network.conditioning.labels?.classes ?? 0, count);
@@ -91,10 +92,7 @@ export class GridPainter {
     const made = await this.#generator.generate({
       seeds,
       labels: classes ?? undefined,
-      steps: pushforwardSteps(
-        this.config.imm,
-        scheduleTimes(this.config.imm, { kind: "uniform", steps }),
-      ),
+      steps: uniformSteps(this.#generator.objective, steps),
       signal,
     });
     const samples = this.decoder ? await this.decoder.decode(made) : made;

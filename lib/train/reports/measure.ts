@@ -5,8 +5,10 @@
  */
 
 import type { Device } from "../../device/device.ts";
-import { sampleTimes, trainingKey } from "../../imm/mod.ts";
 import { createNetwork } from "../../models/registry.ts";
+import type { BatchSource } from "../../objectives/objective.ts";
+import { objectiveOf } from "../../objectives/registry.ts";
+import { trainingKey, type TrainingPurpose } from "../../random/keys.ts";
 import { sizeOf } from "../../tensor/tensor.ts";
 import type { TrainConfig } from "../config/config.ts";
 import { Learner } from "../step/learner.ts";
@@ -31,10 +33,11 @@ export async function measureSpeed(
   config: TrainConfig,
   microBatch: number,
 ): Promise<MeasuredSpeed> {
-  const { imm, optimizer, train } = config;
+  const { optimizer, train } = config;
+  const objective = objectiveOf(config);
   const network = createNetwork(config.network);
   const learner = await Learner.create(device, network, {
-    imm,
+    objective,
     optimizer,
     batch: microBatch,
     microBatch,
@@ -44,19 +47,27 @@ export async function measureSpeed(
   });
   try {
     learner.initialize(network.parameters.initial(0));
-    const labels = network.conditioning.labels
-      ? { student: new Array(microBatch).fill(0), target: new Array(microBatch).fill(0) }
-      : undefined;
+    const source: BatchSource = {
+      batch: (_position, count) => ({
+        images: new Float32Array(count * sizeOf(network.sampleShape)),
+        labels: new Int32Array(count),
+      }),
+    };
     const times: number[] = [];
     for (let step = 0; step <= STEPS; step++) {
       const start = performance.now();
-      learner.run({
-        x: new Float32Array(microBatch * sizeOf(network.sampleShape)),
-        times: sampleTimes(imm, trainingKey(0, "times", step), microBatch / imm.M),
-        noiseKey: trainingKey(0, "noise", step),
-        dropoutKey: trainingKey(0, "dropout", step),
-        labels,
-      }, { lr: 0, emaDecay: 0.5, maxNorm: 1 });
+      const key = (purpose: TrainingPurpose) => trainingKey(0, purpose, step);
+      const draw = await objective.draw({
+        source,
+        position: step * microBatch,
+        batch: microBatch,
+        step,
+        steps: STEPS + 1,
+        hasLabels: network.conditioning.labels !== null,
+        key,
+      });
+      const keys = { noiseKey: key("noise"), dropoutKey: key("dropout") };
+      learner.run({ draw, ...keys }, { lr: 0, emaDecay: 0.5, maxNorm: 1 });
       await learner.finish();
       if (step > 0) times.push((performance.now() - start) / 1000);
     }

@@ -17,7 +17,8 @@ import { openInception } from "../../eval/extractors/inception.ts";
 import { findInceptionWeights, readInceptionWeights } from "../../eval/inception/weights.ts";
 import type { MadeReference } from "../../eval/references/compare.ts";
 import { PixelExtractor } from "../../eval/extractors/pixels.ts";
-import { pushforwardSteps, scheduleTimes } from "../../imm/mod.ts";
+import { objectiveOf } from "../../objectives/registry.ts";
+import { uniformSteps } from "../../sample/schedule.ts";
 import { Generator } from "../../sample/generator.ts";
 import type { ScoreSettings, TrainConfig } from "../config/config.ts";
 import type { Learner } from "../step/learner.ts";
@@ -50,7 +51,7 @@ export class Scorer {
     if (onlyFd) this.#reference ??= await computeReference(images, extractor);
     this.#generator ??= await Generator.create(this.device, {
       network: learner.network,
-      imm: this.config.imm,
+      objective: objectiveOf(this.config),
       ...learner.averaged,
     }, { batch: Math.min(grid, scores.samples) });
     const { values } = await evaluate({
@@ -79,11 +80,10 @@ export class Scorer {
     const classes = generator.network.conditioning.labels?.classes ?? 0;
     const seeds = Array.from({ length: scores.samples }, (_, i) => i);
     const labels = classes > 0 ? seeds.map((i) => i % classes) : undefined;
-    const times = scheduleTimes(this.config.imm, { kind: "uniform", steps: scores.steps });
     const data = await generator.generate({
       seeds,
       labels,
-      steps: pushforwardSteps(this.config.imm, times),
+      steps: uniformSteps(generator.objective, scores.steps),
       signal,
     });
     const [height, width, channels] = generator.network.sampleShape;

@@ -38,6 +38,7 @@ const ALLOWED = [
 const REASONS: readonly (readonly [key: string, reason: string])[] = [
   ["network", "the weights are those of another network"],
   ["imm", "the weights were trained for another method"],
+  ["objective", "the weights were trained for another objective"],
   ["optimizer", "the optimizer's moments were gathered with it"],
   ["train.init", "the run began with those weights, or without any"],
   ["train.resetLabels", "the run began with weights"],

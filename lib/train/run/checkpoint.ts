@@ -16,6 +16,7 @@ import {
   TRAINING_PREFIX,
 } from "../../models/model_file.ts";
 import type { StateDict } from "../../nn/parameters.ts";
+import { sectionsOf } from "../../objectives/registry.ts";
 import { parseTrainConfig, type TrainConfig } from "../config/config.ts";
 import { type Beginning, parseBeginning } from "./history.ts";
 import type { LearnerState, StatePart } from "../step/learner.ts";
@@ -103,7 +104,12 @@ export async function saveCheckpoint(
   const { step, sums, scaling } = state;
   const complete: Progress = { ...progress, step, sums, ...(scaling ? { scaling } : {}) };
   await writeSafetensors(path, tensors, {
-    ...describeModel({ network: config.network, imm: config.imm, classNames, notes: {} }),
+    ...describeModel({
+      network: config.network,
+      ...sectionsOf(config),
+      ...(classNames ? { classNames } : {}),
+      notes: {},
+    }),
     "training.progress": JSON.stringify(complete),
     "training.config": JSON.stringify(config),
     ...(beginning ? { "training.beginning": JSON.stringify(beginning) } : {}),

@@ -52,6 +52,7 @@ import { EventFile } from "../reports/tensorboard.ts";
 import { type Beginning, beginningIn, HISTORY, type HistoryLine } from "./history.ts";
 import type { LayerNorms } from "../step/norms.ts";
 import type { StateDict } from "../../nn/parameters.ts";
+import { sectionsOf } from "../../objectives/registry.ts";
 import type { LearnerState } from "../step/learner.ts";
 
 /** One line of stats.jsonl. */
@@ -411,12 +412,18 @@ export class RunFolder implements AsyncDisposable {
     notes: Readonly<Record<string, string>>,
     weights: StateDict,
   ): Model {
-    const { network, imm, data: { latents } } = config;
+    const { network, data: { latents } } = config;
     const normalization: Record<string, string> = latents === null ? {} : {
       [LATENT_NOTE]: latentNote(normalizationOf(latents)),
     };
     const names = this.#classNames(config);
-    return { network, imm, ...names, notes: { ...notes, ...normalization }, weights };
+    return {
+      network,
+      ...sectionsOf(config),
+      ...names,
+      notes: { ...notes, ...normalization },
+      weights,
+    };
   }
 
   /** Names of the classes that the network knows; a network without classes has no use for them. */

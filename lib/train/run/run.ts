@@ -11,6 +11,7 @@ import { pathRead } from "../../data/spec.ts";
 import { findModel } from "../../models/model_file.ts";
 import type { Network } from "../../models/network.ts";
 import { refuseInside } from "../../base/outputs.ts";
+import { sectionsOf } from "../../objectives/registry.ts";
 import type { LatentDecoder } from "../../sample/decoder.ts";
 import {
   isChosen,
@@ -113,11 +114,14 @@ async function readSource(source: ConfigSource): Promise<Read> {
   // Another type is for the schema to refuse.
   if (typeof init !== "string") return { ...layers, initial: null };
   const initial = await describeInitial(init);
-  const { network = {}, imm = {} } = layers.chosen as { network?: object; imm?: object };
-  const model = overlay(
-    { network: initial.network, imm: initial.imm },
-    { network: { ...network }, imm: { ...imm } },
-  );
+  const { network = {}, imm, objective } = layers.chosen as {
+    readonly [section: string]: object | undefined;
+  };
+  const model = overlay({ network: initial.network, ...sectionsOf(initial) }, {
+    network: { ...network },
+    ...(imm ? { imm: { ...imm } } : {}),
+    ...(objective ? { objective: { ...objective } } : {}),
+  });
   return { ...layers, value: { ...layers.value, ...model }, initial };
 }
 

@@ -22,7 +22,7 @@ import { defaultWorkers, type ItemStream, PrefetchingStream } from "../../data/s
 import { FormatError, UsageError } from "../../base/errors.ts";
 import type { DataSettings, DataShape } from "../config/config.ts";
 import { EightGaussians } from "../points.ts";
-import type { BatchSource } from "../trainer.ts";
+import type { BatchSource } from "../../objectives/objective.ts";
 
 /** A stream that may have threads. */
 export interface ClosableSource extends BatchSource {

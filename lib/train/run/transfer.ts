@@ -11,15 +11,13 @@ import type { NetworkConfig } from "../../models/config.ts";
 import type { Network } from "../../models/network.ts";
 import { createNetwork } from "../../models/registry.ts";
 import type { StateDict } from "../../nn/parameters.ts";
+import { sectionsOf } from "../../objectives/registry.ts";
 import { sameShape } from "../../tensor/tensor.ts";
 import { counted } from "../../base/units.ts";
 import type { TrainingData } from "./sources.ts";
 
-/** What is known of a model that training begins with. */
-export interface InitialModel extends ModelDescription {
-  /** Its file. */
-  readonly file: string;
-}
+/** What is known of a model that training begins with, and its file. */
+export type InitialModel = ModelDescription & { readonly file: string };
 
 /**
  * Describes the model of a run's folder, or of a file.
@@ -29,8 +27,8 @@ export interface InitialModel extends ModelDescription {
 export async function describeInitial(path: string): Promise<InitialModel> {
   const file = await findModel(path);
   using model = await openModel(file);
-  const { network, imm, classNames, notes } = model;
-  return { file, network, imm, ...(classNames ? { classNames } : {}), notes };
+  const { network, classNames, notes } = model;
+  return { file, network, ...sectionsOf(model), ...(classNames ? { classNames } : {}), notes };
 }
 
 /**

@@ -11,11 +11,12 @@ import { ArenaBuffer, arenaMap } from "../../device/arena_buffer.ts";
 import type { Device, Executable } from "../../device/device.ts";
 import { requireFloat16 } from "../../device/float16.ts";
 import { FormatError } from "../../base/errors.ts";
-import { type GroupTimes, type ImmConfig, noiseLabels, packCoefficients } from "../../imm/mod.ts";
 import type { Network } from "../../models/network.ts";
 import type { Precision } from "../../models/precision.ts";
 import type { HostTensor, StateDict } from "../../nn/parameters.ts";
-import { type Key, sizeOf } from "../../tensor/mod.ts";
+import type { Objective, ObjectiveSettings, StepDraw } from "../../objectives/objective.ts";
+import type { Key } from "../../random/threefry.ts";
+import { sizeOf } from "../../tensor/mod.ts";
 import { type LayerNorms, NORMS, normsByGroup, normsProgram } from "./norms.ts";
 import { type OptimizerConfig, updateNumbers } from "./optimizer.ts";
 import {
@@ -24,6 +25,7 @@ import {
   roundingProgram,
   STEP_SUMS,
   TIME_BINS,
+  trainedNetwork,
   type TrainingArenas,
   trainingArenas,
   updateProgram,
@@ -32,8 +34,8 @@ import { INITIAL_SCALING, numbersByStep, SCALING_STATE, type ScalingState } from
 
 /** How a learner is set up. */
 export interface LearnerConfig {
-  /** The method. */
-  readonly imm: ImmConfig;
+  /** What is trained for. */
+  readonly objective: Objective;
   /** The optimiser. */
   readonly optimizer: OptimizerConfig;
   /** Samples per step. */
@@ -54,26 +56,17 @@ export interface LearnerConfig {
    * averages, the target pass and the loss.
    */
   readonly precision?: Precision;
-  /** Whether the outputs of both passes can be read back, for tests. */
+  /** Whether what the objective lets tests inspect can be read back. */
   readonly inspect?: boolean;
 }
 
 /** One step's data, for the whole batch. */
 export interface StepBatch {
-  /** [batch, ...sample], channels last. */
-  readonly x: Float32Array;
-  /** Times of the groups, `batch` / M of them; see `sampleTimes`. */
-  readonly times: GroupTimes;
-  /** Labels of the two passes, null for none; left out where the network has no classes. */
-  readonly labels?: {
-    readonly student: readonly (number | null)[];
-    readonly target: readonly (number | null)[];
-  };
-  /** [batch, augmentDim] */
-  readonly augment?: Float32Array;
+  /** What the objective drew. */
+  readonly draw: StepDraw;
   /** Key of the noise n; see `trainingKey`. */
   readonly noiseKey: Key;
-  /** Key of the dropout masks, which both passes share. */
+  /** Key of the dropout masks, which all passes share. */
   readonly dropoutKey: Key;
   /** [batch, ...sample], already times sigma_d; with `givenNoise`. */
   readonly noise?: Float32Array;
@@ -142,19 +135,25 @@ interface HalfParts {
  * ```ts
  * import {
  *   createNetwork,
- *   immConfig,
+ *   createObjective,
  *   Learner,
  *   openDevice,
- *   sampleTimes,
+ *   parseObjective,
  *   trainingKey,
  * } from "@imm/imm";
  * import assert from "node:assert/strict";
  *
  * const device = await openDevice();
  * const network = createNetwork({ type: "mlp", hidden: 16, depth: 1 });
- * const imm = immConfig({ M: 4 });
+ * const objective = createObjective(parseObjective({ imm: { M: 4 } }));
+ * const source = {
+ *   batch: (_position: number, count: number) => ({
+ *     images: new Float32Array(count * 2).fill(0.5),
+ *     labels: new Int32Array(count),
+ *   }),
+ * };
  * const learner = await Learner.create(device, network, {
- *   imm,
+ *   objective,
  *   optimizer: { name: "adam", lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0 },
  *   batch: 16,
  *   microBatch: 16,
@@ -162,12 +161,12 @@ interface HalfParts {
  * });
  * learner.initialize(network.parameters.initial(0));
  * for (let step = 0; step < 3; step++) {
- *   learner.run({
- *     x: new Float32Array(16 * 2).fill(0.5),
- *     times: sampleTimes(imm, trainingKey(0, "times", step), 16 / imm.M),
- *     noiseKey: trainingKey(0, "noise", step),
- *     dropoutKey: trainingKey(0, "dropout", step),
- *   }, { lr: 1e-3, emaDecay: 0.99 });
+ *   const key = (purpose: Parameters<typeof trainingKey>[1]) => trainingKey(0, purpose, step);
+ *   const draw = await objective.draw({
+ *     ...{ source, position: step * 16, batch: 16, step, steps: 3, hasLabels: false, key },
+ *   });
+ *   const keys = { noiseKey: key("noise"), dropoutKey: key("dropout") };
+ *   learner.run({ draw, ...keys }, { lr: 1e-3, emaDecay: 0.99 });
  * }
  * const { loss } = await learner.sums(); // over the three steps
  * assert.ok(Number.isFinite(loss));
@@ -205,12 +204,12 @@ export class Learner {
    * @throws {DeviceError} when the device cannot hold it, or does not know the precision
    */
   static async create(device: Device, network: Network, config: LearnerConfig): Promise<Learner> {
-    const { imm, optimizer, clip, precision } = config;
+    const { objective, optimizer, clip, precision } = config;
     if (precision === "float16") requireFloat16(device);
-    const networks = passNetworks(network, imm, precision);
-    const { student, target } = networks;
+    const networks = passNetworks(network, objective, precision);
+    const student = trainedNetwork(networks, objective);
     const arenas = trainingArenas(network, { averages: config.averages, student });
-    const gradientPlan = compile(gradientProgram(networks, imm, arenas, config));
+    const gradientPlan = compile(gradientProgram(networks, objective, arenas, config));
     const updatePlan = compile(updateProgram(arenas, optimizer, clip));
     const { averages: more, half, scaling, ...named } = arenas;
     const buffers = Object.fromEntries(
@@ -225,10 +224,11 @@ export class Learner {
       ...averages,
       ...(extra ? [extra.half, extra.scaling] : []),
     );
-    // The target network's own arenas are the average's memory.
-    memory.set(target.parameters.arena, buffers[target === network ? "parameters" : "ema"].buffer);
-    for (const each of [student, target]) {
-      memory.set(each.parameters.frozen, buffers.frozen.buffer);
+    for (const [pass, { parameters }] of networks) {
+      memory.set(parameters.frozen, buffers.frozen.buffer);
+      // The arenas of a network with averaged weights are the average's memory.
+      const { weights } = objective.passes[pass];
+      if (weights === "ema") memory.set(parameters.arena, buffers.ema.buffer);
     }
     const normsPlan = compile(normsProgram(arenas));
     const [gradients, update, norms] = [
@@ -312,7 +312,7 @@ export class Learner {
     return normsByGroup(this.network.parameters.arena, await this.norms.read(NORMS));
   }
 
-  /** Outputs of the last micro-batch; with `inspect` also yT, yR, studentOutput, targetOutput. */
+  /** Outputs of the last micro-batch; with `inspect` also what the objective shows. */
   async inspect(names: readonly string[]): Promise<Record<string, Float32Array>> {
     return await this.gradients.read(names) as Record<string, Float32Array>;
   }
@@ -465,52 +465,44 @@ export class Learner {
 
   /** Inputs of the gradient program for the samples from `first` on. */
   #microBatch(batch: StepBatch, first: number): Record<string, Float32Array | Int32Array> {
-    const { imm, microBatch, givenNoise } = this.config;
+    const { objective, microBatch, givenNoise } = this.config;
+    const { groupSize, config, passes } = objective;
+    const { draw } = batch;
     const size = sizeOf(this.network.sampleShape);
     const end = first + microBatch;
-    const [group, groupEnd] = [first / imm.M, end / imm.M];
-    const times: GroupTimes = {
-      s: batch.times.s.subarray(group, groupEnd),
-      r: batch.times.r.subarray(group, groupEnd),
-      t: batch.times.t.subarray(group, groupEnd),
-    };
-    const told = noiseLabels(imm, times);
     const { augmentDim } = this.network.conditioning;
-    const augment = batch.augment?.subarray(first * augmentDim, end * augmentDim);
+    const augment = draw.augment?.subarray(first * augmentDim, end * augmentDim);
     const key = ([k0, k1]: Key) => Int32Array.of(k0, k1, first);
     return {
-      x: batch.x.subarray(first * size, end * size),
-      coefficients: packCoefficients(imm, times),
-      timeBins: oneHotBins(imm, times.t),
+      x: draw.x.subarray(first * size, end * size),
+      ...draw.values(first, end),
+      timeBins: oneHotBins(config, draw.times.subarray(first / groupSize, end / groupSize)),
       dropoutKey: key(batch.dropoutKey),
       ...(givenNoise
         ? { noise: batch.noise!.subarray(first * size, end * size) }
         : { noiseKey: key(batch.noiseKey) }),
       ...(microBatch < this.config.batch ? { keep: Float32Array.of(first > 0 ? 1 : 0) } : {}),
-      ...this.network.conditioningValues({
-        cNoiseT: told.student.first,
-        cNoiseS: told.student.second,
-        labels: batch.labels?.student.slice(first, end),
-        augment,
-      }, "student."),
-      ...this.network.conditioningValues({
-        cNoiseT: told.target.first,
-        cNoiseS: told.target.second,
-        labels: batch.labels?.target.slice(first, end),
-        augment,
-      }, "target."),
+      ...Object.assign(
+        {},
+        ...Object.keys(passes).map((pass) =>
+          this.network.conditioningValues(
+            { ...draw.conditioning(pass, first, end), augment },
+            `${pass}.`,
+          )
+        ),
+      ),
     };
   }
 }
 
 /** Which of the {@link TIME_BINS} parts of [eps, T] a time lies in. */
-export function timeBin({ eps, T }: Pick<ImmConfig, "eps" | "T">, t: number): number {
+export function timeBin({ eps, T }: Pick<ObjectiveSettings, "eps" | "T">, t: number): number {
   return Math.min(TIME_BINS - 1, Math.floor((t - eps) / (T - eps) * TIME_BINS));
 }
 
 /** [TIME_BINS, groups], row-major. */
-function oneHotBins(imm: ImmConfig, t: Float64Array): Float32Array<ArrayBuffer> {
+function oneHotBins(config: ObjectiveSettings, t: Float64Array): Float32Array<ArrayBuffer> {
   const rows = new Float32Array(TIME_BINS * t.length);
-  t.forEach((time, group) => rows[timeBin(imm, time) * t.length + group] = 1);
+  t.forEach((time, group) => rows[timeBin(config, time) * t.length + group] = 1);
   return rows;
 }

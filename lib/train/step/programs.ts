@@ -5,12 +5,11 @@
  * @module
  */
 
+import { InternalError } from "../../base/errors.ts";
 import type { Program } from "../../compile/program.ts";
-import { type ImmConfig, type Objective, objective, type Pass } from "../../imm/mod.ts";
-import { COEFFICIENTS } from "../../imm/times.ts";
 import type { Conditioning, Network } from "../../models/network.ts";
 import { atPrecision, type Precision } from "../../models/precision.ts";
-import { createNetwork } from "../../models/registry.ts";
+import type { Objective } from "../../objectives/objective.ts";
 import {
   add,
   Arena,
@@ -65,7 +64,7 @@ export interface TrainingArenas {
 /** What is summed up on the device between reports, one number each. */
 export const STEP_SUMS = ["loss", "gradientNorm"] as const;
 
-/** Parts of [eps, T], of equal length, for which the loss is summed up on its own. */
+/** Parts of [eps, T], of equal length, for which the loss of their groups is summed up on its own. */
 export const TIME_BINS = 10;
 
 /**
@@ -98,88 +97,110 @@ export function trainingArenas(
 
 /** Choices of the gradient program. */
 export interface GradientOptions {
-  /** Samples per run, a multiple of M. */
+  /** Samples per run, a multiple of the objective's groups. */
   readonly microBatch: number;
   /** Samples over which the loss is averaged. */
   readonly batch: number;
   /** Whether the noise is uploaded (`noise`) instead of drawn on the device (from `noiseKey`). */
   readonly givenNoise?: boolean;
-  /** Whether the student's blocks are computed again in the backward pass; see `ForwardOptions`. */
+  /** Whether the blocks of trained passes are computed again in the backward pass; see `ForwardOptions`. */
   readonly recompute?: boolean;
-  /** Whether raw outputs and samples of both passes can be read back. */
+  /** Whether what the objective lets tests inspect can be read back. */
   readonly inspect?: boolean;
 }
 
-/** The network of each pass. */
-export type PassNetworks = Readonly<Record<Pass, Network>>;
+/** The network of each pass, by the pass's name. */
+export type PassNetworks = ReadonlyMap<string, Network>;
 
 /**
- * The networks of the two passes for one whose weights are trained. They are that network itself, but
- * for the student in float16, whose parameters are rounded copies of the weights, and the target of
- * `target: "ema"`, whose parameters are to be given the average's memory. The target pass is float32
- * at any precision, as in the official code.
+ * The networks of the passes of a step for one whose weights are trained. They are that network
+ * itself, but for trained passes in float16, whose parameters are rounded copies of the weights, and
+ * for passes with averaged weights, whose parameters are to be given the average's memory. Passes
+ * that are not trained are float32 at any precision, as in the official code.
  */
 export function passNetworks(
   network: Network,
-  { target }: ImmConfig,
+  { passes }: Pick<Objective, "passes">,
   precision: Precision = "float32",
 ): PassNetworks {
-  return {
-    student: precision === "float32"
-      ? network
-      : atPrecision(precision, () => createNetwork(network.config)),
-    target: target === "ema" ? createNetwork(network.config) : network,
-  };
+  const trained = precision === "float32"
+    ? network
+    : atPrecision(precision, () => network.rebuild());
+  const averaged = Object.values(passes).some(({ weights }) => weights === "ema")
+    ? network.rebuild()
+    : network;
+  return new Map(
+    Object.entries(passes).map(([name, pass]) => [
+      name,
+      pass.trained ? trained : pass.weights === "ema" ? averaged : network,
+    ]),
+  );
+}
+
+/** The network of the passes that are trained. */
+export function trainedNetwork(networks: PassNetworks, { passes }: Pick<Objective, "passes">) {
+  const name = Object.keys(passes).find((name) => passes[name].trained);
+  if (name === undefined) throw new InternalError("an objective without a trained pass");
+  return networks.get(name)!;
 }
 
 /**
  * Gradients of one micro-batch.
  *
- * Inputs: `x` [b, ...sample]; `coefficients` from `packCoefficients`; the network's conditioning
- * with the prefixes `student.` and `target.`; `noiseKey` i32[3] or `noise`; `dropoutKey` i32[3];
- * `timeBins` [TIME_BINS, G], 1 where the group's t lies in the part of [eps, T], else 0;
- * with accumulation `keep` [], 0 for the first micro-batch of a batch and 1 for the others.
+ * Inputs: `x` [b, ...sample]; those of the objective; the network's conditioning with the prefix
+ * `PASS.` for each pass; `noiseKey` i32[3] or `noise`; `dropoutKey` i32[3]; `timeBins`
+ * [TIME_BINS, G], 1 where the group's time lies in the part of [eps, T], else 0; with accumulation
+ * `keep` [], 0 for the first micro-batch of a batch and 1 for the others.
  * Output: `lossGroup` [G]. With loss scaling the gradients are those of the scaled loss.
  */
 export function gradientProgram(
   networks: PassNetworks,
-  config: ImmConfig,
+  objective: Objective,
   arenas: TrainingArenas,
   { microBatch, batch, givenNoise = false, recompute = false, inspect = false }: GradientOptions,
 ): Program {
-  const shape = [microBatch, ...networks.student.sampleShape];
+  const { passes, groupSize, config: { sigmaData } } = objective;
+  const student = trainedNetwork(networks, objective);
+  const shape = [microBatch, ...student.sampleShape];
+  const groups = microBatch / groupSize;
   const x = input("x", shape);
-  const coefficients = input("coefficients", [COEFFICIENTS.length, microBatch / config.M]);
+  const own: Tensor[] = [];
   const noiseInput = givenNoise ? input("noise", shape) : input("noiseKey", [3], "i32");
   const noise = givenNoise
     ? noiseInput
-    : mul(randomNormal(noiseInput, shape, NOISE_STREAM), config.sigmaData);
+    : mul(randomNormal(noiseInput, shape, NOISE_STREAM), sigmaData);
   const dropoutKey = input("dropoutKey", [3], "i32");
   const keep = input("keep", []);
-  const conditioning: Record<Pass, Conditioning> = {
-    student: networks.student.conditioningInputs(microBatch, "student."),
-    target: networks.target.conditioningInputs(microBatch, "target."),
-  };
-  const outputs: Partial<Record<Pass, Tensor>> = {};
-  const built = objective(config, {
+  const conditioning = new Map<string, Conditioning>(
+    [...networks].map(([pass, network]) => [
+      pass,
+      network.conditioningInputs(microBatch, `${pass}.`),
+    ]),
+  );
+  const built = objective.build({
     x,
     noise,
-    coefficients,
-    network: (xIn, pass) => {
-      // One key for both passes: student and target share the dropout mask.
-      const { parameters: { arena: { storage } } } = networks[pass];
-      const F = withStorage(storage, () =>
-        networks[pass].forward(xIn, conditioning[pass], {
-          dropoutKey,
-          recompute: recompute && pass === "student",
-        }));
-      outputs[pass] = F;
-      return F;
+    batch,
+    input: (name, shape) => {
+      const tensor = input(name, shape);
+      own.push(tensor);
+      return tensor;
     },
-    batchGroups: batch / config.M,
+    network: (xIn, pass) => {
+      const network = networks.get(pass)!;
+      // One key for all passes: they share the dropout mask.
+      return withStorage(
+        network.parameters.arena.storage,
+        () =>
+          network.forward(xIn, conditioning.get(pass)!, {
+            dropoutKey,
+            recompute: recompute && passes[pass].trained,
+          }),
+      );
+    },
   });
   const names = [...arenas.parameters.entries.keys()];
-  const weights = networks.student.parameters.arena;
+  const weights = student.parameters.arena;
   const gradients = grad(
     built.loss,
     names.map((name) => weights.tensor(name)),
@@ -190,9 +211,9 @@ export function gradientProgram(
     const target = arenas.gradients.tensor(name);
     return { target, value: accumulate ? add(where(keep, target, 0), gradients[i]) : gradients[i] };
   });
-  const bins = input("timeBins", [TIME_BINS, microBatch / config.M]);
+  const bins = input("timeBins", [TIME_BINS, groups]);
   const binSums = arenas.sums.tensor("lossBins");
-  const perBin = sum(mul(bins, reshape(built.lossGroup, [1, microBatch / config.M])), [1]);
+  const perBin = sum(mul(bins, reshape(built.lossGroup, [1, groups])), [1]);
   updates.push({ target: binSums, value: add(binSums, reshape(perBin, [TIME_BINS])) });
   const lossSum = arenas.sums.tensor("loss");
   updates.push({ target: lossSum, value: add(lossSum, built.loss) });
@@ -200,24 +221,15 @@ export function gradientProgram(
     label: "gradients",
     inputs: [
       x,
-      coefficients,
+      ...own,
       bins,
       noiseInput,
       dropoutKey,
       ...(accumulate ? [keep] : []),
-      ...Object.values(conditioning).flatMap((c) => Object.values(c)).filter((t) => t !== null),
+      ...[...conditioning.values()].flatMap((c) => Object.values(c)).filter((t) => t !== null),
     ],
-    outputs: { lossGroup: built.lossGroup, ...(inspect ? inspected(built, outputs) : {}) },
+    outputs: { lossGroup: built.lossGroup, ...(inspect ? built.inspect : {}) },
     updates,
-  };
-}
-
-function inspected(built: Objective, F: Partial<Record<Pass, Tensor>>): Record<string, Tensor> {
-  return {
-    yT: built.yT,
-    yR: built.yR,
-    studentOutput: F.student!,
-    targetOutput: F.target!,
   };
 }
 
