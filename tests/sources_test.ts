@@ -88,3 +88,12 @@ Deno.test("variables of the environment are read where that is allowed, and else
     .filter((file) => !allowed.includes(file));
   assert.deepEqual(direct, [], "use environmentVariable of lib/base/environment.ts");
 });
+
+Deno.test("a test that a machine cannot run says what it needs", () => {
+  const silent = [...sources(join(root, "tests"))].flatMap((path) =>
+    Deno.readTextFileSync(path).split("\n")
+      .filter((line) => /\bignore:/.test(line) && !/Deno\.build\.os/.test(line))
+      .map((line) => `${relative(root, path)}: ${line.trim()}`)
+  ).filter((line) => !/support.needs\.ts|sources_test\.ts/.test(line));
+  assert.deepEqual(silent, [], "see tests/support/needs.ts");
+});

@@ -48,8 +48,11 @@ Deno.test("auto says what is missing", () => {
 
 Deno.test("the parts of a list are the list", () => {
   const list = Array.from({ length: 11 }, (_, i) => i);
-  for (const  of of[1, 2, 3, 7, 11, 20]) {
-    const parts = Array.from({ length: of }, (_, i) => shardOf(list, { index: i + 1, of }));
+  for (const count of [1, 2, 3, 7, 11, 20]) {
+    const parts = Array.from(
+      { length: count },
+      (_, i) => shardOf(list, { index: i + 1, of: count }),
+    );
     assert.deepEqual(parts.flat(), list);
     const lengths = parts.map((part) => part.length);
     assert(Math.max(...lengths) - Math.min(...lengths) <= 1);

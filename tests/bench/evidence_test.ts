@@ -18,6 +18,7 @@ import { OnnxExtractor } from "../../lib/eval/extractors/onnx_extractor.ts";
 import type { HostTensor } from "../../lib/nn/parameters.ts";
 import { withTempFolder } from "../support/files.ts";
 import { runModule } from "../support/imm.ts";
+import { needing } from "../support/needs.ts";
 
 const python = await findPython();
 const main = new URL("../../bench/evidence/main.ts", import.meta.url).href;
@@ -168,9 +169,8 @@ Deno.test("a tiny experiment without PyTorch trains, samples and scores, and is 
   });
 });
 
-Deno.test({
+Deno.test(needing("PyTorch", python !== null, {
   name: "PyTorch trains with the same losses and samples the same images",
-  ignore: python === null,
   async fn() {
     await withTempFolder(async (folder) => {
       const data = await writeData(folder);
@@ -198,7 +198,7 @@ Deno.test({
       }
     });
   },
-});
+}));
 
 /** A folder with IDX files of 256 images of 8 x 8 for each part: a bright row tells the class. */
 async function writeData(parent: string): Promise<string> {

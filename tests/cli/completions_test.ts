@@ -10,17 +10,13 @@ import { zshCompletions } from "../../cli/completions/zsh.ts";
 import { verbs } from "../../cli/verbs.ts";
 import { withTempFolder } from "../support/files.ts";
 import { imm } from "../support/imm.ts";
+import { isInstalled, needing } from "../support/needs.ts";
 
 const all = completedVerbs(await Promise.all(verbs.map(({ load }) => load())));
 
-/** Whether a shell is installed here. */
-function has(shell: string): boolean {
-  try {
-    return new Deno.Command(shell, { args: ["--version"], stdout: "null", stderr: "null" })
-      .outputSync().success;
-  } catch {
-    return false;
-  }
+/** A test in a shell, where it is installed. */
+function shellTest(shell: "bash" | "fish" | "zsh", name: string, fn: () => Promise<void>): void {
+  Deno.test(needing(shell, isInstalled(shell), { name, fn }));
 }
 
 async function run(shell: string, args: string[], cwd: string): Promise<string> {
@@ -51,7 +47,7 @@ function cases(verbs: readonly CompletedVerb[]): Map<string, string[]> {
   return expected;
 }
 
-Deno.test("bash completes verbs, options and values", { ignore: !has("bash") }, async () => {
+shellTest("bash", "bash completes verbs, options and values", async () => {
   await withTempFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "imm.bash"), bashCompletions(all));
     const expected = cases(all);
@@ -94,7 +90,7 @@ Deno.test("bash completes verbs, options and values", { ignore: !has("bash") }, 
   });
 });
 
-Deno.test("fish completes verbs, options and values", { ignore: !has("fish") }, async () => {
+shellTest("fish", "fish completes verbs, options and values", async () => {
   await withTempFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "imm.fish"), fishCompletions(all));
     await Deno.writeTextFile(join(folder, "grid.npz"), "");
@@ -124,7 +120,7 @@ Deno.test("fish completes verbs, options and values", { ignore: !has("fish") }, 
   });
 });
 
-Deno.test("zsh completes verbs, options and values", { ignore: !has("zsh") }, async () => {
+shellTest("zsh", "zsh completes verbs, options and values", async () => {
   await withTempFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "imm.zsh"), zshCompletions(all));
     await Deno.writeTextFile(join(folder, "grid.npz"), "");
@@ -181,9 +177,9 @@ Deno.test("every verb and option is in every script", () => {
   }
 });
 
-Deno.test(
+shellTest(
+  "bash",
   "quotes and brackets in a help text do not break a script",
-  { ignore: !has("bash") },
   async () => {
     const awkward = completedVerbs([{
       name: "odd",
@@ -201,7 +197,7 @@ Deno.test(
           ["fish", fishCompletions],
         ] as const
       ) {
-        if (!has(shell)) continue;
+        if (!isInstalled(shell)) continue;
         const path = join(folder, `imm.${shell}`);
         await Deno.writeTextFile(path, script(awkward));
         await run(shell, ["-n", path], folder);

@@ -6,6 +6,7 @@ import { Dashboard, type DashboardRun, gridLabels } from "../../cli/train/dashbo
 import { dashboardPage } from "../../cli/train/dashboard_page.ts";
 import { gridLayout } from "../../lib/train/reports/grids.ts";
 import { withTempFolder } from "../support/files.ts";
+import { isInstalled, needing } from "../support/needs.ts";
 import { BATCH, imm, startArguments } from "../support/runs.ts";
 
 /** The run of `startArguments`. */
@@ -178,44 +179,30 @@ Deno.test("the page puts the grids of one time in a row, with their steps and th
 });
 
 /** A browser without a window, where there is one. */
-async function findBrowser(): Promise<string | null> {
-  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
-    try {
-      const command = new Deno.Command(name, { args: ["--version"], stdout: "null" });
-      if ((await command.output()).success) return name;
-    } catch {
-      // there is none of this name
-    }
-  }
-  return null;
-}
+const browser = ["chromium", "chromium-browser", "google-chrome"].find(isInstalled);
 
-Deno.test("a browser draws the curves and the samples", async (t) => {
-  const browser = await findBrowser();
-  await t.step({
-    name: browser === null ? "(no Chromium on PATH)" : "in Chromium",
-    ignore: browser === null,
-    fn: () =>
-      withTempFolder(async (folder) => {
-        const out = join(folder, "run");
-        assert.equal((await imm(...startArguments(out))).code, 0);
-        await using dashboard = Dashboard.open(runIn(out), 0);
-        const { stdout } = await new Deno.Command(browser!, {
-          args: [
-            ...["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=4000"],
-            ...[`--user-data-dir=${join(folder, "profile")}`, "--dump-dom", dashboard.url],
-          ],
-          stderr: "null",
-        }).output();
-        const dom = new TextDecoder().decode(stdout);
-        assert.match(dom, /320 of 320 images, loss [\d.]+/);
-        assert.match(dom, /<h2>Loss by t, ten parts from eps to T<\/h2>/);
-        assert((dom.match(/<path d="M/g) ?? []).length > 10, "curves");
-        assert.match(dom, /<img src="samples\/000000320-1-step\.png\?token=/);
-        assert.match(dom, /Samples after 320 images<.*<figcaption>1 step</s);
-      }),
-  });
-});
+Deno.test(needing("chromium", browser !== undefined, {
+  name: "a browser draws the curves and the samples",
+  fn: () =>
+    withTempFolder(async (folder) => {
+      const out = join(folder, "run");
+      assert.equal((await imm(...startArguments(out))).code, 0);
+      await using dashboard = Dashboard.open(runIn(out), 0);
+      const { stdout } = await new Deno.Command(browser!, {
+        args: [
+          ...["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=4000"],
+          ...[`--user-data-dir=${join(folder, "profile")}`, "--dump-dom", dashboard.url],
+        ],
+        stderr: "null",
+      }).output();
+      const dom = new TextDecoder().decode(stdout);
+      assert.match(dom, /320 of 320 images, loss [\d.]+/);
+      assert.match(dom, /<h2>Loss by t, ten parts from eps to T<\/h2>/);
+      assert((dom.match(/<path d="M/g) ?? []).length > 10, "curves");
+      assert.match(dom, /<img src="samples\/000000320-1-step\.png\?token=/);
+      assert.match(dom, /Samples after 320 images<.*<figcaption>1 step</s);
+    }),
+}));
 
 Deno.test("imm train --dashboard says where the page is", async () => {
   await withTempFolder(async (folder) => {

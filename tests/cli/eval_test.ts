@@ -592,7 +592,6 @@ devices.forEach((device) => device.close());
 
 Deno.test({
   name: "imm eval --checkpoint: as many samples of each class, as imm sample makes them",
-  ignore: devices.length === 0,
   async fn() {
     await withTempFolder(async (folder) => {
       const file = join(folder, "model.safetensors");

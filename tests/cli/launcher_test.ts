@@ -24,6 +24,8 @@ const TOOLS = [
   "uname",
   "ln",
   "cat",
+  "cksum",
+  "env",
 ];
 
 const deno = (version: string) =>
@@ -67,6 +69,7 @@ function withWorld(test: (world: World) => void): () => void {
       const [project, bin, icd] = ["a project", "bin", "icd"].map((name) => join(root, name));
       for (const folder of [project, bin, icd]) Deno.mkdirSync(folder);
       Deno.copyFileSync(launcher, join(project, "imm"));
+      Deno.writeTextFileSync(join(project, "deno.json"), "{}");
       Deno.writeTextFileSync(join(icd, "some.json"), "{}");
       const add = (name: string, script: string, folder = bin) => {
         Deno.writeTextFileSync(join(folder, name), script);
@@ -210,7 +213,7 @@ echo 'mkdir -p "$DENO_INSTALL/bin" && ln "$GOOD_DENO" "$DENO_INSTALL/bin/deno"' 
   assert.match(stderr, /npm could not install/);
   assert.match(stdout, /^runs .*\.deno\/installer\/bin\/deno$/m);
   const left = [...Deno.readDirSync(join(world.project, ".deno"))].map(({ name }) => name).sort();
-  assert.deepEqual(left, ["installer", "run"]);
+  assert.deepEqual(left, ["installer", "packages", "run"]);
 });
 
 test("says what to do when Deno cannot be installed", (world) => {
@@ -368,16 +371,16 @@ test("obeys IMM_OFFLINE without asking", (world) => {
   assert.doesNotMatch(offline.log + online.log, /deno eval/);
 });
 
-test("runs the tests in the project, with arguments for deno test", (world) => {
+test("runs the tests in the project, with arguments for their runner", (world) => {
   world.add("deno", deno("2.9.6"));
   const { stdout } = world.run(["test", "tests/cli", "--filter", "a b"], {
     env: { IMM_OFFLINE: "1" },
   });
   assert.equal(stdout.split("\n")[1], Deno.realPathSync(world.project));
-  assert.match(stdout, /^\[test\]\n\[--config\]\n.*\n\[--import-map\]\n/m);
+  assert.match(stdout, /^\[run\]\n\[--config\]\n.*\n\[--import-map\]\n/m);
   assert.match(
     stdout,
-    /\[--allow-all\]\n\[--doc\]\n\[--no-check\]\n\[tests\/cli\]\n\[--filter\]\n\[a b\]\n/,
+    /\[--no-check\]\n\[.*\/tools\/test\.ts\]\n\[tests\/cli\]\n\[--filter\]\n\[a b\]\n/,
   );
 });
 

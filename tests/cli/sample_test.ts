@@ -89,11 +89,9 @@ for (const kind of kinds) {
 
 // The last is the fastest to start where there is no graphics processor.
 const kind = kinds.at(-1)!;
-const sampling = { ignore: kind === undefined };
 
 Deno.test(
   "the result says what was done, as JSON on standard output alone",
-  sampling,
   () =>
     withRun(async (folder, model) => {
       const out = join(folder, "grid.png");
@@ -134,7 +132,6 @@ function runJson(checkpoint: string, out: string) {
 
 Deno.test(
   "a folder gets a picture for each seed, the same alone and among others",
-  sampling,
   () =>
     withRun(async (folder, model) => {
       const command = ["--checkpoint", join(model, "model.safetensors"), "--device", kind, "-q"];
@@ -152,7 +149,6 @@ Deno.test(
 
 Deno.test(
   "latents from a file take the place of those of the seeds",
-  sampling,
   () =>
     withRun(async (folder, model) => {
       const samples = async (...args: (string | number)[]) => {
@@ -192,7 +188,6 @@ const common = (model: string) => ["--checkpoint", model, "--device", kind, "-q"
 
 Deno.test(
   "a folder is continued with the same settings, and refused with others",
-  sampling,
   () =>
     withRun(async (folder, model) => {
       const out = join(folder, "pictures");
@@ -236,7 +231,6 @@ Deno.test(
 for (const extension of ["npz", "zip", "safetensors", "png"]) {
   Deno.test(
     `a stopped run goes on behind what it has: .${extension}`,
-    sampling,
     () =>
       withRun(async (folder, model) => {
         const [whole, out] = ["whole", "part"].map((name) => join(folder, `${name}.${extension}`));
@@ -284,7 +278,6 @@ for (const extension of ["npz", "zip", "safetensors", "png"]) {
 
 Deno.test(
   "parts of a set, merged, are the file of one process",
-  sampling,
   () =>
     withRun(async (folder, model) => {
       for (const extension of ["npz", "zip", "safetensors"]) {
@@ -349,7 +342,6 @@ Deno.test(
 
 Deno.test(
   "a file of other settings is replaced only when asked, and of the same ones always",
-  sampling,
   () =>
     withRun(async (folder, model) => {
       for (const extension of ["png", "npz", "zip", "safetensors"]) {
@@ -384,7 +376,6 @@ Deno.test(
 
 Deno.test(
   "parts in one folder are the folder of one process",
-  sampling,
   () =>
     withRun(async (folder, model) => {
       const [whole, parts] = [join(folder, "whole"), join(folder, "parts")];
@@ -416,7 +407,6 @@ async function samplesOf(folder: string, ...args: (string | number)[]) {
 
 Deno.test(
   "a trajectory begins with the noise and ends with the image",
-  sampling,
   () =>
     withRun(async (folder, model) => {
       const command = ["--checkpoint", model, "--device", kind, "-q", "--seeds", "4,9,2"];
@@ -441,7 +431,6 @@ Deno.test(
 
 Deno.test(
   "an interpolation goes from the image of one seed to that of another",
-  sampling,
   () =>
     withRun(async (folder, model) => {
       const command = [...common(model), "--classes", 1];
@@ -506,7 +495,6 @@ Deno.test("a dry run tells what sampling takes and what it will write, and write
 
 Deno.test(
   "class grids are one picture for each class",
-  sampling,
   () =>
     withRun(async (folder, model) => {
       const out = join(folder, "grids");
@@ -525,7 +513,6 @@ Deno.test(
 
 Deno.test(
   "classes have their names: asked for, in names of grids, and in what an evaluation reads",
-  sampling,
   () =>
     withTempFolder(async (folder) => {
       const classNames = ["cat", "guinea pig", "dog/wolf", "1"];
@@ -555,7 +542,6 @@ Deno.test(
 
 Deno.test(
   "presets sample as the public release does, and options win over them",
-  sampling,
   () =>
     withRun(async (folder, model) => {
       const plan = async (...args: (string | number)[]) => {
@@ -671,7 +657,6 @@ Deno.test("without an adapter --device webgpu says what to install, and nothing 
 
 Deno.test(
   "a model whose weights do not fit its network is refused",
-  sampling,
   () =>
     withTempFolder(async (folder) => {
       const model = randomModel(TINY);

@@ -13,7 +13,7 @@ import type { Target } from "../../lib/device/webgpu/dispatch.ts";
 import { DeviceError } from "../../lib/base/errors.ts";
 import * as t from "../../lib/tensor/mod.ts";
 import { assertClose } from "../support/close.ts";
-import { hasAdapter, WEBGPU_TARGETS } from "../support/devices.ts";
+import { needingFloat16, WEBGPU_TARGETS } from "../support/devices.ts";
 import { interpretPlan } from "../support/plan_interpreter.ts";
 import { randomProgram } from "../support/random_programs.ts";
 import { assertLikeInterpreter, fillInputs, runPlan } from "../support/run_plan.ts";
@@ -172,19 +172,17 @@ function float16Test(
   body: (device: WebGpuDevice) => Promise<void>,
   target?: Partial<Target>,
 ): void {
-  Deno.test({
+  Deno.test(needingFloat16({
     name,
-    ignore: !hasAdapter,
     fn: async () => {
       const device = await WebGpuDevice.open(target ? { target } : {});
       try {
-        if (device.float16) await body(device);
-        else console.log(`${device.description} has no shader-f16`);
+        await body(device);
       } finally {
         device.close();
       }
     },
-  });
+  }));
 }
 
 // Without subgroups the software kernels differ in nothing that knows of float16.

@@ -1,19 +1,23 @@
-/**
- * Networks of the published sizes on the wasm device; on WebGPU they run with
- * tests/models/networks_webgpu_test.ts.
- */
+/** Networks of the published sizes on both devices. */
 
-import { WasmDevice } from "../../lib/device/wasm/device.ts";
+import { openDevice } from "../../lib/device/open.ts";
+import { hasGraphicsProcessor } from "../support/devices.ts";
 import { evaluateOn } from "../support/evaluators.ts";
 import { FULL_CASES } from "../support/full_cases.ts";
+import { needing } from "../support/needs.ts";
 
 for (const { name, run } of FULL_CASES) {
-  Deno.test(`wasm: ${name}`, async () => {
-    const device = await WasmDevice.open();
-    try {
-      await run(evaluateOn(device));
-    } finally {
-      device.close();
-    }
-  });
+  for (const kind of ["wasm", "webgpu"] as const) {
+    Deno.test(needing("graphics processor", kind === "wasm" || hasGraphicsProcessor, {
+      name: `${name} [${kind}]`,
+      async fn() {
+        const device = await openDevice({ device: kind });
+        try {
+          await run(evaluateOn(device));
+        } finally {
+          device.close();
+        }
+      },
+    }));
+  }
 }

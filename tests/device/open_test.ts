@@ -3,18 +3,18 @@ import { UsageError } from "../../lib/base/errors.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { findAdapter, isSoftware } from "../../lib/device/webgpu/adapter/adapter.ts";
 import { hasAdapter } from "../support/devices.ts";
+import { needing } from "../support/needs.ts";
 
 for (const name of ["webgpu", "wasm"] as const) {
-  Deno.test({
+  Deno.test(needing("WebGPU", name !== "webgpu" || hasAdapter, {
     name: `openDevice() opens the device ${name}`,
-    ignore: name === "webgpu" && !hasAdapter,
     fn: async () => {
       const device = await openDevice({ device: name });
       assert.equal(device.kind, name);
       assert.ok(device.description.length > 0);
       device.close();
     },
-  });
+  }));
 }
 
 Deno.test("openDevice() chooses WebGPU for graphics processors only", async () => {

@@ -1,6 +1,5 @@
 import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
 import type { DeviceName } from "../../lib/device/open.ts";
-import { findAdapter, isSoftware } from "../../lib/device/webgpu/adapter/adapter.ts";
 import { FormatError, UsageError } from "../../lib/base/errors.ts";
 import { INCEPTION_TAPS, inceptionManifest } from "../../lib/eval/inception/network.ts";
 import {
@@ -19,6 +18,8 @@ import {
   hashedImages,
   hashedInception,
 } from "../support/inception.ts";
+import { hasGraphicsProcessor } from "../support/devices.ts";
+import { needing } from "../support/needs.ts";
 
 const loaded = { weights: hashedInception(), sha256: "hash", isPublished: false };
 
@@ -46,9 +47,6 @@ Deno.test("images reach the network as pytorch-fid's do", () => {
 });
 
 // Minutes on a processor that acts as a GPU; IMM_TEST_FULL=1 runs it there.
-const adapter = await findAdapter();
-const onWebgpu = adapter !== null &&
-  (!isSoftware(adapter) || Deno.env.get("IMM_TEST_FULL") === "1");
 
 for (
   const { backend, device } of [
@@ -56,11 +54,10 @@ for (
     { backend: "imm" as const, device: "webgpu" as const },
   ]
 ) {
-  Deno.test({
+  Deno.test(needing("graphics processor", device !== "webgpu" || hasGraphicsProcessor, {
     name: `all outputs of the network agree with pytorch-fid (${backend}, ${device})`,
-    ignore: device === "webgpu" && !onWebgpu,
     fn: () => agreesWithPytorchFid(backend, device),
-  });
+  }));
 }
 
 async function agreesWithPytorchFid(

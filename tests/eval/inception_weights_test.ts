@@ -12,6 +12,7 @@ import { findNames } from "../../lib/eval/inception/names.ts";
 import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 import { hashedInception } from "../support/inception.ts";
+import { needing } from "../support/needs.ts";
 
 /** The weights of the tests as safetensors, without some and under other names where asked. */
 async function write(
@@ -132,16 +133,14 @@ Deno.test("all names of StyleGAN's file are different, and its missing factors a
 
 const PUBLISHED = Deno.env.get("IMM_TEST_INCEPTION");
 
-Deno.test({
-  name: "the published weights are themselves in StyleGAN's TorchScript form" +
-    (PUBLISHED ? "" : " (IMM_TEST_INCEPTION names no such file)"),
-  ignore: !PUBLISHED,
+Deno.test(needing("published Inception weights", PUBLISHED !== undefined, {
+  name: "the published weights are themselves in StyleGAN's TorchScript form",
   async fn() {
     const { isPublished, sha256 } = await readInceptionWeights(PUBLISHED!);
     strictEqual(isPublished, true);
     strictEqual(sha256, INCEPTION_WEIGHTS.sha256);
   },
-});
+}));
 
 Deno.test("weights of something else are refused", async () => {
   await withTempFolder(async (folder) => {

@@ -11,7 +11,7 @@ import { Generator } from "../../lib/sample/generator.ts";
 import { describeSampling } from "../../lib/sample/planner.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";
 import { assertClose } from "../support/close.ts";
-import { hasAdapter } from "../support/devices.ts";
+import { needingFloat16 } from "../support/devices.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 import { imm } from "../support/runs.ts";
 
@@ -41,14 +41,12 @@ function model() {
   return { network: network.config, imm: immConfig(), weights };
 }
 
-Deno.test({
+Deno.test(needingFloat16({
   name: "samples in float16 are near those in float32, and the same in any batch",
-  ignore: !hasAdapter,
   fn: async () => {
     const device = await WebGpuDevice.open();
     const wasm = await openDevice({ device: "wasm", threads: 1 });
     try {
-      if (!device.float16) return console.log(`${device.description} has no shader-f16`);
       const { imm } = model();
       const steps = pushforwardSteps(imm, scheduleTimes(imm, { kind: "uniform", steps: 2 }));
       const options = { seeds: [1, 2, 3, 4, 5], labels: [0, 1, 2, null, 0], steps, guidance: 1.5 };
@@ -72,7 +70,7 @@ Deno.test({
       wasm.close();
     }
   },
-});
+}));
 
 Deno.test("weights and activations of a sampler in float16 take half of the memory", () => {
   const [half, single] = (["float16", "float32"] as const).map((precision) =>

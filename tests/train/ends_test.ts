@@ -13,6 +13,7 @@ import { RunFolder } from "../../lib/train/run/folder.ts";
 import { train, type TrainOptions } from "../../lib/train/trainer.ts";
 import { failingAfter } from "../support/failing_device.ts";
 import { withTempFolder } from "../support/files.ts";
+import { needing } from "../support/needs.ts";
 import { checkpointsIn, type Ended, ended, spawnImm, startArguments } from "../support/runs.ts";
 
 const BATCH = 8;
@@ -282,39 +283,41 @@ Deno.test(
   },
 );
 
-Deno.test("the launcher keeps SIGUSR1 away from Deno's debugger, and nohup's promise", async (t) => {
-  const works = Deno.build.os === "linux" &&
-    (await new Deno.Command("env", { args: ["--block-signal=USR1", "true"] }).output()).success;
-  await t.step({
-    name: works ? "with env --block-signal" : "(this system's env cannot block signals)",
-    ignore: !works || await debuggerListens(),
-    fn: () =>
-      withTempFolder(async (folder) => {
-        const path = join(folder, "run");
-        const launcher = fromFileUrl(import.meta.resolve("../../imm"));
-        const child = new Deno.Command("sh", {
-          args: ["-c", 'trap "" HUP; exec "$@"', "sh", launcher, ...startArguments(path, LONG)],
-          env: { IMM_OFFLINE: "1" },
-          stdin: "null",
-          stdout: "piped",
-          stderr: "piped",
-        }).spawn();
-        await running(path);
-        await new Promise((resolve) => setTimeout(resolve, 600)); // Deno listens half a second later
-        child.kill("SIGUSR1");
-        child.kill("SIGHUP");
-        for (let i = 0; i < 10; i++) {
-          assert.equal(await debuggerListens(), false);
-          await new Promise((resolve) => setTimeout(resolve, 50));
-        }
-        child.kill("SIGTERM");
-        const end = await ended(child);
-        await assertSaved(path, end, 75);
-        assert.match(end.stderr, /since SIGTERM asks/);
-        assert.doesNotMatch(end.stderr, /Debugger/);
-      }),
-  });
-});
+/** Whether signals can be kept from a program here, and nothing else has Deno's debugger open. */
+async function canBlockSignals(): Promise<boolean> {
+  if (Deno.build.os !== "linux" || await debuggerListens()) return false;
+  return (await new Deno.Command("env", { args: ["--block-signal=USR1", "true"] }).output())
+    .success;
+}
+
+Deno.test(needing("env --block-signal", await canBlockSignals(), {
+  name: "the launcher keeps SIGUSR1 away from Deno's debugger, and nohup's promise",
+  fn: () =>
+    withTempFolder(async (folder) => {
+      const path = join(folder, "run");
+      const launcher = fromFileUrl(import.meta.resolve("../../imm"));
+      const child = new Deno.Command("sh", {
+        args: ["-c", 'trap "" HUP; exec "$@"', "sh", launcher, ...startArguments(path, LONG)],
+        env: { IMM_OFFLINE: "1" },
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      await running(path);
+      await new Promise((resolve) => setTimeout(resolve, 600)); // Deno listens half a second later
+      child.kill("SIGUSR1");
+      child.kill("SIGHUP");
+      for (let i = 0; i < 10; i++) {
+        assert.equal(await debuggerListens(), false);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      child.kill("SIGTERM");
+      const end = await ended(child);
+      await assertSaved(path, end, 75);
+      assert.match(end.stderr, /since SIGTERM asks/);
+      assert.doesNotMatch(end.stderr, /Debugger/);
+    }),
+}));
 
 Deno.test("without the launcher, SIGUSR1 saves and ends the run, and the debugger is closed", {
   ignore: Deno.build.os !== "linux",

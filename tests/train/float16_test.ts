@@ -18,7 +18,7 @@ import { describeRun } from "../../lib/train/config/planner.ts";
 import { preset, presetShape } from "../../lib/train/config/presets.ts";
 import { TrainingRun } from "../../lib/train/run/run.ts";
 import { applySettings } from "../../lib/train/config/settings.ts";
-import { hasAdapter } from "../support/devices.ts";
+import { needingFloat16 } from "../support/devices.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 import { InterpreterDevice } from "../support/interpreter_device.ts";
 import { BATCH, checkpointsIn, imm, logOf, startArguments, TINY_RUN } from "../support/runs.ts";
@@ -79,19 +79,17 @@ function withScale(state: LearnerState, scale: number, goodSteps = 0): LearnerSt
 }
 
 function float16Test(name: string, body: (device: Device) => Promise<void>): void {
-  Deno.test({
+  Deno.test(needingFloat16({
     name,
-    ignore: !hasAdapter,
     fn: async () => {
       const device = await WebGpuDevice.open();
       try {
-        if (device.float16) await body(device);
-        else console.log(`${device.description} has no shader-f16`);
+        await body(device);
       } finally {
         device.close();
       }
     },
-  });
+  }));
 }
 
 /** With attention, both ways of resampling, dropout: everything that the U-Nets do. */

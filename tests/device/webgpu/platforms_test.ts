@@ -12,6 +12,7 @@ import {
 } from "../../../lib/device/webgpu/adapter/backend.ts";
 import { mayBeFalseAlarm, memoryError } from "../../../lib/device/webgpu/adapter/memory_error.ts";
 import { hasAdapter } from "../../support/devices.ts";
+import { needing } from "../../support/needs.ts";
 
 /** What is chosen in the end, and what was tried. */
 async function chosen(
@@ -104,8 +105,11 @@ Deno.test("imm doctor tries a large buffer where it may be refused, and says wha
   assert.match(advise(adapter, [report(problem)], choice).join(" "), /Resizable BAR/);
 });
 
-Deno.test("a device that has the memory passes the trial", { ignore: !hasAdapter }, async () => {
-  const device = await openDevice({ device: "webgpu" });
-  assert.equal(await tryLargeBuffer(device), null);
-  device.close();
-});
+Deno.test(needing("WebGPU", hasAdapter, {
+  name: "a device that has the memory passes the trial",
+  async fn() {
+    const device = await openDevice({ device: "webgpu" });
+    assert.equal(await tryLargeBuffer(device), null);
+    device.close();
+  },
+}));

@@ -2,6 +2,7 @@
 
 import { WebGpuDevice, type WebGpuOptions } from "../../../lib/device/webgpu/device.ts";
 import { hasAdapter } from "../../support/devices.ts";
+import { needing } from "../../support/needs.ts";
 
 /** A test that needs an adapter; the device is closed behind it. */
 export function webGpuTest(
@@ -9,9 +10,8 @@ export function webGpuTest(
   test: (device: WebGpuDevice) => Promise<void>,
   options: WebGpuOptions = {},
 ): void {
-  Deno.test({
+  Deno.test(needing("WebGPU", hasAdapter, {
     name: `WebGPU: ${name}`,
-    ignore: !hasAdapter,
     fn: async () => {
       const device = await WebGpuDevice.open({ debug: 0, ...options });
       try {
@@ -20,5 +20,5 @@ export function webGpuTest(
         device.close();
       }
     },
-  });
+  }));
 }

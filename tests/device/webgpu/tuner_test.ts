@@ -10,7 +10,9 @@ import { generate } from "../../../lib/device/webgpu/generate.ts";
 import { tryVariants } from "../../../lib/device/webgpu/tuning/trial.ts";
 import { classOf, variantsOf } from "../../../lib/device/webgpu/variants.ts";
 import { hasAdapter, WEBGPU_TARGETS } from "../../support/devices.ts";
+import { needing } from "../../support/needs.ts";
 import { expression, PlanBuilder, storeResults } from "../../support/plan_builder.ts";
+import { importMapArguments } from "../../support/imm.ts";
 
 const MEASURED = { adapter: "a card", deno: "2.9.6" };
 
@@ -179,9 +181,8 @@ gpuTest("a variant with other bits is not taken", async (device) => {
   ok(results.every(({ time }) => time > 0));
 });
 
-Deno.test({
+Deno.test(needing("WebGPU", hasAdapter, {
   name: "a plan is tuned once, its choices are found again, and it computes the same bits",
-  ignore: !hasAdapter,
   fn: async () => {
     const folder = await Deno.makeTempDir();
     try {
@@ -201,7 +202,7 @@ Deno.test({
       await Deno.remove(folder, { recursive: true });
     }
   },
-});
+}));
 
 Deno.test("choices come back for the same adapter and Deno only", async () => {
   const folder = await Deno.makeTempDir();
@@ -293,7 +294,7 @@ console.log(await file.save(), file.size);`;
     const script = join(folder, "script.ts");
     await Deno.writeTextFile(script, code);
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-config", "--no-check", script],
+      args: ["run", "--no-config", "--no-check", ...importMapArguments(), script],
       env: { IMM_CACHE_DIR: folder },
     }).output();
     ok(success, new TextDecoder().decode(stderr));
@@ -338,9 +339,8 @@ function gpuTest(
   body: (device: WebGpuDevice) => Promise<void>,
   options: WebGpuOptions = {},
 ): void {
-  Deno.test({
+  Deno.test(needing("WebGPU", hasAdapter, {
     name,
-    ignore: !hasAdapter,
     fn: async () => {
       const device = await WebGpuDevice.open({ debug: 0, tuning: "off", ...options });
       try {
@@ -349,5 +349,5 @@ function gpuTest(
         device.close();
       }
     },
-  });
+  }));
 }
