@@ -61,10 +61,7 @@ export interface ConvertOptions {
 }
 
 /** A model whose tensors are still in the file that it comes from. */
-export type FoundModel = ModelDescription & FoundWeights;
-
-/** The weights of a {@link FoundModel}. */
-export interface FoundWeights {
+export interface FoundModel extends ModelDescription {
   /** Prefix of its tensors in the file. */
   readonly prefix: string;
   /** Whether the file says that its weights are an average. */

@@ -31,10 +31,7 @@ const RUN_MODEL = "model.safetensors";
 const FORMAT = "imm";
 
 /** What a model file says about its tensors; what it was trained for is how it must be sampled. */
-export type ModelDescription = ModelSections & ObjectiveSections;
-
-/** What every model file says. */
-interface ModelSections {
+export interface ModelDescription extends ObjectiveSections {
   /** How to build the network. */
   readonly network: NetworkConfig;
   /** Names of the classes, class 0 first, where the data set had some: as many as `labelDim`. */
@@ -44,9 +41,7 @@ interface ModelSections {
 }
 
 /** A model in memory. */
-export type Model = ModelDescription & ModelWeights;
-
-interface ModelWeights {
+export interface Model extends ModelDescription {
   /** Everything by official name, in official order. */
   readonly weights: StateDict;
 }
@@ -108,9 +103,7 @@ export async function findModel(path: string): Promise<string> {
 }
 
 /** An open model file: everything is known, and the weights are read one by one. */
-export type ModelFile = ModelDescription & OpenWeights;
-
-interface OpenWeights extends Disposable {
+export interface ModelFile extends ModelDescription, Disposable {
   /** As of a model in memory. */
   readonly weights: ReadonlyMap<string, StateTensor>;
   /** Closes the file; weights can no longer be read. */
@@ -170,7 +163,7 @@ export async function loadModel(path: string): Promise<Model> {
     weights.set(name, { shape, data: typeof data === "function" ? await data() : data });
   }
   const { close: _close, [Symbol.dispose]: _dispose, ...description } = file;
-  return { ...description, weights } as Model;
+  return { ...description, weights };
 }
 
 /** Tensors of a checkpoint that only a resumed run needs have names that begin with this. */
@@ -223,7 +216,7 @@ function parseDescription(
   path: string,
   network: string,
   { imm, objective }: { readonly imm?: string; readonly objective?: string },
-): Pick<ModelSections, "network"> & ObjectiveSections {
+): Pick<ModelDescription, "network"> & ObjectiveSections {
   try {
     return {
       network: parseNetworkConfig(JSON.parse(network)),

@@ -28,6 +28,7 @@ import {
 
 /** Settings of IMM; the keys of the section `imm`. */
 export interface ImmObjectiveConfig extends ImmConfig {
+  /** Which objective it is. */
   readonly type: "imm";
 }
 

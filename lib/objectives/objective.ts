@@ -51,8 +51,9 @@ export interface DrawContext {
   readonly position: number;
   /** Images of this step, a multiple of `groupSize`. */
   readonly batch: number;
-  /** Steps of the run before this one, and in all. */
+  /** Steps of the run before this one. */
   readonly step: number;
+  /** Steps of the whole run. */
   readonly steps: number;
   /** Whether the network has classes. */
   readonly hasLabels: boolean;
@@ -171,7 +172,7 @@ export interface ObjectiveKind<Config extends ObjectiveSettings> {
 }
 
 /** Label of a sample that has none, while labels are an array of integers. */
-export const NO_LABEL = -1;
+export const NO_LABEL: number = -1;
 
 /** Labels as networks take them. */
 export function labelsOf(labels: Int32Array, first: number, end: number): (number | null)[] {

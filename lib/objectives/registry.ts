@@ -31,10 +31,16 @@ export const SAMPLER_NAMES: readonly string[] = [
 /** Objectives whose settings are in the section `objective`. */
 export type OtherObjective = Exclude<ObjectiveConfig, ImmObjectiveConfig>;
 
-/** The sections of a configuration, or of a model's description, that say what is trained for. */
-export type ObjectiveSections =
-  | { readonly imm: ImmConfig; readonly objective?: undefined }
-  | { readonly objective: OtherObjective; readonly imm?: undefined };
+/**
+ * The sections of a configuration, or of a model's description, that say what is trained for: one of
+ * the two.
+ */
+export interface ObjectiveSections {
+  /** Settings of IMM. */
+  readonly imm?: ImmConfig;
+  /** Another objective. */
+  readonly objective?: OtherObjective;
+}
 
 /** The same sections as people write them. */
 export interface ObjectiveInput {
@@ -72,7 +78,7 @@ export function objectiveSections(config: ObjectiveConfig): ObjectiveSections {
 
 /** The sections alone of something that has them among others. */
 export function sectionsOf({ imm, objective }: ObjectiveSections): ObjectiveSections {
-  return imm ? { imm } : { objective: objective! };
+  return imm ? { imm } : { objective };
 }
 
 /** The objective that the sections of a complete configuration name. */

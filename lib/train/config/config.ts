@@ -151,11 +151,8 @@ export interface ReportSettings {
   readonly scores: ScoreSettings;
 }
 
-/** A resolved configuration: everything has a value. What is trained for is in one of two sections. */
-export type TrainConfig = ConfigSections & ObjectiveSections;
-
-/** The sections of every configuration. */
-interface ConfigSections {
+/** A resolved configuration: everything has a value. */
+export interface TrainConfig extends ObjectiveSections {
   /** The images. */
   readonly data: DataSettings;
   /** The network. */
@@ -284,7 +281,7 @@ const schema = z.strictObject({
 });
 
 // The interfaces above are the schema's documentation: these lines compile only where both agree.
-true satisfies Same<Omit<z.output<typeof schema>, Resolved>, Omit<ConfigSections, Resolved>>;
+true satisfies Same<Omit<z.output<typeof schema>, Resolved>, Omit<TrainConfig, Resolved>>;
 true satisfies Same<z.input<typeof schema>, TrainConfigInput>;
 
 /** The parts with a schema of their own. */

@@ -16,8 +16,11 @@ import { sameShape } from "../../tensor/tensor.ts";
 import { counted } from "../../base/units.ts";
 import type { TrainingData } from "./sources.ts";
 
-/** What is known of a model that training begins with, and its file. */
-export type InitialModel = ModelDescription & { readonly file: string };
+/** What is known of a model that training begins with. */
+export interface InitialModel extends ModelDescription {
+  /** Its file. */
+  readonly file: string;
+}
 
 /**
  * Describes the model of a run's folder, or of a file.
