@@ -11,17 +11,17 @@ import assert from "node:assert/strict";
 import { fromFileUrl, join, resolve } from "jsr:@std/path@^1";
 import { findVerb, verbs } from "../cli/verbs.ts";
 import { findContents } from "../tools/compile.ts";
-import { writeSupposedFiles } from "./support/docs_files.ts";
+import { writeSupposedFiles } from "./support/cli/docs_files.ts";
 import { withTempFolder } from "./support/files.ts";
-import { importMapArguments } from "./support/imm.ts";
+import { importMapArguments } from "./support/cli/imm.ts";
 import {
   accessesIn,
   documentedPermissions,
   npmCacheFolder,
   permissionFlags,
   undocumented,
-} from "./support/permissions.ts";
-import { type Command, commandsOf } from "./support/shell.ts";
+} from "./support/cli/permissions.ts";
+import { type Command, commandsOf } from "./support/cli/shell.ts";
 
 const root = fromFileUrl(import.meta.resolve("../"));
 

@@ -7,8 +7,8 @@ import { findVerb, verbs } from "../cli/verbs.ts";
 import config from "../deno.json" with { type: "json" };
 import offline from "../offline/import_map.json" with { type: "json" };
 import { withTempFolder } from "./support/files.ts";
-import { importMapArguments } from "./support/imm.ts";
-import { type Command, commands, commandsOf } from "./support/shell.ts";
+import { importMapArguments } from "./support/cli/imm.ts";
+import { type Command, commands, commandsOf } from "./support/cli/shell.ts";
 
 const root = fromFileUrl(import.meta.resolve("../"));
 

@@ -14,7 +14,7 @@
  */
 
 import { fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@^1";
-import { importMapArguments } from "../tests/support/imm.ts";
+import { importMapArguments } from "../tests/support/cli/imm.ts";
 import { needOf, NEEDS } from "../tests/support/needs.ts";
 
 const root = fromFileUrl(import.meta.resolve("../"));

@@ -11,7 +11,7 @@ import { decodePng, encodePng } from "../../lib/formats/image/png.ts";
 import { openFileSource } from "../../lib/formats/source.ts";
 import { claimOutputs, type OutputFile, refuseInside } from "../../lib/base/outputs.ts";
 import { main } from "../../cli/main.ts";
-import { memorySink } from "../support/sink.ts";
+import { memorySink } from "../support/cli/sink.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 
 async function refuses(

@@ -3,8 +3,8 @@ import { main } from "../../cli/main.ts";
 import { Terminal } from "../../cli/base/terminal.ts";
 import { textReport } from "../../lib/eval/reports/text.ts";
 import { printable } from "../../lib/base/printable.ts";
-import { memorySink } from "../support/sink.ts";
-import { EVALUATION } from "../support/evaluation.ts";
+import { memorySink } from "../support/cli/sink.ts";
+import { EVALUATION } from "../support/examples/evaluation.ts";
 
 /** A name that begins a line of its own, clears the screen, and turns the direction of writing. */
 const NAME = "a\n::error::b\x1b[2J\x9b1m\u202egnp.exe\t";

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { FormatError, ImmError } from "../../lib/base/errors.ts";
 import { inOrder, WorkerPool } from "../../lib/base/workers.ts";
-import type { EchoRequest } from "../support/echo_worker.ts";
+import type { EchoRequest } from "./echo_worker.ts";
 
 function pool(count: number, depth?: number) {
-  const module = new URL("../support/echo_worker.ts", import.meta.url);
+  const module = new URL("./echo_worker.ts", import.meta.url);
   return new WorkerPool<EchoRequest, Float32Array<ArrayBuffer>>(module, count, depth);
 }
 

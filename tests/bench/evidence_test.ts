@@ -17,7 +17,7 @@ import { UsageError } from "../../lib/base/errors.ts";
 import { OnnxExtractor } from "../../lib/eval/extractors/onnx_extractor.ts";
 import type { HostTensor } from "../../lib/nn/parameters.ts";
 import { withTempFolder } from "../support/files.ts";
-import { runModule } from "../support/imm.ts";
+import { runModule } from "../support/cli/imm.ts";
 import { needing } from "../support/needs.ts";
 
 const python = await findPython();

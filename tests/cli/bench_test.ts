@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { BenchReport } from "../../cli/bench.ts";
 import { main } from "../../cli/main.ts";
-import { memorySink } from "../support/sink.ts";
+import { memorySink } from "../support/cli/sink.ts";
 
 async function bench(...args: string[]) {
   const [stdout, stderr] = [memorySink(), memorySink()];

@@ -9,7 +9,7 @@ import { powershellCompletions } from "../../cli/completions/powershell.ts";
 import { zshCompletions } from "../../cli/completions/zsh.ts";
 import { verbs } from "../../cli/verbs.ts";
 import { withTempFolder } from "../support/files.ts";
-import { imm } from "../support/imm.ts";
+import { imm } from "../support/cli/imm.ts";
 import { isInstalled, needing } from "../support/needs.ts";
 
 const all = completedVerbs(await Promise.all(verbs.map(({ load }) => load())));

@@ -12,8 +12,8 @@ import { loadModel, type Model, saveModel } from "../../lib/models/model_file.ts
 import { toOfficial } from "../../lib/models/official.ts";
 import { fixtures } from "../formats/torch_fixtures.ts";
 import { withTempFolder } from "../support/files.ts";
-import { goldenModel, randomModel } from "../support/models.ts";
-import { memorySink } from "../support/sink.ts";
+import { goldenModel, randomModel } from "../support/examples/models.ts";
+import { memorySink } from "../support/cli/sink.ts";
 
 async function imm(...args: string[]) {
   const [stdout, stderr] = [memorySink(), memorySink()];

@@ -7,7 +7,7 @@ import { dashboardPage } from "../../cli/train/dashboard_page.ts";
 import { gridLayout } from "../../lib/train/reports/grids.ts";
 import { withTempFolder } from "../support/files.ts";
 import { isInstalled, needing } from "../support/needs.ts";
-import { BATCH, imm, startArguments } from "../support/runs.ts";
+import { BATCH, imm, startArguments } from "../support/examples/runs.ts";
 
 /** The run of `startArguments`. */
 function runIn(path: string): DashboardRun {

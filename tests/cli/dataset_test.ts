@@ -3,7 +3,7 @@ import { join } from "jsr:@std/path@^1";
 import { main } from "../../cli/main.ts";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { withTempFolder } from "../support/files.ts";
-import { memorySink } from "../support/sink.ts";
+import { memorySink } from "../support/cli/sink.ts";
 
 async function runDataset(...args: string[]) {
   const [stdout, stderr] = [memorySink(), memorySink()];

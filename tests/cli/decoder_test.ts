@@ -14,11 +14,11 @@ import { decodePng } from "../../lib/formats/image/png.ts";
 import { openSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { decodeRgb } from "../../lib/base/bytes.ts";
 import { loadModel, type Model, saveModel } from "../../lib/models/model_file.ts";
-import { decoded, decoderModel } from "../support/decoder.ts";
+import { decoded, decoderModel } from "../support/examples/decoder.ts";
 import { withTempFolder } from "../support/files.ts";
-import { randomModel } from "../support/models.ts";
-import { imm } from "../support/runs.ts";
-import { memorySink } from "../support/sink.ts";
+import { randomModel } from "../support/examples/models.ts";
+import { imm } from "../support/examples/runs.ts";
+import { memorySink } from "../support/cli/sink.ts";
 
 /** A transformer of one block for latents of 4 x 4: a handful of kernels. */
 const TINY = {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { dirname, fromFileUrl } from "jsr:@std/path@^1";
 import type { Diagnosis } from "../../cli/doctor/doctor.ts";
 import { VERSION } from "../../lib/base/version.ts";
-import { imm, importMapArguments } from "../support/imm.ts";
+import { imm, importMapArguments } from "../support/cli/imm.ts";
 
 /** Whatever the machine has, this must hold of what the doctor says. */
 function assertConsistent(diagnosis: Diagnosis, code: number) {

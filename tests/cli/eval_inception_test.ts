@@ -20,8 +20,8 @@ import type { PipelineName } from "../../lib/eval/inception/pipelines.ts";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { withTempFolder } from "../support/files.ts";
-import { hashedImages, hashedInception } from "../support/inception.ts";
-import { memorySink } from "../support/sink.ts";
+import { hashedImages, hashedInception } from "../support/golden/inception.ts";
+import { memorySink } from "../support/cli/sink.ts";
 
 /** Four images of 32 x 32; the fake ones have less contrast. */
 const COUNT = 4;

@@ -11,10 +11,10 @@ import { NpzFile, writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
 import { hostUniform } from "../../lib/random/threefry.ts";
 import { openDevice } from "../../lib/device/open.ts";
-import { availableDevices } from "../support/devices.ts";
+import { availableDevices } from "../support/devices/devices.ts";
 import { withTempFolder } from "../support/files.ts";
-import { tinyModel } from "../support/models.ts";
-import { memorySink } from "../support/sink.ts";
+import { tinyModel } from "../support/examples/models.ts";
+import { memorySink } from "../support/cli/sink.ts";
 
 // What GitHub Actions is told when it runs these tests has tests of its own.
 Deno.env.delete("GITHUB_ACTIONS");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fromFileUrl } from "jsr:@std/path@^1";
-import { importMapArguments } from "../support/imm.ts";
+import { importMapArguments } from "../support/cli/imm.ts";
 
 const program = fromFileUrl(import.meta.resolve("./programs/interruptible.ts"));
 const posix = { ignore: Deno.build.os === "windows" };

@@ -12,8 +12,8 @@ import {
   UsageError,
 } from "../../lib/base/errors.ts";
 import { VERSION } from "../../lib/base/version.ts";
-import { imm } from "../support/imm.ts";
-import { memorySink } from "../support/sink.ts";
+import { imm } from "../support/cli/imm.ts";
+import { memorySink } from "../support/cli/sink.ts";
 
 const add = defineVerb({
   name: "add",

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { asTyped, nameOf, nameProgram } from "../../cli/base/program.ts";
 import { main } from "../../cli/main.ts";
 import { verbs } from "../../cli/verbs.ts";
-import { memorySink } from "../support/sink.ts";
+import { memorySink } from "../support/cli/sink.ts";
 
 Deno.test("the name is what starts the program again, however it was started", () => {
   const start = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { PlainProgress, TerminalProgress } from "../../cli/base/progress.ts";
-import { memorySink } from "../support/sink.ts";
+import { memorySink } from "../support/cli/sink.ts";
 
 /** A clock that the test moves, in milliseconds. */
 function fakeClock() {

@@ -15,11 +15,11 @@ import { decodePng } from "../../lib/formats/image/png.ts";
 import { openSafetensors, writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { latents } from "../../lib/objectives/sampler.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
-import { availableDevices } from "../support/devices.ts";
+import { availableDevices } from "../support/devices/devices.ts";
 import { withTempFolder } from "../support/files.ts";
-import { imm } from "../support/imm.ts";
-import { randomModel } from "../support/models.ts";
-import { memorySink } from "../support/sink.ts";
+import { imm } from "../support/cli/imm.ts";
+import { randomModel } from "../support/examples/models.ts";
+import { memorySink } from "../support/cli/sink.ts";
 
 /** A transformer of one block for 4 x 4 pixels in RGB: a handful of kernels. */
 const TINY = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Terminal, terminalColumns } from "../../cli/base/terminal.ts";
-import { memorySink } from "../support/sink.ts";
+import { memorySink } from "../support/cli/sink.ts";
 
 function terminal(options: { quiet?: boolean; json?: boolean; isTerminal?: boolean } = {}) {
   const stdout = memorySink();

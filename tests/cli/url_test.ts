@@ -6,14 +6,14 @@ import { prepareDataset } from "../../lib/data/prepare/prepare.ts";
 import { VERSION } from "../../lib/base/version.ts";
 import pictures from "../formats/picture_fixtures.json" with { type: "json" };
 import { withTempFolder } from "../support/files.ts";
-import { importMapArguments } from "../support/imm.ts";
+import { importMapArguments } from "../support/cli/imm.ts";
 import {
   documentedPermissions,
   npmCacheFolder,
   permissionFlags,
   undocumented,
-} from "../support/permissions.ts";
-import { serveProject } from "../support/static_server.ts";
+} from "../support/cli/permissions.ts";
+import { serveProject } from "../support/cli/static_server.ts";
 
 /** Settings of the smallest network that is worth the name. */
 const TINY = ["network.modelChannels=8", "network.channelMult=[1]", "train.images=128"]

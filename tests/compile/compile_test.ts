@@ -5,10 +5,10 @@ import { summarize } from "../../lib/compile/print.ts";
 import type { Program } from "../../lib/compile/program.ts";
 import * as t from "../../lib/tensor/mod.ts";
 import { assertClose } from "../support/close.ts";
-import { opCases } from "../support/op_cases.ts";
-import { interpretPlan } from "../support/plan_interpreter.ts";
-import { evaluateGraph } from "../support/reference.ts";
-import { hashedValues } from "../support/hash.ts";
+import { opCases } from "../support/golden/operator_cases.ts";
+import { interpretPlan } from "../support/reference/plan.ts";
+import { evaluateGraph } from "../support/reference/graph.ts";
+import { hashedValues } from "../support/golden/hash.ts";
 
 type Data = Record<string, ArrayLike<number>>;
 

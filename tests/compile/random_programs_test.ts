@@ -2,10 +2,10 @@
 
 import { compile } from "../../lib/compile/compile.ts";
 import { assertClose } from "../support/close.ts";
-import { interpretPlan } from "../support/plan_interpreter.ts";
-import { randomProgram } from "../support/random_programs.ts";
-import { evaluateGraph } from "../support/reference.ts";
-import { fillInputs } from "../support/run_plan.ts";
+import { interpretPlan } from "../support/reference/plan.ts";
+import { randomProgram } from "../support/devices/random_programs.ts";
+import { evaluateGraph } from "../support/reference/graph.ts";
+import { fillInputs } from "../support/devices/run_plan.ts";
 
 Deno.test("random programs compute what their graphs say", () => {
   for (let seed = 1; seed <= 200; seed++) {

@@ -11,7 +11,7 @@ import { IMM_DEFAULTS } from "../../lib/imm/config.ts";
 import type { Model } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { withTempFolder } from "../support/files.ts";
-import { goldenModel } from "../support/models.ts";
+import { goldenModel } from "../support/examples/models.ts";
 
 const model = goldenModel("net_ncsnpp");
 const { specs } = createNetwork(model.network).parameters;

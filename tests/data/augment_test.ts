@@ -15,7 +15,7 @@ import {
 } from "../../lib/data/augment/mod.ts";
 import { hostUniform } from "../../lib/random/threefry.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson } from "../support/golden.ts";
+import { goldenJson } from "../support/golden/fixtures.ts";
 
 const OFF = {
   ...EDM_AUGMENT,

@@ -10,7 +10,7 @@ import { encodePng } from "../../lib/formats/image/png.ts";
 import { ZipWriter } from "../../lib/formats/archive/zip_writer.ts";
 import { fixtures } from "../formats/fixtures.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
-import { importMapArguments } from "../support/imm.ts";
+import { importMapArguments } from "../support/cli/imm.ts";
 
 /** Three RGB pictures of 2 x 3 pixels. */
 const PIXELS = Uint8Array.from({ length: 3 * 2 * 3 * 3 }, (_, i) => (i * 7) % 256);

@@ -15,8 +15,8 @@ import { PaddedDataset } from "../../lib/data/images/padded.ts";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { encodePng } from "../../lib/formats/image/png.ts";
 import { withTempFolder } from "../support/files.ts";
-import { edm2Files, LABELS, LATENTS, MEANS, writeZip } from "../support/latents.ts";
-import { hashPicture } from "../support/pictures.ts";
+import { edm2Files, LABELS, LATENTS, MEANS, writeZip } from "../support/examples/latents.ts";
+import { hashPicture } from "../support/examples/pictures.ts";
 
 const PETS = ["cat/0.png", "cat/1.png", "cow/0.png", "dog/0.png"];
 

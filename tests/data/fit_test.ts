@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { fitImage } from "../../lib/data/fit.ts";
 import { UsageError } from "../../lib/base/errors.ts";
-import { hashPicture, pictureHash } from "../support/pictures.ts";
+import { hashPicture, pictureHash } from "../support/examples/pictures.ts";
 
 // deno-fmt-ignore
 const CASES = [

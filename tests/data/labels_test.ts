@@ -15,7 +15,7 @@ import { encodePng } from "../../lib/formats/image/png.ts";
 import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { ZipWriter } from "../../lib/formats/archive/zip_writer.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
-import { npy } from "../support/latents.ts";
+import { npy } from "../support/examples/latents.ts";
 
 /** A picture that can be told by its color. */
 const png = (value: number, channels = 3) =>

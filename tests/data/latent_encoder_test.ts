@@ -8,7 +8,7 @@ import { openImagesOrLatents } from "../../lib/data/open.ts";
 import { OnnxGraph } from "../../lib/formats/onnx/model.ts";
 import { encodePng } from "../../lib/formats/image/png.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
-import { imm } from "../support/runs.ts";
+import { imm } from "../support/examples/runs.ts";
 
 /**
  * An encoder by a factor of two: channel c of the mean is the mean of four pixels of colour c, and

@@ -30,7 +30,7 @@ import {
   withSecond,
   writeFolder,
   writeZip,
-} from "../support/latents.ts";
+} from "../support/examples/latents.ts";
 
 const { count, channels, side } = LATENTS;
 const SHAPE: readonly number[] = [count, channels, side, side];

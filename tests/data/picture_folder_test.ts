@@ -16,8 +16,8 @@ import { encodePng } from "../../lib/formats/image/png.ts";
 import { ZipWriter } from "../../lib/formats/archive/zip_writer.ts";
 import fixtures from "../formats/picture_fixtures.json" with { type: "json" };
 import { assertFormatError, withTempFolder } from "../support/files.ts";
-import { importMapArguments } from "../support/imm.ts";
-import { imm } from "../support/runs.ts";
+import { importMapArguments } from "../support/cli/imm.ts";
+import { imm } from "../support/examples/runs.ts";
 
 const file = (name: keyof typeof fixtures) => Uint8Array.fromBase64(fixtures[name].file);
 

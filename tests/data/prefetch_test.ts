@@ -17,7 +17,7 @@ import {
 import { encodePng } from "../../lib/formats/image/png.ts";
 import { fixtures } from "../formats/fixtures.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
-import { edm2Files, writeFolder, writeZip } from "../support/latents.ts";
+import { edm2Files, writeFolder, writeZip } from "../support/examples/latents.ts";
 
 const [WIDTH, HEIGHT] = [21, 18];
 

@@ -6,7 +6,7 @@ import { prepareDataset } from "../../lib/data/prepare/prepare.ts";
 import type { FormatError } from "../../lib/base/errors.ts";
 import { encodePng } from "../../lib/formats/image/png.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
-import { hashPicture } from "../support/pictures.ts";
+import { hashPicture } from "../support/examples/pictures.ts";
 
 const SIZES = [[20, 31], [40, 17], [16, 16], [33, 90], [18, 18]] as const;
 const FIT = { resolution: 8, crop: "center" } as const;

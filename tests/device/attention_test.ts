@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { Arena } from "../../lib/tensor/state.ts";
-import { hashedValues } from "../support/hash.ts";
-import { PlanBuilder, strided } from "../support/plan_builder.ts";
-import { deviceTest, deviceTests } from "../support/devices.ts";
+import { hashedValues } from "../support/golden/hash.ts";
+import { PlanBuilder, strided } from "../support/devices/plan_builder.ts";
+import { deviceTest, deviceTests } from "../support/devices/devices.ts";
 import { webGpuTest } from "./webgpu/support.ts";
-import { assertLikeInterpreter, fillInputs, runPlan } from "../support/run_plan.ts";
+import { assertLikeInterpreter, fillInputs, runPlan } from "../support/devices/run_plan.ts";
 
 interface Sizes {
   readonly batch: number;

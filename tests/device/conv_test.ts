@@ -3,9 +3,9 @@
 import type { ConvKernel, ResampleKernel } from "../../lib/compile/plan.ts";
 import type { ConvGeometry, Shape } from "../../lib/tensor/tensor.ts";
 import { sizeOf } from "../../lib/tensor/tensor.ts";
-import { expression, PlanBuilder, strided } from "../support/plan_builder.ts";
-import { deviceTest, deviceTests } from "../support/devices.ts";
-import { assertLikeInterpreter } from "../support/run_plan.ts";
+import { expression, PlanBuilder, strided } from "../support/devices/plan_builder.ts";
+import { deviceTest, deviceTests } from "../support/devices/devices.ts";
+import { assertLikeInterpreter } from "../support/devices/run_plan.ts";
 
 /** The three kernels of one convolution, with a bias after the forward one. */
 function convolution(

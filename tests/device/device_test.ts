@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { InternalError } from "../../lib/base/errors.ts";
 import { Arena } from "../../lib/tensor/state.ts";
 import type { Plan } from "../../lib/compile/plan.ts";
-import { deviceTest } from "../support/devices.ts";
-import { expression, PlanBuilder } from "../support/plan_builder.ts";
+import { deviceTest } from "../support/devices/devices.ts";
+import { expression, PlanBuilder } from "../support/devices/plan_builder.ts";
 
 /** y = a + b, of `size` elements. */
 function sumPlan(size: number): Plan {

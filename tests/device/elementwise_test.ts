@@ -6,11 +6,11 @@ import { Arena } from "../../lib/tensor/state.ts";
 import type { MapFn } from "../../lib/tensor/tensor.ts";
 import { hostNormal, hostUniform } from "../../lib/random/threefry.ts";
 import { assertClose } from "../support/close.ts";
-import { hashedValues } from "../support/hash.ts";
-import { expression, PlanBuilder, rowMajor, strided } from "../support/plan_builder.ts";
-import { FUNCTIONS } from "../support/reference.ts";
-import { deviceTest } from "../support/devices.ts";
-import { assertLikeInterpreter, runPlan } from "../support/run_plan.ts";
+import { hashedValues } from "../support/golden/hash.ts";
+import { expression, PlanBuilder, rowMajor, strided } from "../support/devices/plan_builder.ts";
+import { FUNCTIONS } from "../support/reference/graph.ts";
+import { deviceTest } from "../support/devices/devices.ts";
+import { assertLikeInterpreter, runPlan } from "../support/devices/run_plan.ts";
 
 const load = (operand: number): Instr => ({ op: "load", operand });
 const map = (fn: MapFn, ...args: number[]): Instr => ({ op: "map", fn, args });

@@ -13,10 +13,10 @@ import type { Target } from "../../lib/device/webgpu/dispatch.ts";
 import { DeviceError } from "../../lib/base/errors.ts";
 import * as t from "../../lib/tensor/mod.ts";
 import { assertClose } from "../support/close.ts";
-import { needingFloat16, WEBGPU_TARGETS } from "../support/devices.ts";
-import { interpretPlan } from "../support/plan_interpreter.ts";
-import { randomProgram } from "../support/random_programs.ts";
-import { assertLikeInterpreter, fillInputs, runPlan } from "../support/run_plan.ts";
+import { needingFloat16, WEBGPU_TARGETS } from "../support/devices/devices.ts";
+import { interpretPlan } from "../support/reference/plan.ts";
+import { randomProgram } from "../support/devices/random_programs.ts";
+import { assertLikeInterpreter, fillInputs, runPlan } from "../support/devices/run_plan.ts";
 
 /** A function of tensors, to be tried with its gradients. */
 interface Case {

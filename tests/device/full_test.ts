@@ -1,9 +1,9 @@
 /** Networks of the published sizes on both devices. */
 
 import { openDevice } from "../../lib/device/open.ts";
-import { hasGraphicsProcessor } from "../support/devices.ts";
-import { evaluateOn } from "../support/evaluators.ts";
-import { FULL_CASES } from "../support/full_cases.ts";
+import { hasGraphicsProcessor } from "../support/devices/devices.ts";
+import { evaluateOn } from "../support/devices/evaluators.ts";
+import { FULL_CASES } from "../support/golden/full_network_cases.ts";
 import { needing } from "../support/needs.ts";
 
 for (const { name, run } of FULL_CASES) {

@@ -2,13 +2,13 @@
 
 import { compile } from "../../lib/compile/compile.ts";
 import { assertClose } from "../support/close.ts";
-import { type DeviceCase, sharedDeviceTests } from "../support/devices.ts";
-import { evaluateOn } from "../support/evaluators.ts";
-import { immCases } from "../support/imm_cases.ts";
-import { LAYER_CASES } from "../support/layer_cases.ts";
-import { NET_CASES } from "../support/net_cases.ts";
-import { opCases } from "../support/op_cases.ts";
-import { runPlan } from "../support/run_plan.ts";
+import { type DeviceCase, sharedDeviceTests } from "../support/devices/devices.ts";
+import { evaluateOn } from "../support/devices/evaluators.ts";
+import { immCases } from "../support/golden/objective_cases.ts";
+import { LAYER_CASES } from "../support/golden/layer_cases.ts";
+import { NET_CASES } from "../support/golden/network_cases.ts";
+import { opCases } from "../support/golden/operator_cases.ts";
+import { runPlan } from "../support/devices/run_plan.ts";
 
 const operators = opCases.map(({ name, build }): DeviceCase => ({
   name: `${name} agrees with PyTorch`,

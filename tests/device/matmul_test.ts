@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import type { Access, Instr } from "../../lib/compile/plan.ts";
-import { expression, PlanBuilder, storeResults, strided } from "../support/plan_builder.ts";
-import { deviceTests } from "../support/devices.ts";
-import { assertLikeInterpreter, fillInputs, runPlan } from "../support/run_plan.ts";
+import { expression, PlanBuilder, storeResults, strided } from "../support/devices/plan_builder.ts";
+import { deviceTests } from "../support/devices/devices.ts";
+import { assertLikeInterpreter, fillInputs, runPlan } from "../support/devices/run_plan.ts";
 
 interface Sizes {
   readonly batch?: number;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { UsageError } from "../../lib/base/errors.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { findAdapter, isSoftware } from "../../lib/device/webgpu/adapter/adapter.ts";
-import { hasAdapter } from "../support/devices.ts";
+import { hasAdapter } from "../support/devices/devices.ts";
 import { needing } from "../support/needs.ts";
 
 for (const name of ["webgpu", "wasm"] as const) {

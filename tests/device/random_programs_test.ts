@@ -1,9 +1,9 @@
 /** Random programs on every device, compiled with and without fusion, against the interpreter. */
 
 import { compile } from "../../lib/compile/compile.ts";
-import { deviceTest } from "../support/devices.ts";
-import { randomProgram } from "../support/random_programs.ts";
-import { assertLikeInterpreter } from "../support/run_plan.ts";
+import { deviceTest } from "../support/devices/devices.ts";
+import { randomProgram } from "../support/devices/random_programs.ts";
+import { assertLikeInterpreter } from "../support/devices/run_plan.ts";
 
 /** WebGPU compiles a shader for nearly every kernel: it gets fewer programs. */
 const PROGRAMS = { webgpu: 6, wasm: 150 };

@@ -4,16 +4,16 @@ import { equal } from "node:assert/strict";
 import type { Instr, ReduceKernel } from "../../lib/compile/plan.ts";
 import type { Shape } from "../../lib/tensor/tensor.ts";
 import { sizeOf } from "../../lib/tensor/tensor.ts";
-import { hashedValues } from "../support/hash.ts";
+import { hashedValues } from "../support/golden/hash.ts";
 import {
   expression,
   PlanBuilder,
   rowMajor,
   storeResults,
   strided,
-} from "../support/plan_builder.ts";
-import { deviceTest, deviceTests } from "../support/devices.ts";
-import { assertLikeInterpreter, runPlan } from "../support/run_plan.ts";
+} from "../support/devices/plan_builder.ts";
+import { deviceTest, deviceTests } from "../support/devices/devices.ts";
+import { assertLikeInterpreter, runPlan } from "../support/devices/run_plan.ts";
 
 const load = (operand: number): Instr => ({ op: "load", operand });
 

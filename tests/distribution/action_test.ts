@@ -5,7 +5,7 @@ import { fromFileUrl, join } from "jsr:@std/path@^1";
 import { parseVerb } from "../../cli/base/verb.ts";
 import { verb } from "../../cli/eval/eval.ts";
 import { withTempFolder } from "../support/files.ts";
-import { commands } from "../support/shell.ts";
+import { commands } from "../support/cli/shell.ts";
 
 const root = fromFileUrl(import.meta.resolve("../../"));
 const read = (path: string) => Deno.readTextFile(join(root, path));

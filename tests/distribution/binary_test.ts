@@ -10,8 +10,8 @@ import { findContents, PERMISSIONS } from "../../tools/compile.ts";
 import { fixtures } from "../formats/fixtures.ts";
 import pictures from "../formats/picture_fixtures.json" with { type: "json" };
 import { withTempFolder } from "../support/files.ts";
-import { imm, importMapArguments, runModule } from "../support/imm.ts";
-import { npmCacheFolder } from "../support/permissions.ts";
+import { imm, importMapArguments, runModule } from "../support/cli/imm.ts";
+import { npmCacheFolder } from "../support/cli/permissions.ts";
 
 const root = fromFileUrl(import.meta.resolve("../../"));
 

@@ -2,7 +2,7 @@ import { rejects } from "node:assert/strict";
 import { frechetDistanceAtInfinity } from "../../lib/eval/statistics/frechet_infinity.ts";
 import { FeatureStatistics } from "../../lib/eval/statistics/statistics.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenFeatures, pseudoRandom } from "../support/features.ts";
+import { goldenFeatures, pseudoRandom } from "../support/golden/features.ts";
 
 Deno.test("frechetDistanceAtInfinity gives the value of NumPy's line through the same subsets", async () => {
   const [samples, real] = [goldenFeatures("A"), goldenFeatures("B")];

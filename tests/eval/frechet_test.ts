@@ -2,8 +2,8 @@ import { ok, throws } from "node:assert/strict";
 import { frechetDistance } from "../../lib/eval/statistics/frechet.ts";
 import { type Features, FeatureStatistics } from "../../lib/eval/statistics/statistics.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson } from "../support/golden.ts";
-import { goldenFeatures, pseudoRandom } from "../support/features.ts";
+import { goldenJson } from "../support/golden/fixtures.ts";
+import { goldenFeatures, pseudoRandom } from "../support/golden/features.ts";
 
 type Expected = {
   expected: { fid: Record<string, { fid: number; fid_eigenvalues: number }> };

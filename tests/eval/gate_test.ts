@@ -10,7 +10,7 @@ import {
   parseThreshold,
   parseTolerances,
 } from "../../lib/eval/gate.ts";
-import { EVALUATION } from "../support/evaluation.ts";
+import { EVALUATION } from "../support/examples/evaluation.ts";
 
 Deno.test("parseThreshold reads a value, a relation and a number", () => {
   deepStrictEqual(parseThreshold("fd<=2.5"), { metric: "fd", relation: "<=", limit: 2.5 });

@@ -1,8 +1,8 @@
 import { deepStrictEqual, notDeepStrictEqual, throws } from "node:assert/strict";
 import { inceptionScore } from "../../lib/eval/statistics/inception_score.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson } from "../support/golden.ts";
-import { goldenArray } from "../support/features.ts";
+import { goldenJson } from "../support/golden/fixtures.ts";
+import { goldenArray } from "../support/golden/features.ts";
 
 interface Expected {
   expected: {

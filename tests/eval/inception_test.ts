@@ -11,14 +11,14 @@ import { inceptionOnnx } from "../../lib/eval/inception/onnx.ts";
 import { PIPELINES } from "../../lib/eval/inception/pipelines.ts";
 import { Resampler } from "../../lib/eval/inception/resample.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson } from "../support/golden.ts";
+import { goldenJson } from "../support/golden/fixtures.ts";
 import {
   goldenImage,
   goldenInception,
   hashedImages,
   hashedInception,
-} from "../support/inception.ts";
-import { hasGraphicsProcessor } from "../support/devices.ts";
+} from "../support/golden/inception.ts";
+import { hasGraphicsProcessor } from "../support/devices/devices.ts";
 import { needing } from "../support/needs.ts";
 
 const loaded = { weights: hashedInception(), sha256: "hash", isPublished: false };

@@ -11,7 +11,7 @@ import {
 import { findNames } from "../../lib/eval/inception/names.ts";
 import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
-import { hashedInception } from "../support/inception.ts";
+import { hashedInception } from "../support/golden/inception.ts";
 import { needing } from "../support/needs.ts";
 
 /** The weights of the tests as safetensors, without some and under other names where asked. */

@@ -7,8 +7,8 @@ import {
   squaredDiscrepancy,
 } from "../../lib/eval/statistics/kernel_distance.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson } from "../support/golden.ts";
-import { goldenFeatures, goldenIndexRows, pseudoRandom } from "../support/features.ts";
+import { goldenJson } from "../support/golden/fixtures.ts";
+import { goldenFeatures, goldenIndexRows, pseudoRandom } from "../support/golden/features.ts";
 
 interface Expected {
   expected: {

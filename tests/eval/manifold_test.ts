@@ -6,8 +6,8 @@ import {
   neighbourRadii,
 } from "../../lib/eval/statistics/manifold.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson } from "../support/golden.ts";
-import { goldenArray, goldenFeatures, pseudoRandom } from "../support/features.ts";
+import { goldenJson } from "../support/golden/fixtures.ts";
+import { goldenArray, goldenFeatures, pseudoRandom } from "../support/golden/features.ts";
 
 interface Counts {
   k: number;

@@ -16,7 +16,7 @@ import {
 } from "../../lib/eval/reports/ci.ts";
 import { htmlReport } from "../../lib/eval/reports/html.ts";
 import { jsonReport, textReport } from "../../lib/eval/reports/text.ts";
-import { EVALUATION } from "../support/evaluation.ts";
+import { EVALUATION } from "../support/examples/evaluation.ts";
 
 Deno.test("textReport shows values, spreads, what was compared and warnings", () => {
   strictEqual(

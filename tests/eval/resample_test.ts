@@ -17,7 +17,7 @@ import { Resampler } from "../../lib/eval/inception/resample.ts";
 import { OnnxGraph } from "../../lib/formats/onnx/model.ts";
 import * as layers from "../../lib/formats/onnx/layers.ts";
 import { assertClose } from "../support/close.ts";
-import { hashedImages } from "../support/inception.ts";
+import { hashedImages } from "../support/golden/inception.ts";
 
 const EXPECTED: Record<Resampling, Record<string, readonly number[]>> = {
   "tf1-bilinear": {

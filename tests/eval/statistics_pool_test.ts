@@ -7,7 +7,7 @@ import {
 } from "../../lib/eval/statistics/manifold.ts";
 import type { Features } from "../../lib/eval/statistics/statistics.ts";
 import { PANEL, StatisticsPool } from "../../lib/eval/statistics/pool.ts";
-import { pseudoRandom } from "../support/features.ts";
+import { pseudoRandom } from "../support/golden/features.ts";
 
 /** Three panels, the last of them short, and rows that fill no strip or block of the module. */
 const ROWS = 2 * PANEL + 333;

@@ -3,9 +3,9 @@ import { FeatureStatistics } from "../../lib/eval/statistics/statistics.ts";
 import { FormatError, UsageError } from "../../lib/base/errors.ts";
 import { StatisticsPool } from "../../lib/eval/statistics/pool.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson } from "../support/golden.ts";
-import { hash32 } from "../support/hash.ts";
-import { goldenFeatures, pseudoRandom } from "../support/features.ts";
+import { goldenJson } from "../support/golden/fixtures.ts";
+import { hash32 } from "../support/golden/hash.ts";
+import { goldenFeatures, pseudoRandom } from "../support/golden/features.ts";
 
 interface Expected {
   expected: {

@@ -20,9 +20,9 @@ import { immConfig } from "../../lib/imm/config.ts";
 import { loadModel, saveModel } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { withTempFolder } from "../support/files.ts";
-import { fuzz } from "../support/fuzz.ts";
-import { withoutChecksums } from "../support/safetensors.ts";
-import { edm2Files, LABELS, LATENTS, MEANS, writeZip } from "../support/latents.ts";
+import { fuzz } from "../support/formats/fuzz.ts";
+import { withoutChecksums } from "../support/formats/safetensors.ts";
+import { edm2Files, LABELS, LATENTS, MEANS, writeZip } from "../support/examples/latents.ts";
 
 /** Fuzzes the reading of a file on disk, whose name errors must tell. */
 async function fuzzFile(

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { parseIdx, readIdx } from "../../lib/formats/arrays/idx.ts";
 import { assertFormatError, patched } from "../support/files.ts";
-import { fuzz } from "../support/fuzz.ts";
+import { fuzz } from "../support/formats/fuzz.ts";
 import { fixtures } from "./fixtures.ts";
 
 const name = "train-images-idx3-ubyte";

@@ -3,7 +3,7 @@ import { crc32, deflateSync, gunzipSync } from "node:zlib";
 import { decodeImage, probeImage, toRgb } from "../../lib/formats/image/decode.ts";
 import { encodePng } from "../../lib/formats/image/png.ts";
 import { assertFormatError, patched } from "../support/files.ts";
-import { fuzz } from "../support/fuzz.ts";
+import { fuzz } from "../support/formats/fuzz.ts";
 import { fixtures } from "./fixtures.ts";
 
 const pixels = (gzipped: Uint8Array) => new Uint8Array(gunzipSync(gzipped));

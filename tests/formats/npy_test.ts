@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { npyByteLength, npyChunks, NpyReader, parseNpy } from "../../lib/formats/arrays/npy.ts";
 import { bytesSource } from "../../lib/formats/source.ts";
 import { assertFormatError } from "../support/files.ts";
-import { fuzz } from "../support/fuzz.ts";
+import { fuzz } from "../support/formats/fuzz.ts";
 import { fixtures } from "./fixtures.ts";
 
 const name = "array.npy";

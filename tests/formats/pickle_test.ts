@@ -11,7 +11,7 @@ import {
 import { inert, PickleArray, PYTHON_GLOBALS } from "../../lib/formats/torch/pickle_globals.ts";
 import { toFloat64 } from "../../lib/formats/arrays/numeric.ts";
 import { bytesSource } from "../../lib/formats/source.ts";
-import { fuzz } from "../support/fuzz.ts";
+import { fuzz } from "../support/formats/fuzz.ts";
 import { fixtures } from "./torch_fixtures.ts";
 
 const NAME = "data.pkl";

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { decodeImage, probeImage, toRgb } from "../../lib/formats/image/decode.ts";
 import { FormatError } from "../../lib/base/errors.ts";
 import { assertFormatError } from "../support/files.ts";
-import { fuzz } from "../support/fuzz.ts";
+import { fuzz } from "../support/formats/fuzz.ts";
 import pictures from "./picture_fixtures.json" with { type: "json" };
 
 const files = new Map(

@@ -14,7 +14,7 @@ import { openFileSource } from "../../lib/formats/source.ts";
 import { writeTorch } from "../../lib/formats/torch/writer.ts";
 import { findModel, openModel } from "../../lib/models/model_file.ts";
 import { withTempFolder } from "../support/files.ts";
-import { memorySink } from "../support/sink.ts";
+import { memorySink } from "../support/cli/sink.ts";
 import { fixtures } from "./torch_fixtures.ts";
 
 const LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 230123456\n";

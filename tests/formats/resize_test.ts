@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { UsageError } from "../../lib/base/errors.ts";
 import { RESIZE_FILTERS, resizeImage } from "../../lib/formats/image/resize.ts";
-import { hashPicture, pictureHash } from "../support/pictures.ts";
+import { hashPicture, pictureHash } from "../support/examples/pictures.ts";
 
 // deno-fmt-ignore
 const CASES = [

@@ -7,8 +7,8 @@ import {
   serializeSafetensors,
   writeSafetensors,
 } from "../../lib/formats/safetensors/safetensors.ts";
-import { fuzz } from "../support/fuzz.ts";
-import { withoutChecksums } from "../support/safetensors.ts";
+import { fuzz } from "../support/formats/fuzz.ts";
+import { withoutChecksums } from "../support/formats/safetensors.ts";
 
 /** Written by the Python package safetensors 0.8.0, numpy 2.4.6. */
 const PYTHON_FILE = Uint8Array.fromBase64(

@@ -5,7 +5,7 @@ import { torchFileFrom } from "../../lib/formats/torch/file.ts";
 import { isModule, namedTensors } from "../../lib/formats/torch/module.ts";
 import type { PickleObject } from "../../lib/formats/torch/pickle.ts";
 import type { TorchTensor } from "../../lib/formats/torch/tensor.ts";
-import { fuzz } from "../support/fuzz.ts";
+import { fuzz } from "../support/formats/fuzz.ts";
 import { fixtures } from "./torch_fixtures.ts";
 
 const NAME = "model.pt";

@@ -7,7 +7,7 @@ import { bytesSource } from "../../lib/formats/source.ts";
 import { openZip, zipFrom } from "../../lib/formats/archive/zip.ts";
 import { ZipWriter } from "../../lib/formats/archive/zip_writer.ts";
 import { assertFormatError, patched, withTempFolder } from "../support/files.ts";
-import { fuzz } from "../support/fuzz.ts";
+import { fuzz } from "../support/formats/fuzz.ts";
 import { fixtures } from "./fixtures.ts";
 
 const name = "a.zip";

@@ -6,7 +6,7 @@ import { interpolant, type InterpolantName } from "../../lib/imm/interpolant.ts"
 import { Mapping, type MappingName } from "../../lib/imm/mapping.ts";
 import { cIn, cOut, cSkip, type ParameterizationName } from "../../lib/imm/parameterization.ts";
 import { kernelWeight, weight } from "../../lib/imm/weighting.ts";
-import { goldenJson } from "../support/golden.ts";
+import { goldenJson } from "../support/golden/fixtures.ts";
 
 type Rows = readonly (readonly number[])[];
 

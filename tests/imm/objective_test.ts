@@ -17,8 +17,8 @@ import {
   type Tensor,
 } from "../../lib/tensor/mod.ts";
 import { assertClose } from "../support/close.ts";
-import { immCases } from "../support/imm_cases.ts";
-import { evaluateGraph } from "../support/reference.ts";
+import { immCases } from "../support/golden/objective_cases.ts";
+import { evaluateGraph } from "../support/reference/graph.ts";
 
 for (const { name, build } of immCases) {
   Deno.test(`objective in float64: ${name}`, () => {

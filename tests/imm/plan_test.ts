@@ -7,8 +7,8 @@ import { immConfig } from "../../lib/imm/config.ts";
 import { objective } from "../../lib/imm/objective.ts";
 import { COEFFICIENTS } from "../../lib/imm/times.ts";
 import { grad, input } from "../../lib/tensor/mod.ts";
-import { immCases } from "../support/imm_cases.ts";
-import { interpretPlan } from "../support/plan_interpreter.ts";
+import { immCases } from "../support/golden/objective_cases.ts";
+import { interpretPlan } from "../support/reference/plan.ts";
 
 for (const { name, build } of immCases) {
   Deno.test(`compiled objective: ${name}`, () => {

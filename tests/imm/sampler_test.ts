@@ -15,7 +15,7 @@ import {
 } from "../../lib/objectives/sampler.ts";
 import { type Schedule, scheduleTimes } from "../../lib/imm/schedule.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson, goldenTensor, goldenTensors } from "../support/golden.ts";
+import { goldenJson, goldenTensor, goldenTensors } from "../support/golden/fixtures.ts";
 
 interface SamplersFixture {
   cases: Record<string, {

@@ -7,7 +7,7 @@ import { interpolant, type InterpolantName } from "../../lib/imm/interpolant.ts"
 import { cIn, cNoise, cNoiseSecond, cOut, cSkip } from "../../lib/imm/parameterization.ts";
 import { pushforwardSteps, restartSteps } from "../../lib/imm/sampler.ts";
 import { explicitTime, type Schedule, scheduleTimes } from "../../lib/imm/schedule.ts";
-import { goldenJson } from "../support/golden.ts";
+import { goldenJson } from "../support/golden/fixtures.ts";
 
 interface Pair {
   c_skip: number;

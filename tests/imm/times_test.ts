@@ -13,8 +13,8 @@ import {
   withTargets,
 } from "../../lib/imm/times.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson, goldenTensor, goldenTensors } from "../support/golden.ts";
-import { configOf } from "../support/imm_cases.ts";
+import { goldenJson, goldenTensor, goldenTensors } from "../support/golden/fixtures.ts";
+import { configOf } from "../support/golden/objective_cases.ts";
 
 const key = trainingKey(3, "times", 17);
 

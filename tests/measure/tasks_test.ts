@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { compile } from "../../lib/compile/compile.ts";
 import { planFlops } from "../../lib/compile/flops.ts";
 import { type KernelTask, taskInputs, taskName, taskProgram } from "../../lib/measure/tasks.ts";
-import { deviceTest } from "../support/devices.ts";
+import { deviceTest } from "../support/devices/devices.ts";
 
 const conv = { kind: "conv", batch: 2, resolution: 4, inChannels: 8, outChannels: 12 } as const;
 const norm = { kind: "norm", batch: 2, resolution: 4, channels: 8, groups: 4 } as const;

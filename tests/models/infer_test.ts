@@ -8,7 +8,7 @@ import { inferNetwork } from "../../lib/models/infer.ts";
 import { fromOfficial, methodFromOfficial, toOfficial } from "../../lib/models/official.ts";
 import { PUBLIC_MODELS, publicModel } from "../../lib/models/public_models.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
-import { goldenJson } from "../support/golden.ts";
+import { goldenJson } from "../support/golden/fixtures.ts";
 
 type Options = Record<string, unknown>;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fromOfficial } from "../../lib/models/official.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
-import { goldenJson } from "../support/golden.ts";
+import { goldenJson } from "../support/golden/fixtures.ts";
 
 type Shapes = readonly [name: string, shape: readonly number[]][];
 

@@ -4,7 +4,7 @@ import type { Network } from "../../lib/models/network.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { grad, input, mul, sum, type Tensor } from "../../lib/tensor/mod.ts";
 import { assertClose } from "../support/close.ts";
-import { evaluateGraph } from "../support/reference.ts";
+import { evaluateGraph } from "../support/reference/graph.ts";
 
 const BATCH = 3;
 

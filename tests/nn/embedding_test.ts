@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fourierEmbedding, gridEmbedding, positionalEmbedding } from "../../lib/nn/embedding.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenTensor, goldenTensors } from "../support/golden.ts";
+import { goldenTensor, goldenTensors } from "../support/golden/fixtures.ts";
 
 const golden = goldenTensors("ops");
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { FormatError } from "../../lib/base/errors.ts";
 import { type HostTensor, ParameterStore } from "../../lib/nn/parameters.ts";
-import { toDeviceLayout } from "../support/layout.ts";
+import { toDeviceLayout } from "../support/golden/layout.ts";
 
 const normal = { kind: "normal", std: 1 } as const;
 const filter = { kind: "values", values: Float32Array.of(0.25, 0.25, 0.25, 0.25) } as const;

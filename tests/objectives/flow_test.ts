@@ -10,12 +10,12 @@ import { type FlowConfig, flowTimes, velocityFactors } from "../../lib/objective
 import { createObjective, objectiveOf, parseObjective } from "../../lib/objectives/registry.ts";
 import { Generator } from "../../lib/sample/generator.ts";
 import { assertClose } from "../support/close.ts";
-import { deviceTest } from "../support/devices.ts";
+import { deviceTest } from "../support/devices/devices.ts";
 import { withTempFolder } from "../support/files.ts";
-import { goldenJson, goldenTensors } from "../support/golden.ts";
-import { permuteArray } from "../support/layout.ts";
-import { goldenModel } from "../support/models.ts";
-import { imm, logOf, startArguments } from "../support/runs.ts";
+import { goldenJson, goldenTensors } from "../support/golden/fixtures.ts";
+import { permuteArray } from "../support/golden/layout.ts";
+import { goldenModel } from "../support/examples/models.ts";
+import { imm, logOf, startArguments } from "../support/examples/runs.ts";
 
 const flow = (settings: object = {}, shared: object = {}) =>
   parseObjective({ objective: { type: "flow", ...settings }, imm: shared }) as FlowConfig;

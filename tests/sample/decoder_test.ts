@@ -6,7 +6,7 @@ import { denormalized, latentNote, parseLatentNote } from "../../lib/data/latent
 import { FormatError } from "../../lib/base/errors.ts";
 import { type DecoderOptions, LatentDecoder } from "../../lib/sample/decoder.ts";
 import type { GeneratedBatch } from "../../lib/sample/generator.ts";
-import { decoded, type DecoderForm, decoderModel } from "../support/decoder.ts";
+import { decoded, type DecoderForm, decoderModel } from "../support/examples/decoder.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 
 const SIDE = 4;

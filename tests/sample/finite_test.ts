@@ -6,8 +6,8 @@ import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
 import { notFinite } from "../../lib/sample/finite.ts";
 import { exists, withTempFolder } from "../support/files.ts";
-import { tinyModel } from "../support/models.ts";
-import { imm, startArguments } from "../support/runs.ts";
+import { tinyModel } from "../support/examples/models.ts";
+import { imm, startArguments } from "../support/examples/runs.ts";
 
 /** Elements of a sample of the model. */
 const SIZE = 64;

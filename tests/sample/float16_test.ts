@@ -11,9 +11,9 @@ import { Generator } from "../../lib/sample/generator.ts";
 import { describeSampling } from "../../lib/sample/planner.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";
 import { assertClose } from "../support/close.ts";
-import { needingFloat16 } from "../support/devices.ts";
+import { needingFloat16 } from "../support/devices/devices.ts";
 import { exists, withTempFolder } from "../support/files.ts";
-import { imm } from "../support/runs.ts";
+import { imm } from "../support/examples/runs.ts";
 
 const NETWORK = createNetwork({
   type: "dit",

@@ -15,11 +15,11 @@ import { latents, type SamplerStep } from "../../lib/objectives/sampler.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { Generator } from "../../lib/sample/generator.ts";
 import { assertClose } from "../support/close.ts";
-import { availableDevices } from "../support/devices.ts";
-import { goldenJson, goldenTensor, goldenTensors } from "../support/golden.ts";
-import { InterpreterDevice } from "../support/interpreter_device.ts";
-import { toDeviceLayout } from "../support/layout.ts";
-import { goldenModel, tinyModel } from "../support/models.ts";
+import { availableDevices } from "../support/devices/devices.ts";
+import { goldenJson, goldenTensor, goldenTensors } from "../support/golden/fixtures.ts";
+import { InterpreterDevice } from "../support/reference/device.ts";
+import { toDeviceLayout } from "../support/golden/layout.ts";
+import { goldenModel, tinyModel } from "../support/examples/models.ts";
 import { objectiveOf } from "../../lib/objectives/registry.ts";
 
 interface Case {

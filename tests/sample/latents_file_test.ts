@@ -6,7 +6,7 @@ import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { latentScale, readLatents } from "../../lib/sample/latents_file.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
-import { permuteArray } from "../support/layout.ts";
+import { permuteArray } from "../support/golden/layout.ts";
 
 /** Two images of 2 x 3 pixels and 4 channels. */
 const SHAPE = [2, 3, 4];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { assertClose } from "../support/close.ts";
-import { opCases, otherCases } from "../support/op_cases.ts";
-import { evaluateGraph } from "../support/reference.ts";
+import { opCases, otherCases } from "../support/golden/operator_cases.ts";
+import { evaluateGraph } from "../support/reference/graph.ts";
 
 for (const { name, build } of opCases) {
   Deno.test(`${name} has the values and gradients of PyTorch`, () => {

@@ -53,7 +53,10 @@ import {
   unstack,
   where,
 } from "../../lib/tensor/mod.ts";
-import { assertGradients, type DifferenceOptions } from "../support/finite_differences.ts";
+import {
+  assertGradients,
+  type DifferenceOptions,
+} from "../support/reference/finite_differences.ts";
 
 type Case = [
   name: string,

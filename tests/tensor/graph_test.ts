@@ -52,7 +52,7 @@ import {
   zeros,
 } from "../../lib/tensor/mod.ts";
 import { broadcastShapes } from "../../lib/tensor/shape.ts";
-import { evaluateGraph, nodesBehind } from "../support/reference.ts";
+import { evaluateGraph, nodesBehind } from "../support/reference/graph.ts";
 
 const x = input("x", [2, 3]);
 const y = input("y", [2, 3]);

@@ -15,7 +15,7 @@ import {
   threefry2x32,
 } from "../../lib/tensor/mod.ts";
 import { assertClose } from "../support/close.ts";
-import { evaluateGraph } from "../support/reference.ts";
+import { evaluateGraph } from "../support/reference/graph.ts";
 
 const KEY = deriveKey(7, "test");
 

@@ -9,8 +9,8 @@ import {
   sum,
 } from "../../lib/tensor/mod.ts";
 import { assertClose } from "../support/close.ts";
-import { sampleValues } from "../support/finite_differences.ts";
-import { evaluateGraph } from "../support/reference.ts";
+import { sampleValues } from "../support/reference/finite_differences.ts";
+import { evaluateGraph } from "../support/reference/graph.ts";
 
 const FILTERS = [[1, 1], [1, 3, 3, 1], [1, 2, 3, 4, 5, 6]];
 

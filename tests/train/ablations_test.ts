@@ -17,7 +17,7 @@ import { parseTrainConfig } from "../../lib/train/config/config.ts";
 import { Learner } from "../../lib/train/step/learner.ts";
 import { preset } from "../../lib/train/config/presets.ts";
 import { applySettings } from "../../lib/train/config/settings.ts";
-import { immObjective, immStep } from "../support/steps.ts";
+import { immObjective, immStep } from "../support/examples/steps.ts";
 import { trainingKey } from "../../lib/random/keys.ts";
 
 const BATCH = 16;

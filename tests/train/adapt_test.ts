@@ -7,7 +7,7 @@ import { decodePng, encodePng } from "../../lib/formats/image/png.ts";
 import { overlay } from "../../lib/train/config/adapt.ts";
 import { type ConfigSource, resolveConfig } from "../../lib/train/run/run.ts";
 import { withTempFolder } from "../support/files.ts";
-import { imm, startArguments } from "../support/runs.ts";
+import { imm, startArguments } from "../support/examples/runs.ts";
 
 /** A folder with a picture of each of three classes. */
 function pictures(folder: string, size: number, channels = 3): string {

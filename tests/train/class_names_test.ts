@@ -12,9 +12,9 @@ import {
   saveModel,
 } from "../../lib/models/model_file.ts";
 import { withTempFolder } from "../support/files.ts";
-import { tinyModel } from "../support/models.ts";
-import { hashPicture } from "../support/pictures.ts";
-import { BATCH, imm, startArguments } from "../support/runs.ts";
+import { tinyModel } from "../support/examples/models.ts";
+import { hashPicture } from "../support/examples/pictures.ts";
+import { BATCH, imm, startArguments } from "../support/examples/runs.ts";
 
 Deno.test("the names of the classes are in all models of a run, and stay there", async () => {
   await withTempFolder(async (folder) => {

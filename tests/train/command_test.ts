@@ -9,7 +9,7 @@ import { parseTrainConfig } from "../../lib/train/config/config.ts";
 import { preset } from "../../lib/train/config/presets.ts";
 import { applySettings } from "../../lib/train/config/settings.ts";
 import { withTempFolder } from "../support/files.ts";
-import { imm as childImm } from "../support/imm.ts";
+import { imm as childImm } from "../support/cli/imm.ts";
 import { needing } from "../support/needs.ts";
 import {
   BATCH,
@@ -19,7 +19,7 @@ import {
   logOf,
   snapshot,
   startArguments,
-} from "../support/runs.ts";
+} from "../support/examples/runs.ts";
 
 /** Changes a file as text. */
 async function edit(path: string, change: (text: string) => string): Promise<void> {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { encodePng } from "../../lib/formats/image/png.ts";
 import { withTempFolder } from "../support/files.ts";
-import { BATCH, imm, startArguments } from "../support/runs.ts";
+import { BATCH, imm, startArguments } from "../support/examples/runs.ts";
 
 Deno.test("imm train --skip-corrupt goes on without pictures that cannot be read, and names each once", async () => {
   await withTempFolder(async (folder) => {

@@ -8,7 +8,14 @@ import { InterruptedError } from "../../lib/base/errors.ts";
 import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";
 import { TrainingRun } from "../../lib/train/run/run.ts";
 import { withTempFolder } from "../support/files.ts";
-import { BATCH, checkpointsIn, imm, logOf, startArguments, TINY_RUN } from "../support/runs.ts";
+import {
+  BATCH,
+  checkpointsIn,
+  imm,
+  logOf,
+  startArguments,
+  TINY_RUN,
+} from "../support/examples/runs.ts";
 
 Deno.test("a run is the same with any number of threads for the data, also resumed with others", async () => {
   await withTempFolder(async (folder) => {

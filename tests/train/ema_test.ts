@@ -12,7 +12,7 @@ import {
 } from "../../lib/train/step/ema.ts";
 import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";
 import { withTempFolder } from "../support/files.ts";
-import { checkpointsIn, imm } from "../support/runs.ts";
+import { checkpointsIn, imm } from "../support/examples/runs.ts";
 
 const STEPS = 400;
 const PROFILES = [{ sigmaRel: 0.05 }, { sigmaRel: 0.1 }, { sigmaRel: 0.075 }, { decay: 0.98 }];

@@ -11,10 +11,16 @@ import { parseTrainConfig, type TrainConfig } from "../../lib/train/config/confi
 import { EightGaussians } from "../../lib/train/points.ts";
 import { RunFolder } from "../../lib/train/run/folder.ts";
 import { train, type TrainOptions } from "../../lib/train/trainer.ts";
-import { failingAfter } from "../support/failing_device.ts";
+import { failingAfter } from "../support/devices/failing_device.ts";
 import { withTempFolder } from "../support/files.ts";
 import { needing } from "../support/needs.ts";
-import { checkpointsIn, type Ended, ended, spawnImm, startArguments } from "../support/runs.ts";
+import {
+  checkpointsIn,
+  type Ended,
+  ended,
+  spawnImm,
+  startArguments,
+} from "../support/examples/runs.ts";
 
 const BATCH = 8;
 

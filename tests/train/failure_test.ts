@@ -8,10 +8,10 @@ import { hostNormal } from "../../lib/random/threefry.ts";
 import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";
 import { Learner } from "../../lib/train/step/learner.ts";
 import { assertClose } from "../support/close.ts";
-import { deviceTest } from "../support/devices.ts";
+import { deviceTest } from "../support/devices/devices.ts";
 import { exists, withTempFolder } from "../support/files.ts";
-import { BATCH, checkpointsIn, imm, startArguments } from "../support/runs.ts";
-import { immObjective, immStep } from "../support/steps.ts";
+import { BATCH, checkpointsIn, imm, startArguments } from "../support/examples/runs.ts";
+import { immObjective, immStep } from "../support/examples/steps.ts";
 import { trainingKey } from "../../lib/random/keys.ts";
 
 Deno.test("an absurd learning rate stops with advice, and without a folder nobody needs", async () => {

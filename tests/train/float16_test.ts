@@ -18,11 +18,18 @@ import { describeRun } from "../../lib/train/config/planner.ts";
 import { preset, presetShape } from "../../lib/train/config/presets.ts";
 import { TrainingRun } from "../../lib/train/run/run.ts";
 import { applySettings } from "../../lib/train/config/settings.ts";
-import { needingFloat16 } from "../support/devices.ts";
+import { needingFloat16 } from "../support/devices/devices.ts";
 import { exists, withTempFolder } from "../support/files.ts";
-import { InterpreterDevice } from "../support/interpreter_device.ts";
-import { BATCH, checkpointsIn, imm, logOf, startArguments, TINY_RUN } from "../support/runs.ts";
-import { immObjective, immStep } from "../support/steps.ts";
+import { InterpreterDevice } from "../support/reference/device.ts";
+import {
+  BATCH,
+  checkpointsIn,
+  imm,
+  logOf,
+  startArguments,
+  TINY_RUN,
+} from "../support/examples/runs.ts";
+import { immObjective, immStep } from "../support/examples/steps.ts";
 import { trainingKey } from "../../lib/random/keys.ts";
 
 const IMM = immConfig({ M: 4, k: 8, parameterization: "euler_fm" });

@@ -10,7 +10,7 @@ import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { loadModel } from "../../lib/models/model_file.ts";
 import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";
 import { type ConfigSource, TrainingRun } from "../../lib/train/run/run.ts";
-import { decoderModel } from "../support/decoder.ts";
+import { decoderModel } from "../support/examples/decoder.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 import {
   edm2Files,
@@ -20,8 +20,8 @@ import {
   WIDTHS,
   withSecond,
   writeZip,
-} from "../support/latents.ts";
-import { checkpointsIn, imm, logOf } from "../support/runs.ts";
+} from "../support/examples/latents.ts";
+import { checkpointsIn, imm, logOf } from "../support/examples/runs.ts";
 
 const BATCH = 8;
 

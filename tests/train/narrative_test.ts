@@ -12,7 +12,7 @@ import { describeRun } from "../../lib/train/config/planner.ts";
 import { parseTrainConfig } from "../../lib/train/config/config.ts";
 import { formatBytes } from "../../lib/base/units.ts";
 import { exists, withTempFolder } from "../support/files.ts";
-import { BATCH, imm, startArguments } from "../support/runs.ts";
+import { BATCH, imm, startArguments } from "../support/examples/runs.ts";
 
 /** Lines of a run's log without their times. */
 async function logText(run: string): Promise<string> {

@@ -18,9 +18,9 @@ import {
   updateProgram,
 } from "../../lib/train/step/programs.ts";
 import { assertClose } from "../support/close.ts";
-import { deviceTest } from "../support/devices.ts";
-import { goldenJson, goldenTensor, goldenTensors } from "../support/golden.ts";
-import { InterpreterDevice } from "../support/interpreter_device.ts";
+import { deviceTest } from "../support/devices/devices.ts";
+import { goldenJson, goldenTensor, goldenTensors } from "../support/golden/fixtures.ts";
+import { InterpreterDevice } from "../support/reference/device.ts";
 
 interface RunFixture {
   readonly optimizer: "Adam" | "AdamW" | "RAdam";

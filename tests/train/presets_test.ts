@@ -11,7 +11,7 @@ import { chooseMicroBatch, describeRun } from "../../lib/train/config/planner.ts
 import { preset, PRESET_NAMES, presetScores, presetShape } from "../../lib/train/config/presets.ts";
 import { applySettings } from "../../lib/train/config/settings.ts";
 import { withTempFolder } from "../support/files.ts";
-import { imm } from "../support/runs.ts";
+import { imm } from "../support/examples/runs.ts";
 
 /** The resolved configuration of a preset. */
 function resolved(name: string, settings: readonly string[] = []) {

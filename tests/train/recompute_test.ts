@@ -15,9 +15,9 @@ import { hostNormal } from "../../lib/random/threefry.ts";
 import { Learner } from "../../lib/train/step/learner.ts";
 import { gradientProgram, passNetworks, trainingArenas } from "../../lib/train/step/programs.ts";
 import { assertClose } from "../support/close.ts";
-import { deviceTest } from "../support/devices.ts";
-import { evaluateGraph } from "../support/reference.ts";
-import { immObjective, immStep } from "../support/steps.ts";
+import { deviceTest } from "../support/devices/devices.ts";
+import { evaluateGraph } from "../support/reference/graph.ts";
+import { immObjective, immStep } from "../support/examples/steps.ts";
 import { trainingKey } from "../../lib/random/keys.ts";
 
 const IMM = immConfig({ M: 4 });

@@ -12,8 +12,8 @@ import {
 } from "../../lib/train/run/checkpoint.ts";
 import type { HistoryLine } from "../../lib/train/run/history.ts";
 import { exists, withTempFolder } from "../support/files.ts";
-import { edm2Files, writeZip } from "../support/latents.ts";
-import { hashPicture } from "../support/pictures.ts";
+import { edm2Files, writeZip } from "../support/examples/latents.ts";
+import { hashPicture } from "../support/examples/pictures.ts";
 import {
   BATCH,
   checkpointsIn,
@@ -24,7 +24,7 @@ import {
   snapshot,
   spawnImm,
   startArguments,
-} from "../support/runs.ts";
+} from "../support/examples/runs.ts";
 
 const IMAGES = 8 * BATCH;
 /** Short runs: 8 steps, a checkpoint every 4. */

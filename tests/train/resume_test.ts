@@ -6,7 +6,7 @@ import { openDevice } from "../../lib/device/open.ts";
 import { DeviceError, InterruptedError, UsageError } from "../../lib/base/errors.ts";
 import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";
 import { TrainingRun } from "../../lib/train/run/run.ts";
-import { failingAfter } from "../support/failing_device.ts";
+import { failingAfter } from "../support/devices/failing_device.ts";
 import { withTempFolder } from "../support/files.ts";
 import {
   BATCH,
@@ -19,7 +19,7 @@ import {
   startArguments,
   TINY_RUN,
   until,
-} from "../support/runs.ts";
+} from "../support/examples/runs.ts";
 
 const IMAGES = 20 * BATCH;
 /** Long enough that a child is still training when it is stopped after its first checkpoint. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { loadModel, saveModel } from "../../lib/models/model_file.ts";
 import { withTempFolder } from "../support/files.ts";
-import { BATCH, imm, logOf, startArguments } from "../support/runs.ts";
+import { BATCH, imm, logOf, startArguments } from "../support/examples/runs.ts";
 
 const SCORES = [
   `report.scores.every=${5 * BATCH}`,

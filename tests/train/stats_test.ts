@@ -11,10 +11,10 @@ import { layerGroup } from "../../lib/train/step/norms.ts";
 import { TIME_BINS } from "../../lib/train/step/programs.ts";
 import type { StatsLine } from "../../lib/train/run/folder.ts";
 import { assertClose } from "../support/close.ts";
-import { deviceTest } from "../support/devices.ts";
+import { deviceTest } from "../support/devices/devices.ts";
 import { withTempFolder } from "../support/files.ts";
-import { BATCH, checkpointsIn, imm, startArguments } from "../support/runs.ts";
-import { immObjective, immStep } from "../support/steps.ts";
+import { BATCH, checkpointsIn, imm, startArguments } from "../support/examples/runs.ts";
+import { immObjective, immStep } from "../support/examples/steps.ts";
 import { trainingKey } from "../../lib/random/keys.ts";
 
 Deno.test("parameters are grouped by where they are in the network", () => {

@@ -7,7 +7,7 @@ import { createNetwork } from "../../lib/models/registry.ts";
 import { Generator } from "../../lib/sample/generator.ts";
 import { deriveKey, hostNormal, hostUniform } from "../../lib/random/threefry.ts";
 import { Learner } from "../../lib/train/step/learner.ts";
-import { immObjective, immStep } from "../support/steps.ts";
+import { immObjective, immStep } from "../support/examples/steps.ts";
 import { trainingKey } from "../../lib/random/keys.ts";
 
 /** Points that are compared, and steps of training. */

@@ -10,8 +10,8 @@ import { hostNormal } from "../../lib/random/threefry.ts";
 import { transferredWeights } from "../../lib/train/run/transfer.ts";
 import { assertClose } from "../support/close.ts";
 import { exists, withTempFolder } from "../support/files.ts";
-import { randomModel } from "../support/models.ts";
-import { BATCH, imm, logOf, startArguments, TINY_RUN } from "../support/runs.ts";
+import { randomModel } from "../support/examples/models.ts";
+import { BATCH, imm, logOf, startArguments, TINY_RUN } from "../support/examples/runs.ts";
 
 /** A rate at which nothing changes: what a run ends with is what it began with. */
 const STILL = [

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { compile } from "../../../lib/compile/compile.ts";
 import * as t from "../../../lib/tensor/mod.ts";
-import { runPlan } from "../../support/run_plan.ts";
+import { runPlan } from "../../support/devices/run_plan.ts";
 import { withDevice } from "./support.ts";
 
 /** The distance between float32 neighbours at x. */

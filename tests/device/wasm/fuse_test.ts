@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { compile } from "../../../lib/compile/compile.ts";
 import { fuse } from "../../../lib/device/wasm/fuse.ts";
 import * as t from "../../../lib/tensor/mod.ts";
-import { runPlan } from "../../support/run_plan.ts";
+import { runPlan } from "../../support/devices/run_plan.ts";
 import { withDevice } from "./support.ts";
 
 const SIZE = 1003;

@@ -6,7 +6,7 @@ import { WasmDevice } from "../../../lib/device/wasm/device.ts";
 import { Heap, OutOfMemory } from "../../../lib/device/wasm/heap.ts";
 import { DeviceError } from "../../../lib/base/errors.ts";
 import * as t from "../../../lib/tensor/mod.ts";
-import { fillInputs } from "../../support/run_plan.ts";
+import { fillInputs } from "../../support/devices/run_plan.ts";
 import { NETWORK_INTEGERS, networkPlan, withDevice } from "./support.ts";
 
 Deno.test("thousands of runs, and preparing again and again, take no more memory", async () => {

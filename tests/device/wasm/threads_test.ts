@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { HostArray } from "../../../lib/device/device.ts";
 import { assertClose } from "../../support/close.ts";
-import { fillInputs, runPlan } from "../../support/run_plan.ts";
+import { fillInputs, runPlan } from "../../support/devices/run_plan.ts";
 import { NETWORK_INTEGERS, networkPlan, withDevice } from "./support.ts";
 
 const plan = networkPlan();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { withTempFolder } from "../../support/files.ts";
-import { serveProject } from "../../support/static_server.ts";
+import { serveProject } from "../../support/cli/static_server.ts";
 
 Deno.test("the wasm device runs from a URL, threads included", () =>
   serveProject((address) =>

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { DeviceError } from "../../../lib/base/errors.ts";
 import type { Plan } from "../../../lib/compile/plan.ts";
-import { expression, PlanBuilder, strided } from "../../support/plan_builder.ts";
+import { expression, PlanBuilder, strided } from "../../support/devices/plan_builder.ts";
 import { webGpuTest } from "./support.ts";
 
 /** y = a + b, of `size` elements. */

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import type { Instr } from "../../../lib/compile/plan.ts";
 import type { MapFn } from "../../../lib/tensor/tensor.ts";
-import { expression, PlanBuilder, strided } from "../../support/plan_builder.ts";
-import { assertLikeInterpreter } from "../../support/run_plan.ts";
+import { expression, PlanBuilder, strided } from "../../support/devices/plan_builder.ts";
+import { assertLikeInterpreter } from "../../support/devices/run_plan.ts";
 import { webGpuTest } from "./support.ts";
 
 const load = (operand: number): Instr => ({ op: "load", operand });

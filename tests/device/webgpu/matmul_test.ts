@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { generateMatmul } from "../../../lib/device/webgpu/wgsl/matmul.ts";
 import type { MatmulKernel } from "../../../lib/compile/plan.ts";
-import { PlanBuilder, storeResults } from "../../support/plan_builder.ts";
+import { PlanBuilder, storeResults } from "../../support/devices/plan_builder.ts";
 import { webGpuTest } from "./support.ts";
 
 webGpuTest("deep products of few tiles are cut along k", async (device) => {

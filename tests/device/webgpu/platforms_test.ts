@@ -11,7 +11,7 @@ import {
   preferVulkan,
 } from "../../../lib/device/webgpu/adapter/backend.ts";
 import { mayBeFalseAlarm, memoryError } from "../../../lib/device/webgpu/adapter/memory_error.ts";
-import { hasAdapter } from "../../support/devices.ts";
+import { hasAdapter } from "../../support/devices/devices.ts";
 import { needing } from "../../support/needs.ts";
 
 /** What is chosen in the end, and what was tried. */

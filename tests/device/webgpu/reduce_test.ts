@@ -1,8 +1,13 @@
 /** Reductions over more memory than the device binds at once. */
 
 import type { Shape } from "../../../lib/tensor/tensor.ts";
-import { expression, PlanBuilder, storeResults, strided } from "../../support/plan_builder.ts";
-import { assertLikeInterpreter } from "../../support/run_plan.ts";
+import {
+  expression,
+  PlanBuilder,
+  storeResults,
+  strided,
+} from "../../support/devices/plan_builder.ts";
+import { assertLikeInterpreter } from "../../support/devices/run_plan.ts";
 import { webGpuTest } from "./support.ts";
 
 /** Sum and maximum of x over all rows (`columns` kept) or over everything. */

@@ -7,7 +7,7 @@ import { equal } from "node:assert/strict";
 import type { Access, ConvKernel, Epilogue, Kernel } from "../../../lib/compile/plan.ts";
 import { type Dispatch, SCRATCH, type Target } from "../../../lib/device/webgpu/dispatch.ts";
 import { generate } from "../../../lib/device/webgpu/generate.ts";
-import { expression, rowMajor, storeResults } from "../../support/plan_builder.ts";
+import { expression, rowMajor, storeResults } from "../../support/devices/plan_builder.ts";
 
 const FOLDER = new URL("./snapshots/", import.meta.url);
 

@@ -1,7 +1,7 @@
 /** Tests of what only the WebGPU device has. */
 
 import { WebGpuDevice, type WebGpuOptions } from "../../../lib/device/webgpu/device.ts";
-import { hasAdapter } from "../../support/devices.ts";
+import { hasAdapter } from "../../support/devices/devices.ts";
 import { needing } from "../../support/needs.ts";
 
 /** A test that needs an adapter; the device is closed behind it. */

@@ -9,10 +9,10 @@ import { WebGpuDevice, type WebGpuOptions } from "../../../lib/device/webgpu/dev
 import { generate } from "../../../lib/device/webgpu/generate.ts";
 import { tryVariants } from "../../../lib/device/webgpu/tuning/trial.ts";
 import { classOf, variantsOf } from "../../../lib/device/webgpu/variants.ts";
-import { hasAdapter, WEBGPU_TARGETS } from "../../support/devices.ts";
+import { hasAdapter, WEBGPU_TARGETS } from "../../support/devices/devices.ts";
 import { needing } from "../../support/needs.ts";
-import { expression, PlanBuilder, storeResults } from "../../support/plan_builder.ts";
-import { importMapArguments } from "../../support/imm.ts";
+import { expression, PlanBuilder, storeResults } from "../../support/devices/plan_builder.ts";
+import { importMapArguments } from "../../support/cli/imm.ts";
 
 const MEASURED = { adapter: "a card", deno: "2.9.6" };
 
