@@ -15,7 +15,13 @@ import { fileSha256 } from "../../lib/base/download.ts";
 import { FormatError, UsageError } from "../../lib/base/errors.ts";
 import { presentClasses } from "../../lib/eval/classes.ts";
 import { CHUNK } from "../../lib/eval/feature_cache.ts";
-import { datasetImages, edmSubset, imageRange, type ImageSource } from "../../lib/eval/images.ts";
+import {
+  datasetImages,
+  edmSubset,
+  generatedImages,
+  imageRange,
+  type ImageSource,
+} from "../../lib/eval/images.ts";
 import { holdsStatistics, readReference } from "../../lib/eval/references/files.ts";
 import type { Reference, Shard } from "../../lib/eval/references/compare.ts";
 import { NpzFile } from "../../lib/formats/arrays/npz.ts";
@@ -277,9 +283,21 @@ async function generatedSide(
       device: { kind: device.kind, description: device.description },
       ...(decoder ? { decoder: decoder.record } : {}),
     };
+    const source = generatedImages(name, seeds.length, async (first, count) => {
+      const range = <T>(all: readonly T[]) => all.slice(first, first + count);
+      const made = await generator.generate({
+        seeds: range(seeds),
+        labels: range(plan.labels),
+        steps,
+        guidance,
+        signal,
+      });
+      const data = decoder ? await decoder.decode(made, signal) : made;
+      const own = labels?.subarray(first, first + count);
+      return { count, height, width, channels, data, labels: own };
+    });
     const whole: ImageSource = {
-      name,
-      count: seeds.length,
+      ...source,
       ...(labels
         ? {
           classes: {
@@ -290,23 +308,10 @@ async function generatedSide(
         }
         : {}),
       batch,
-      async read(first, count) {
-        const range = <T>(all: readonly T[]) => all.slice(first, first + count);
-        const made = await generator.generate({
-          seeds: range(seeds),
-          labels: range(plan.labels),
-          steps,
-          guidance,
-          signal,
-        });
-        const data = decoder ? await decoder.decode(made, signal) : made;
-        const own = labels?.subarray(first, first + count);
-        return { count, height, width, channels, data, labels: own };
-      },
       identify(first, count) {
         const [own, classes] = [seeds, plan.labels].map((all) => all.slice(first, first + count));
         return {
-          fingerprint: JSON.stringify(["imm", VERSION, sha256, how, own, classes]),
+          fingerprint: JSON.stringify(["imm bytes", VERSION, sha256, how, own, classes]),
           labels: labels?.subarray(first, first + count),
         };
       },

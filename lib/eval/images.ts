@@ -4,6 +4,7 @@
  * @module
  */
 
+import { decodeRgb } from "../base/bytes.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { FormatError, InternalError, UsageError } from "../base/errors.ts";
 import { type ImageClasses, presentClasses } from "./classes.ts";
@@ -19,7 +20,7 @@ export interface ImageBatch {
   readonly width: number;
   /** 1 (grey) or 3 (RGB). */
   readonly channels: number;
-  /** Bytes 0 to 255, or floats on [-1, 1] as a generator makes them. */
+  /** Bytes 0 to 255, or floats on [-1, 1] as a network makes them. */
   readonly data: Uint8Array | Float32Array;
   /** Class of each image, where there are classes. */
   readonly labels?: Int32Array;
@@ -57,14 +58,9 @@ export interface ImageSource {
   identify?(first: number, count: number): ImageIdentity;
 }
 
-/** Float images on [-1, 1] as the bytes that a file of them would hold: rounded and clipped. */
+/** Float images on [-1, 1] as the bytes that `imm sample` writes of them. */
 export function toBytes(data: Uint8Array | Float32Array): Uint8Array {
-  if (data instanceof Uint8Array) return data;
-  // floor(127.5 x + 128) as in EDM's generate.py; Uint8ClampedArray would round halves to even.
-  return Uint8Array.from(
-    data,
-    (value) => Math.min(255, Math.max(0, Math.floor(value * 127.5 + 128))),
-  );
+  return data instanceof Uint8Array ? data : decodeRgb(data);
 }
 
 /** Which images of a data set. */
@@ -179,7 +175,8 @@ export function imageRange(source: ImageSource, begin: number, end: number): Ima
 }
 
 /**
- * Images that are made when they are asked for.
+ * Images that are made when they are asked for. Floats become bytes first, so that a score is that
+ * of the files that `imm sample` writes.
  *
  * @param make images `first` to `first + count - 1`
  */
@@ -188,10 +185,17 @@ export function generatedImages(
   count: number,
   make: (first: number, count: number) => Promise<ImageBatch>,
 ): ImageSource {
-  return { name, count, read: make };
+  return {
+    name,
+    count,
+    async read(first, asked) {
+      const batch = await make(first, asked);
+      return { ...batch, data: toBytes(batch.data) };
+    },
+  };
 }
 
-/** Images that are in memory already. */
+/** Images that are in memory already. Floats become bytes, as {@link generatedImages} does it. */
 export function memoryImages(name: string, images: ImageBatch): ImageSource {
   const { height, width, channels, data, labels } = images;
   const pixels = height * width * channels;

@@ -1,4 +1,5 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { decodeRgb } from "../../lib/base/bytes.ts";
 import { ArrayDataset } from "../../lib/data/dataset.ts";
 import {
   datasetImages,
@@ -16,6 +17,18 @@ Deno.test("toBytes rounds and clips floats as EDM's generate.py does", () => {
   );
   const bytes = Uint8Array.of(3, 4);
   strictEqual(toBytes(bytes), bytes);
+  // Next to a boundary between two bytes only the same roundings to float32 give the same byte.
+  const bits = new Uint32Array(1);
+  const value = new Float32Array(bits.buffer);
+  const edges = Array.from({ length: 255 }, (_, byte) => (byte + 1 - 128) / 127.5);
+  const beside = Float32Array.from(edges.flatMap((edge) =>
+    [-2, -1, 0, 1, 2].map((ulps) => {
+      value[0] = edge;
+      bits[0] += ulps;
+      return value[0];
+    })
+  ));
+  deepStrictEqual(toBytes(beside), decodeRgb(beside));
 });
 
 Deno.test("datasetImages yields images and labels in order, up to the limit", async () => {
@@ -73,6 +86,6 @@ Deno.test("memoryImages cuts images and labels into batches", async () => {
     labels: Int32Array.of(7, 8, 9),
   });
   const batches = await Array.fromAsync(imageBatches(source, 2));
-  deepStrictEqual(batches.map(({ data }) => [...data]), [[-1, 0], [1]]);
+  deepStrictEqual(batches.map(({ data }) => [...data]), [[0, 128], [255]], "as files hold them");
   deepStrictEqual(batches.map(({ labels }) => [...labels!]), [[7, 8], [9]]);
 });

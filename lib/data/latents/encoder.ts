@@ -5,6 +5,7 @@
  */
 
 import type { InferenceSession, Tensor } from "npm:onnxruntime-web@1.30.0";
+import { SCALED } from "../../base/bytes.ts";
 import { FormatError } from "../../base/errors.ts";
 import type { Image } from "../../formats/image/pixels.ts";
 import { loadOneToOne } from "../../formats/onnx/runtime.ts";
@@ -59,7 +60,7 @@ export class LatentEncoder implements AsyncDisposable {
     const plane = width * height;
     const pixels = new Float32Array(3 * plane);
     for (let i = 0; i < plane; i++) {
-      for (let c = 0; c < 3; c++) pixels[c * plane + i] = data[3 * i + c] / 127.5 - 1;
+      for (let c = 0; c < 3; c++) pixels[c * plane + i] = SCALED[data[3 * i + c]];
     }
     const { session } = this;
     const input = new this.tensorType("float32", pixels, [1, 3, height, width]);

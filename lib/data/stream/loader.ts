@@ -6,6 +6,7 @@
  * @module
  */
 
+import { SCALED } from "../../base/bytes.ts";
 import type { Dataset } from "../dataset.ts";
 import type { ItemStream, ItemWork } from "./prefetch.ts";
 import { type LoaderOptions, type StreamItem, StreamOrder } from "./order.ts";
@@ -22,9 +23,6 @@ export interface Batch {
 
 /** Pictures with so many bytes in all are decoded sooner than threads are started. */
 const QUICK_BYTES = 2 ** 23;
-
-/** x / 127.5 - 1, for every byte. */
-const SCALED = Float32Array.from({ length: 256 }, (_, byte) => byte / 127.5 - 1);
 
 /**
  * The stream of one data set. It borrows the data set.

@@ -5,6 +5,7 @@
  */
 
 import { UsageError } from "../../base/errors.ts";
+import { encodeRgb } from "../../base/bytes.ts";
 import { type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
 import type { ImageBatch } from "../images.ts";
 
@@ -58,12 +59,10 @@ export class PixelExtractor implements FeatureExtractor {
         ),
       );
     }
-    const features = new Float32Array(count * this.dimension);
-    if (data instanceof Uint8Array) {
-      for (let i = 0; i < features.length; i++) features[i] = data[i] / 127.5 - 1;
-    } else {
-      for (let i = 0; i < features.length; i++) features[i] = Math.min(1, Math.max(-1, data[i]));
-    }
+    const used = data.subarray(0, count * this.dimension);
+    const features = used instanceof Uint8Array
+      ? encodeRgb(used)
+      : used.map((value) => Math.min(1, Math.max(-1, value)));
     return Promise.resolve({ features });
   }
 
