@@ -26,8 +26,9 @@ export const ALONE: Readonly<Record<string, string>> = {
   "tests/device/wasm/threads_test.ts": "takes all cores",
 };
 
-/** Files that take longest on two cores, first; each is a group of its own. */
+/** Files that take longest where nothing is known of earlier runs; each is a group of its own. */
 export const SLOW: readonly string[] = [
+  "tests/device/networks_test.ts",
   "tests/device/golden_test.ts",
   "tests/docs_commands_test.ts",
   "tests/device/conv_test.ts",
@@ -35,9 +36,16 @@ export const SLOW: readonly string[] = [
   "tests/device/float16_test.ts",
   "tests/device/webgpu/tuner_test.ts",
   "tests/device/full_test.ts",
+  "tests/train/trajectory_test.ts",
   "tests/eval/inception_test.ts",
   "tests/docs_test.ts",
 ];
+
+/** Seconds of each file in earlier runs, by which they are ordered; kept beside Deno. */
+const TIMES = join(root, ".deno", "test_times.json");
+
+/** A file that took longer is a group of its own. */
+const LONG = 10;
 
 /** Small files are run in groups, because each process takes half a second to start. */
 const GROUP = 6;
@@ -53,6 +61,9 @@ interface Group {
   readonly doc?: boolean;
 }
 
+/** Seconds by file. */
+type Times = Readonly<Record<string, number>>;
+
 interface Outcome {
   readonly group: Group;
   readonly passed: number;
@@ -60,6 +71,8 @@ interface Outcome {
   readonly ignored: readonly string[];
   readonly seconds: number;
   readonly ok: boolean;
+  /** Seconds of each file. */
+  readonly times: Times;
   /** What the process printed. */
   readonly output: string;
 }
@@ -103,13 +116,17 @@ function findFiles(paths: readonly string[]): { tests: string[]; docs: string[] 
 }
 
 /** Groups to run side by side, the longest first. */
-function groupsOf({ tests, docs }: { tests: readonly string[]; docs: readonly string[] }): Group[] {
-  const own = new Set([...SLOW, ...Object.keys(ALONE)]);
-  const groups: Group[] = SLOW.filter((path) => tests.includes(path))
-    .map((path) => ({ name: path, files: [path] }));
+function groupsOf(
+  { tests, docs }: { tests: readonly string[]; docs: readonly string[] },
+  times: Times,
+): Group[] {
+  const side = tests.filter((path) => !(path in ALONE));
+  const seconds = (path: string) => times[path] ?? (SLOW.includes(path) ? LONG + 1 : 1);
+  const own = side.filter((path) => seconds(path) > LONG);
+  const groups: Group[] = own.map((path) => ({ name: path, files: [path] }));
   if (docs.length > 0) groups.push({ name: "examples", files: docs, doc: true });
   const small = Map.groupBy(
-    tests.filter((path) => !own.has(path)),
+    side.filter((path) => !own.includes(path)),
     (path) => path.split("/").slice(0, 2).join("/"),
   );
   for (const [folder, files] of small) {
@@ -121,7 +138,28 @@ function groupsOf({ tests, docs }: { tests: readonly string[]; docs: readonly st
       });
     }
   }
-  return groups;
+  const total = ({ files }: Group) => files.reduce((sum, path) => sum + seconds(path), 0);
+  // Those of the list keep its order where nothing is known of them.
+  return groups.toSorted((a, b) => total(b) - total(a));
+}
+
+/** What is known of earlier runs. */
+async function readTimes(): Promise<Times> {
+  try {
+    return JSON.parse(await Deno.readTextFile(TIMES));
+  } catch {
+    return {};
+  }
+}
+
+/** Remembers how long the files took, where that can be. */
+async function keepTimes(times: Times): Promise<void> {
+  try {
+    await Deno.mkdir(join(root, ".deno"), { recursive: true });
+    await Deno.writeTextFile(TIMES, JSON.stringify(times, null, 1));
+  } catch {
+    // the next run does without
+  }
 }
 
 /** The environment of the tests. */
@@ -158,6 +196,12 @@ async function runGroup(group: Group, options: readonly string[]): Promise<Outco
       ignored: cases.filter(({ outcome }) => outcome === "ignored").map(({ name }) => name),
       seconds: (performance.now() - started) / 1000,
       ok: success,
+      times: group.doc ? {} : Object.fromEntries(
+        [...Map.groupBy(cases, ({ file }) => file)].map(([file, own]) => [
+          file,
+          own.reduce((sum, { seconds }) => sum + seconds, 0),
+        ]),
+      ),
       output: text(stdout) + text(stderr) +
         (broken ? `\nthe process ended with ${signal ?? `exit code ${code}`}\n` : ""),
     };
@@ -168,6 +212,9 @@ async function runGroup(group: Group, options: readonly string[]): Promise<Outco
 
 interface Case {
   readonly name: string;
+  /** Below the root. */
+  readonly file: string;
+  readonly seconds: number;
   readonly outcome: "passed" | "failed" | "ignored";
 }
 
@@ -182,7 +229,9 @@ export function readReport(xml: string): Case[] {
         : /<skipped\b/.test(body)
         ? "ignored"
         : "passed";
-      return [{ name: unescapeXml(name), outcome }];
+      const of = (key: string) => new RegExp(`\\b${key}="([^"]*)"`).exec(attributes)?.[1] ?? "";
+      const file = unescapeXml(of("classname")).replace(/^\.\//, "");
+      return [{ name: unescapeXml(name), file, seconds: Number(of("time")), outcome }];
     },
   );
 }
@@ -266,10 +315,15 @@ async function main(args: readonly string[]): Promise<number> {
     return 1;
   }
   const alone = files.tests.filter((path) => path in ALONE);
+  const known = await readTimes();
   const outcomes = [
-    ...await runAll(groupsOf(files), options, navigator.hardwareConcurrency),
+    ...await runAll(groupsOf(files, known), options, navigator.hardwareConcurrency),
     ...await runAll(alone.map((path) => ({ name: path, files: [path] })), options, 1),
   ];
+
+  if (options.length === 0) {
+    await keepTimes(Object.assign({}, known, ...outcomes.map(({ times }) => times)));
+  }
 
   const sum = (of: (outcome: Outcome) => number) =>
     outcomes.reduce((all, each) => all + of(each), 0);

@@ -69,7 +69,13 @@ shellTest("bash", "bash completes verbs, options and values", async () => {
     expected.set("imm train --device=we", ["webgpu"]);
     expected.set("imm train --out runs/x --dev", ["--device"]);
     expected.set("imm train --out x", []); // bash itself completes files
-    expected.set("./imm sample --out x --sampler ", ["pushforward", "restart"]);
+    expected.set("./imm sample --out x --sampler ", [
+      "pushforward",
+      "restart",
+      "heun",
+      "midpoint",
+      "euler",
+    ]);
     // As bash splits a line: at spaces and at "=".
     const script = [
       "source ./imm.bash",

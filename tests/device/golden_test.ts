@@ -1,4 +1,4 @@
-/** The operators and layers of PyTorch, whole networks and the objective, compiled, on devices. */
+/** The operators and layers of PyTorch, and the objective, compiled, on devices. */
 
 import { compile } from "../../lib/compile/compile.ts";
 import { assertClose } from "../support/close.ts";
@@ -6,7 +6,6 @@ import { type DeviceCase, sharedDeviceTests } from "../support/devices/devices.t
 import { evaluateOn } from "../support/devices/evaluators.ts";
 import { immCases } from "../support/golden/objective_cases.ts";
 import { LAYER_CASES } from "../support/golden/layer_cases.ts";
-import { NET_CASES } from "../support/golden/network_cases.ts";
 import { opCases } from "../support/golden/operator_cases.ts";
 import { runPlan } from "../support/devices/run_plan.ts";
 
@@ -46,9 +45,9 @@ const objectives = immCases.map(({ name, build }): DeviceCase => ({
   },
 }));
 
-const networks = [...LAYER_CASES, ...NET_CASES].map(({ name, run }): DeviceCase => ({
+const layers = LAYER_CASES.map(({ name, run }): DeviceCase => ({
   name,
   run: (device) => run(evaluateOn(device)),
 }));
 
-sharedDeviceTests([...operators, ...objectives, ...networks]);
+sharedDeviceTests([...operators, ...objectives, ...layers]);
