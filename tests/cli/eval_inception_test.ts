@@ -22,6 +22,7 @@ import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { withTempFolder } from "../support/files.ts";
 import { hashedImages, hashedInception } from "../support/golden/inception.ts";
 import { memorySink } from "../support/cli/sink.ts";
+import { needing } from "../support/needs.ts";
 
 /** Four images of 32 x 32; the fake ones have less contrast. */
 const COUNT = 4;
@@ -160,10 +161,8 @@ const PUBLISHED_FID: Record<PipelineName, number> = {
 
 const PUBLISHED = Deno.env.get("IMM_TEST_INCEPTION");
 
-Deno.test({
-  name: "with the published weights imm eval reproduces the three tools, too" +
-    (PUBLISHED ? "" : " (IMM_TEST_INCEPTION names no file of them)"),
-  ignore: !PUBLISHED,
+Deno.test(needing("published Inception weights", PUBLISHED !== undefined, {
+  name: "with the published weights imm eval reproduces the three tools, too",
   async fn() {
     await withTempFolder(async (folder) => {
       const [real, fake] = ["real.npz", "fake.npz"].map((name) => join(folder, name));
@@ -183,4 +182,4 @@ Deno.test({
       if (score.code !== 0) match(score.stderr, /needs .*the classifier's fc\.weight/);
     });
   },
-});
+}));

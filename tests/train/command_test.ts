@@ -45,7 +45,7 @@ Deno.test("a run leaves its configuration, log, pictures, checkpoints and model"
     assert.equal(stderr, "");
     assert.match(stdout, /^\{.*\}\n$/);
     const result = JSON.parse(stdout);
-    assert.deepEqual([result.folder, result.images, result.last.step], [out, 20 * BATCH, 20]);
+    assert.deepEqual([result.path, result.images, result.last.step], [out, 20 * BATCH, 20]);
 
     const names = await Array.fromAsync(Deno.readDir(join(out, "samples")), ({ name }) => name);
     assert.deepEqual(names.sort(), [
