@@ -443,7 +443,7 @@ export {
   writeReference,
 } from "./lib/eval/mod.ts";
 export type { InceptionTensor, InceptionWeights } from "./lib/eval/inception/network.ts";
-export type { DownloadOptions, RemoteFile } from "./lib/base/download.ts";
+export type { DownloadOptions, RemoteFile } from "./lib/files/download.ts";
 
 // Devices: where plans run.
 export {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Timed } from "../lib/measure/clock.ts";
+import type { Timed } from "../lib/base/clock.ts";
 import type { KernelTask } from "../lib/measure/tasks.ts";
 import type { Job } from "../lib/measure/training.ts";
 import type { TrainConfig } from "../lib/train/config/config.ts";

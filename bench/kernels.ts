@@ -7,7 +7,7 @@
 
 import { compile } from "../lib/compile/compile.ts";
 import { planFlops } from "../lib/compile/flops.ts";
-import { median } from "../lib/measure/clock.ts";
+import { median } from "../lib/base/clock.ts";
 import { type KernelTask, taskInputs, taskName, taskProgram } from "../lib/measure/tasks.ts";
 import { Child, ENGINES } from "./child.ts";
 import type { ClockName, Values } from "./engine.ts";

@@ -12,7 +12,7 @@
 
 import { choice, integer, number, parseOptions } from "../cli/base/options.ts";
 import { openDevice } from "../lib/device/open.ts";
-import { median, timeRuns } from "../lib/measure/clock.ts";
+import { median, timeRuns } from "../lib/base/clock.ts";
 import { presetConfig, trainingJob } from "../lib/measure/training.ts";
 import { PRECISIONS } from "../lib/models/precision.ts";
 import { describeRun } from "../lib/train/config/planner.ts";

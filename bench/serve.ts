@@ -7,7 +7,7 @@
 
 import process from "node:process";
 import { TextLineStream } from "./lines.ts";
-import { timeRuns } from "../lib/measure/clock.ts";
+import { timeRuns } from "../lib/base/clock.ts";
 import { taskShapes } from "../lib/measure/tasks.ts";
 import { createNetwork } from "../lib/models/registry.ts";
 import {

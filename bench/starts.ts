@@ -5,7 +5,7 @@
  */
 
 import { fromFileUrl, join } from "jsr:@std/path@^1";
-import { median } from "../lib/measure/clock.ts";
+import { median } from "../lib/base/clock.ts";
 import { presetConfig } from "../lib/measure/training.ts";
 import { saveModel } from "../lib/models/model_file.ts";
 import { createNetwork } from "../lib/models/registry.ts";

@@ -8,7 +8,7 @@
 
 import { fromFileUrl } from "jsr:@std/path@^1";
 import { UsageError } from "../lib/base/errors.ts";
-import { median } from "../lib/measure/clock.ts";
+import { median } from "../lib/base/clock.ts";
 import { presetConfig } from "../lib/measure/training.ts";
 import { parseTrainConfig, type TrainConfig } from "../lib/train/config/config.ts";
 import { preset } from "../lib/train/config/presets.ts";

@@ -7,7 +7,7 @@ import type { Device } from "../lib/device/device.ts";
 import { openDevice } from "../lib/device/open.ts";
 import type { TuningProgress } from "../lib/device/webgpu/tuning/tuner.ts";
 import { DeviceError } from "../lib/base/errors.ts";
-import { median, timeRuns } from "../lib/measure/clock.ts";
+import { median, timeRuns } from "../lib/base/clock.ts";
 import { type KernelTask, taskInputs, taskName, taskProgram } from "../lib/measure/tasks.ts";
 import {
   describeSampling,

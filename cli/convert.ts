@@ -12,7 +12,7 @@ import {
 import { filesOf, findForeign, openForeign } from "../lib/convert/foreign_file.ts";
 import { parseLatentNote } from "../lib/data/latents/note.ts";
 import { UsageError } from "../lib/base/errors.ts";
-import { claimOutputs } from "../lib/base/outputs.ts";
+import { claimOutputs } from "../lib/files/outputs.ts";
 import type { ImmConfig } from "../lib/imm/config.ts";
 import {
   fromOfficial,

@@ -119,7 +119,7 @@ def finish():
 
 
 def time_runs(run, seconds, clock, samples=5):
-    """As timeRuns of lib/measure/clock.ts, without a warm-up."""
+    """As timeRuns of lib/base/clock.ts, without a warm-up."""
 
     def timed(runs):
         started = clock()

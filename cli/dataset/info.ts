@@ -17,7 +17,7 @@ import { channelView, enlargement, imageGrid } from "../../lib/formats/image/gri
 import type { Image } from "../../lib/formats/image/pixels.ts";
 import { encodePng } from "../../lib/formats/image/png.ts";
 import { UsageError } from "../../lib/base/errors.ts";
-import { claimOutputs } from "../../lib/base/outputs.ts";
+import { claimOutputs } from "../../lib/files/outputs.ts";
 import { choice, integer, text } from "../base/options.ts";
 import { pictureCare, strict } from "../base/picture_options.ts";
 import type { Terminal } from "../base/terminal.ts";

@@ -7,7 +7,7 @@ import { prepareDataset } from "../../lib/data/prepare/prepare.ts";
 import { UsageError } from "../../lib/base/errors.ts";
 import { RESIZE_FILTERS } from "../../lib/formats/image/resize.ts";
 import { counted } from "../../lib/base/units.ts";
-import { claimOutputs } from "../../lib/base/outputs.ts";
+import { claimOutputs } from "../../lib/files/outputs.ts";
 import { interruptible } from "../base/interrupt.ts";
 import { choice, flag, integer, size, text } from "../base/options.ts";
 import { pictureCare, strict } from "../base/picture_options.ts";

@@ -1,7 +1,7 @@
 /** `imm eval cache`. @module */
 
 import { FeatureCache } from "../../lib/eval/feature_cache.ts";
-import { refuseTilde } from "../../lib/base/outputs.ts";
+import { refuseTilde } from "../../lib/files/outputs.ts";
 import { formatBytes } from "../../lib/base/units.ts";
 import { userFeatureFolder } from "./extractor.ts";
 import { flag, size, text } from "../base/options.ts";

@@ -10,7 +10,7 @@ import { InternalError, UsageError } from "../../lib/base/errors.ts";
 import { openDigitClassifier } from "../../lib/eval/extractors/digit_classifier.ts";
 import type { FeatureExtractor } from "../../lib/eval/extractors/extractor.ts";
 import { FeatureCache } from "../../lib/eval/feature_cache.ts";
-import { refuseTilde } from "../../lib/base/outputs.ts";
+import { refuseTilde } from "../../lib/files/outputs.ts";
 import { OnnxExtractor } from "../../lib/eval/extractors/onnx_extractor.ts";
 import { INCEPTION_FEATURES } from "../../lib/eval/inception/network.ts";
 import {

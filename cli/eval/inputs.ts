@@ -11,7 +11,7 @@ import { LATENT_NOTE } from "../../lib/data/latents/note.ts";
 import { pathRead } from "../../lib/data/spec.ts";
 import { openDataset } from "../../lib/data/open.ts";
 import { type DeviceName, openDevice } from "../../lib/device/open.ts";
-import { fileSha256 } from "../../lib/base/download.ts";
+import { fileSha256 } from "../../lib/files/download.ts";
 import { FormatError, UsageError } from "../../lib/base/errors.ts";
 import { presentClasses } from "../../lib/eval/classes.ts";
 import { CHUNK } from "../../lib/eval/feature_cache.ts";

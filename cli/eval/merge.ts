@@ -12,7 +12,7 @@ import {
   type PartialStatistics,
   referenceOf,
 } from "../../lib/eval/references/compare.ts";
-import { claimOutputs } from "../../lib/base/outputs.ts";
+import { claimOutputs } from "../../lib/files/outputs.ts";
 import { choice, flag, text } from "../base/options.ts";
 import { outputOptions } from "../base/output_options.ts";
 import { defineVerb } from "../base/verb.ts";

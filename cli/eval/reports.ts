@@ -18,7 +18,7 @@ import {
 } from "../../lib/eval/reports/ci.ts";
 import { htmlReport } from "../../lib/eval/reports/html.ts";
 import { writeFileAtomic } from "../../lib/formats/atomic.ts";
-import { claimOutputs, type OutputClaim, type OutputFile } from "../../lib/base/outputs.ts";
+import { claimOutputs, type OutputClaim, type OutputFile } from "../../lib/files/outputs.ts";
 import { flagName, type Parsed, text } from "../base/options.ts";
 import type { Terminal } from "../base/terminal.ts";
 

@@ -18,7 +18,7 @@ import {
   seedsOf,
   withProgress,
 } from "./options.ts";
-import { claimOutputs } from "../../lib/base/outputs.ts";
+import { claimOutputs } from "../../lib/files/outputs.ts";
 import { interruptible } from "../base/interrupt.ts";
 import { choice, text } from "../base/options.ts";
 import { outputOptions } from "../base/output_options.ts";

@@ -6,7 +6,7 @@
  */
 
 import { UsageError } from "../../lib/base/errors.ts";
-import { fileSha256 } from "../../lib/base/download.ts";
+import { fileSha256 } from "../../lib/files/download.ts";
 import { findModel, type ModelDescription, openModel } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { LATENT_NOTE } from "../../lib/data/latents/note.ts";
@@ -15,7 +15,7 @@ import type { GenerateOptions } from "../../lib/sample/generator.ts";
 import { interpolatedLatents, type SeedPair } from "../../lib/sample/interpolation.ts";
 import type { ClassChoice } from "../../lib/sample/labels.ts";
 import { latentScale, readLatents } from "../../lib/sample/latents_file.ts";
-import { claimOutputs } from "../../lib/base/outputs.ts";
+import { claimOutputs } from "../../lib/files/outputs.ts";
 import { fileRecord, mayReplace } from "../../lib/sample/output/file_record.ts";
 import { checkFolder, type FolderContent, PictureFolder } from "../../lib/sample/output/folder.ts";
 import {

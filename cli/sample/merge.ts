@@ -1,6 +1,6 @@
 /** `imm sample merge`. @module */
 
-import { claimOutputs } from "../../lib/base/outputs.ts";
+import { claimOutputs } from "../../lib/files/outputs.ts";
 import { mergeParts } from "../../lib/sample/output/parts.ts";
 import { flag, text } from "../base/options.ts";
 import { defineVerb } from "../base/verb.ts";

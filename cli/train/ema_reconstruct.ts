@@ -1,6 +1,6 @@
 /** `imm ema reconstruct`. @module */
 
-import { claimOutputs } from "../../lib/base/outputs.ts";
+import { claimOutputs } from "../../lib/files/outputs.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
 import { reconstructAverage } from "../../lib/train/step/reconstruct.ts";
 import { number, size, text } from "../base/options.ts";

@@ -19,7 +19,7 @@ import { hostUniform } from "../tensor/mod.ts";
 import { parseTrainConfig, type TrainConfig } from "../train/config/config.ts";
 import { Learner } from "../train/step/learner.ts";
 import { preset, presetShape } from "../train/config/presets.ts";
-import type { Timed } from "./clock.ts";
+import type { Timed } from "../base/clock.ts";
 
 /** Work to be timed that holds memory of a device. */
 export interface Job extends Timed {

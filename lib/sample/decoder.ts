@@ -9,7 +9,7 @@
 
 import type { InferenceSession, Tensor } from "npm:onnxruntime-web@1.30.0";
 import { denormalized, type LatentNormalization } from "../data/latents/note.ts";
-import { fileSha256 } from "../base/download.ts";
+import { fileSha256 } from "../files/download.ts";
 import { FormatError } from "../base/errors.ts";
 import { bytesOf, toFloat32 } from "../formats/arrays/numeric.ts";
 import { loadOneToOne } from "../formats/onnx/runtime.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Device } from "../device/device.ts";
-import { median, timeRuns } from "../measure/clock.ts";
+import { median, timeRuns } from "../base/clock.ts";
 import type { ModelFile } from "../models/model_file.ts";
 import type { Precision } from "../models/precision.ts";
 import { Generator } from "./generator.ts";

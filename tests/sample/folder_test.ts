@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@^1";
 import { ImmError, UsageError } from "../../lib/base/errors.ts";
-import { FileLock } from "../../lib/base/file_lock.ts";
+import { FileLock } from "../../lib/files/file_lock.ts";
 import { checkFolder, type FolderContent, PictureFolder } from "../../lib/sample/output/folder.ts";
 import { RunFolder } from "../../lib/train/run/folder.ts";
 import type { TrainConfig } from "../../lib/train/config/config.ts";

@@ -11,7 +11,7 @@ import {
   type DownloadOptions,
   fileSha256,
   type RemoteFile,
-} from "../../base/download.ts";
+} from "../../files/download.ts";
 import { FormatError, UsageError } from "../../base/errors.ts";
 import { openSafetensors } from "../../formats/safetensors/safetensors.ts";
 import { openTorchFile } from "../../formats/torch/file.ts";

@@ -10,9 +10,9 @@
 
 import { join } from "jsr:@std/path@^1";
 import { ImmError, UsageError, WriteError } from "../../base/errors.ts";
-import { FileLock, LOCK_NAME } from "../../base/file_lock.ts";
+import { FileLock, LOCK_NAME } from "../../files/file_lock.ts";
 import { isTemporary, writeFileAtomic } from "../../formats/atomic.ts";
-import { holdsRun } from "../../train/run/files.ts";
+import { holdsRun } from "../../files/run_files.ts";
 import { RECORD_NAME } from "./sample_set.ts";
 import { difference } from "../settings.ts";
 

@@ -7,7 +7,7 @@
 import { extname } from "jsr:@std/path@^1";
 import { UsageError } from "../../base/errors.ts";
 import { MAX_PIXELS } from "../../formats/image/pixels.ts";
-import { refuseTilde } from "../../base/outputs.ts";
+import { refuseTilde } from "../../files/outputs.ts";
 import { writeNpzSamples, writeSafetensorsSamples } from "./array.ts";
 import type { GeneratedBatch } from "../generator.ts";
 import { gridSize, writeClassGrids, writeFolder, writeGrid, writeZip } from "./picture.ts";

@@ -24,10 +24,10 @@
 import { join } from "jsr:@std/path@^1";
 import { LATENT_NOTE, latentNote, normalizationOf } from "../../data/latents/note.ts";
 import { FormatError, ImmError, UsageError, WriteError } from "../../base/errors.ts";
-import { FileLock, LOCK_NAME } from "../../base/file_lock.ts";
+import { FileLock, LOCK_NAME } from "../../files/file_lock.ts";
 import { isTemporary, writeFileAtomic } from "../../formats/atomic.ts";
 import { type Model, saveModel } from "../../models/model_file.ts";
-import { refuseTilde } from "../../base/outputs.ts";
+import { refuseTilde } from "../../files/outputs.ts";
 import { VERSION } from "../../base/version.ts";
 import { printable } from "../../base/printable.ts";
 import { RECORD_NAME } from "../../sample/output/sample_set.ts";

@@ -10,7 +10,7 @@ import { FormatError, UsageError } from "../../base/errors.ts";
 import { pathRead } from "../../data/spec.ts";
 import { findModel } from "../../models/model_file.ts";
 import type { Network } from "../../models/network.ts";
-import { refuseInside } from "../../base/outputs.ts";
+import { refuseInside } from "../../files/outputs.ts";
 import { sectionsOf } from "../../objectives/registry.ts";
 import type { LatentDecoder } from "../../sample/decoder.ts";
 import {

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "jsr:@std/path@^1";
-import { download, fileSha256, type RemoteFile } from "../../lib/base/download.ts";
+import { download, fileSha256, type RemoteFile } from "../../lib/files/download.ts";
 import { FormatError, ImmError } from "../../lib/base/errors.ts";
 import { withTempFolder } from "../support/files.ts";
 

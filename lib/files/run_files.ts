@@ -6,7 +6,7 @@
 
 import { basename, dirname } from "jsr:@std/path@^1";
 
-/** Files that a run writes into its folder; run_folder.ts lists them. */
+/** Files that a run writes into its folder; lib/train/run/folder.ts lists them. */
 const FILES = new RegExp(
   "^(config\\.json|log\\.txt|(history|stats|scores)\\.jsonl|" +
     "(best|model|checkpoint)(-.+)?\\.safetensors)$",

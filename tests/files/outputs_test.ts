@@ -9,7 +9,7 @@ import { writeFileAtomic } from "../../lib/formats/atomic.ts";
 import { pngText, withPngText } from "../../lib/formats/image/png_text.ts";
 import { decodePng, encodePng } from "../../lib/formats/image/png.ts";
 import { openFileSource } from "../../lib/formats/source.ts";
-import { claimOutputs, type OutputFile, refuseInside } from "../../lib/base/outputs.ts";
+import { claimOutputs, type OutputFile, refuseInside } from "../../lib/files/outputs.ts";
 import { main } from "../../cli/main.ts";
 import { memorySink } from "../support/cli/sink.ts";
 import { exists, withTempFolder } from "../support/files.ts";

@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { basename, dirname } from "node:path";
-import { FormatError, ImmError, UsageError } from "./errors.ts";
+import { FormatError, ImmError, UsageError } from "../base/errors.ts";
 import { openFileSource } from "../formats/source.ts";
 
 /** A file that is known by its content. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fromFileUrl, join } from "jsr:@std/path@^1";
-import { FileLock } from "../../lib/base/file_lock.ts";
+import { FileLock } from "../../lib/files/file_lock.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 
 Deno.test("a lock is one program's, or shared, and leaves no file", () =>
@@ -62,7 +62,7 @@ Deno.test("of many that take one lock at once, one at a time has it", () =>
 Deno.test("the lock of a killed program is free, though its file is there", () =>
   withTempFolder(async (folder) => {
     const path = join(folder, ".lock");
-    const module = import.meta.resolve("../../lib/base/file_lock.ts");
+    const module = import.meta.resolve("../../lib/files/file_lock.ts");
     const script = `import { FileLock } from ${JSON.stringify(fromFileUrl(module))};` +
       `await FileLock.take(${
         JSON.stringify(path)

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { median, timeRuns } from "../../lib/measure/clock.ts";
+import { median, timeRuns } from "../../lib/base/clock.ts";
 
 /** Work that keeps the processor for some milliseconds, and counts. */
 function work(milliseconds: number) {

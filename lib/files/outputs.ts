@@ -7,10 +7,10 @@
  */
 
 import { basename, dirname, extname, join, resolve, SEPARATOR } from "jsr:@std/path@^1";
-import { ImmError, UsageError } from "./errors.ts";
+import { ImmError, UsageError } from "../base/errors.ts";
 import { FileLock } from "./file_lock.ts";
 import { isTemporary } from "../formats/atomic.ts";
-import { runOfFile } from "../train/run/files.ts";
+import { runOfFile } from "./run_files.ts";
 
 /** A file that a command is to write. */
 export interface OutputFile {
