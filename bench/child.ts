@@ -5,7 +5,7 @@
  * @module
  */
 
-import { fromFileUrl } from "jsr:@std/path@^1";
+import { fromFileUrl } from "jsr:@std/path@1.0.8";
 import type { Answer, Request } from "./engine.ts";
 import { TextLineStream } from "./lines.ts";
 import { findPython, pythonEnvironment } from "./python.ts";
@@ -38,7 +38,7 @@ export function isPyTorch(name: string): boolean {
 
 /** The arguments of this process that its children need too. */
 export function denoArguments(): string[] {
-  const stdPath = import.meta.resolve("jsr:@std/path@^1");
+  const stdPath = import.meta.resolve("jsr:@std/path@1.0.8");
   const map = import.meta.resolve("../offline/import_map.json");
   return [
     "run",

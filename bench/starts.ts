@@ -4,7 +4,7 @@
  * @module
  */
 
-import { fromFileUrl, join } from "jsr:@std/path@^1";
+import { fromFileUrl, join } from "jsr:@std/path@1.0.8";
 import { median } from "../lib/base/clock.ts";
 import { presetConfig } from "../lib/measure/training.ts";
 import { saveModel } from "../lib/models/model_file.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { fromFileUrl } from "jsr:@std/path@^1";
+import { fromFileUrl } from "jsr:@std/path@1.0.8";
 import { UsageError } from "../lib/base/errors.ts";
 import { median } from "../lib/base/clock.ts";
 import { presetConfig } from "../lib/measure/training.ts";

@@ -1,6 +1,6 @@
 /** `imm convert`. @module */
 
-import { extname } from "jsr:@std/path@^1";
+import { extname } from "jsr:@std/path@1.0.8";
 import { averageBeside } from "../lib/convert/averages.ts";
 import {
   type ConvertOptions,

@@ -1,6 +1,6 @@
 /** `imm quickstart`: the main job from end to end on the embedded digits. @module */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { openDevice } from "../lib/device/open.ts";
 import type { Device } from "../lib/device/device.ts";
 import {

@@ -1,5 +1,5 @@
 /**
- * Stands in for `jsr:@std/cli@^1/parse-args` on networks where JSR cannot be reached (see
+ * Stands in for `jsr:@std/cli@1.0.17/parse-args` on networks where JSR cannot be reached (see
  * `import_map.json`).
  *
  * `@std/cli` took its argument grammar from minimist, so minimist does the parsing here and this

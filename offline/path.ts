@@ -1,5 +1,5 @@
 /**
- * Stands in for `jsr:@std/path@^1` on networks where JSR cannot be reached (see `import_map.json`).
+ * Stands in for `jsr:@std/path@1.0.8` on networks where JSR cannot be reached (see `import_map.json`).
  *
  * Deno's `node:path` follows the same rules as `@std/path`, for the paths of the system it runs
  * on; only the names of the URL conversions and of the constants differ.

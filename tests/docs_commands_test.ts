@@ -8,7 +8,7 @@
  */
 
 import assert from "node:assert/strict";
-import { fromFileUrl, join, resolve } from "jsr:@std/path@^1";
+import { fromFileUrl, join, resolve } from "jsr:@std/path@1.0.8";
 import { findVerb, verbs } from "../cli/verbs.ts";
 import { findContents } from "../tools/compile.ts";
 import { writeSupposedFiles } from "./support/cli/docs_files.ts";
@@ -138,7 +138,7 @@ async function runAll(folder: string, onAccess: (path: string) => void): Promise
       await Deno.writeTextFile(audit, "");
       const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: [
-          ...["run", "--no-prompt", "--no-lock", "--no-check", ...importMapArguments(), ...flags],
+          ...["run", "--no-prompt", "--no-check", ...importMapArguments(), ...flags],
           ...[join(root, "cli/main.ts"), ...args],
           ...args.includes("--help") ? [] : quickened(verb, args),
         ],

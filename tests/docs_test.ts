@@ -1,7 +1,7 @@
 /** The documentation says what is so: links lead somewhere, commands exist, exports are described. */
 
 import assert from "node:assert/strict";
-import { dirname, fromFileUrl, join, relative, SEPARATOR, toFileUrl } from "jsr:@std/path@^1";
+import { dirname, fromFileUrl, join, relative, SEPARATOR, toFileUrl } from "jsr:@std/path@1.0.8";
 import { parseVerb } from "../cli/base/verb.ts";
 import { findVerb, verbs } from "../cli/verbs.ts";
 import config from "../deno.json" with { type: "json" };

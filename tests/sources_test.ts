@@ -1,7 +1,7 @@
 /** Rules that all sources keep so that the program runs from a URL, compiled, and without JSR. */
 
 import assert from "node:assert/strict";
-import { fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@^1";
+import { fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@1.0.8";
 import config from "../deno.json" with { type: "json" };
 import offline from "../offline/import_map.json" with { type: "json" };
 
@@ -45,11 +45,28 @@ Deno.test("the sources import nothing by a bare name, which a URL could not reso
   assert.deepEqual(bare, []);
 });
 
-Deno.test("packages of npm are named with an exact version", () => {
+Deno.test("packages are named with an exact version", () => {
   const loose = all.filter(({ specifier }) =>
-    specifier.startsWith("npm:") && !/^npm:@?[^@]+@\d+\.\d+\.\d+(-[\w.]+)?(\/|$)/.test(specifier)
+    /^(npm|jsr):/.test(specifier) &&
+    !/^(npm|jsr):@?[^@]+@\d+\.\d+\.\d+(-[\w.]+)?(\/|$)/.test(specifier)
   );
   assert.deepEqual(loose, []);
+});
+
+Deno.test("deno.lock has every package that is imported, and what it must contain", () => {
+  const lock = JSON.parse(Deno.readTextFileSync(join(root, "deno.lock")));
+  const locked = Object.keys(lock.specifiers).sort();
+  const named = all.map(({ specifier }) => /^(?:npm|jsr):@?[^@]+@[^/]+/.exec(specifier)?.[0])
+    .filter((name) => name !== undefined);
+  assert.deepEqual(locked, [...new Set([...named, ...config.compilerOptions.types])].sort());
+  for (
+    const [name, { integrity }] of Object.entries<{ integrity: string }>({
+      ...lock.jsr,
+      ...lock.npm,
+    })
+  ) {
+    assert.ok(integrity.length >= 64, name);
+  }
 });
 
 Deno.test("deno.json lists the packages that the program imports, with the same versions", () => {

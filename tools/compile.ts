@@ -14,7 +14,7 @@
  * @module
  */
 
-import { basename, dirname, fromFileUrl, join } from "jsr:@std/path@^1";
+import { basename, dirname, fromFileUrl, join } from "jsr:@std/path@1.0.8";
 
 const root = fromFileUrl(import.meta.resolve("../"));
 
@@ -169,7 +169,7 @@ function* files(folder: string, prefix = ""): Generator<string> {
 
 /** The import map that this process itself was given for JSR, if any. */
 function importMap(): string[] {
-  const mapped = import.meta.resolve("jsr:@std/path@^1").startsWith("file:");
+  const mapped = import.meta.resolve("jsr:@std/path@1.0.8").startsWith("file:");
   return mapped ? ["--import-map", join(root, "offline/import_map.json")] : [];
 }
 

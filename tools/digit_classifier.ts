@@ -5,7 +5,7 @@
  * @module
  */
 
-import { fromFileUrl } from "jsr:@std/path@^1";
+import { fromFileUrl } from "jsr:@std/path@1.0.8";
 import { compile } from "../lib/compile/compile.ts";
 import { ArrayDataset, type Dataset } from "../lib/data/dataset.ts";
 import { openDigits } from "../lib/data/images/digits.ts";

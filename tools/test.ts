@@ -13,7 +13,7 @@
  * @module
  */
 
-import { fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@^1";
+import { fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@1.0.8";
 import { importMapArguments } from "../tests/support/cli/imm.ts";
 import { needOf, NEEDS } from "../tests/support/needs.ts";
 
@@ -175,7 +175,7 @@ async function runGroup(group: Group, options: readonly string[]): Promise<Outco
   try {
     const { success, code, signal, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
-        ...["test", "--allow-all", "--no-check", "--no-lock", "--quiet", "--config", "deno.json"],
+        ...["test", "--allow-all", "--no-check", "--quiet", "--config", "deno.json"],
         ...importMapArguments(),
         ...group.doc ? ["--doc"] : [],
         ...["--permit-no-files", `--junit-path=${report}`, ...options, ...group.files],

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { fromFileUrl, join } from "jsr:@std/path@^1";
+import { fromFileUrl, join } from "jsr:@std/path@1.0.8";
 import type { Terminal } from "../../cli/base/terminal.ts";
 import { ImmError, UsageError } from "../../lib/base/errors.ts";
 import { writeFileAtomic } from "../../lib/formats/atomic.ts";

@@ -18,7 +18,7 @@
  * @module
  */
 
-import { parseArgs } from "jsr:@std/cli@^1/parse-args";
+import { parseArgs } from "jsr:@std/cli@1.0.17/parse-args";
 import { UsageError } from "../../lib/base/errors.ts";
 import { didYouMean } from "../../lib/base/suggest.ts";
 import { formatRanges, formatSize, parseRanges, parseSize } from "../../lib/base/units.ts";

@@ -7,7 +7,7 @@
  */
 
 import process from "node:process";
-import { basename, fromFileUrl, relative } from "jsr:@std/path@^1";
+import { basename, fromFileUrl, relative } from "jsr:@std/path@1.0.8";
 import { environmentVariable } from "../../lib/base/environment.ts";
 import { verbs } from "../verbs.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import type { DeviceName } from "../../lib/device/open.ts";
 import { InternalError, UsageError } from "../../lib/base/errors.ts";
 import { openDigitClassifier } from "../../lib/eval/extractors/digit_classifier.ts";

@@ -1,6 +1,6 @@
 /** The live page of `imm train --dashboard PORT`: a server on this machine, for this machine. @module */
 
-import { basename, join } from "jsr:@std/path@^1";
+import { basename, join } from "jsr:@std/path@1.0.8";
 import { timingSafeEqual } from "node:crypto";
 import { ImmError } from "../../lib/base/errors.ts";
 import { printable } from "../../lib/base/printable.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { basename, dirname, extname } from "jsr:@std/path@^1";
+import { basename, dirname, extname } from "jsr:@std/path@1.0.8";
 import { FormatError } from "../base/errors.ts";
 import type { ParameterStore } from "../nn/parameters.ts";
 import { sameShape, sizeOf } from "../tensor/tensor.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { basename } from "jsr:@std/path@^1";
+import { basename } from "jsr:@std/path@1.0.8";
 import { LATENT_NOTE, type LatentNormalization, latentNote } from "../data/latents/note.ts";
 import { FormatError, UsageError } from "../base/errors.ts";
 import {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { ImmError, UsageError } from "../base/errors.ts";
 import { NUMERIC_SIZE, type NumericType } from "../formats/arrays/numeric.ts";
 import { IMM_DEFAULTS, type ImmConfig } from "../imm/config.ts";

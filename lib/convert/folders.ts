@@ -5,7 +5,7 @@
  * @module
  */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { FormatError } from "../base/errors.ts";
 import { recognizeFolder } from "../formats/recognize/folder.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname, extname, join } from "jsr:@std/path@^1";
+import { dirname, extname, join } from "jsr:@std/path@1.0.8";
 import { FormatError } from "../base/errors.ts";
 import { NpzFile } from "../formats/arrays/npz.ts";
 import type { NumericType } from "../formats/arrays/numeric.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { basename, dirname, extname, join, resolve, SEPARATOR } from "jsr:@std/path@^1";
+import { basename, dirname, extname, join, resolve, SEPARATOR } from "jsr:@std/path@1.0.8";
 import { ImmError, UsageError } from "../base/errors.ts";
 import { FileLock } from "./file_lock.ts";
 import { isTemporary } from "../formats/atomic.ts";

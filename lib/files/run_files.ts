@@ -4,7 +4,7 @@
  * @module
  */
 
-import { basename, dirname } from "jsr:@std/path@^1";
+import { basename, dirname } from "jsr:@std/path@1.0.8";
 
 /** Files that a run writes into its folder; lib/train/run/folder.ts lists them. */
 const FILES = new RegExp(

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { extname } from "jsr:@std/path@^1";
+import { extname } from "jsr:@std/path@1.0.8";
 import { FormatError } from "../base/errors.ts";
 import { NpzFile } from "../formats/arrays/npz.ts";
 import { openSafetensors } from "../formats/safetensors/safetensors.ts";

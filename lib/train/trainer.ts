@@ -7,7 +7,7 @@
  * @module
  */
 
-import { basename } from "jsr:@std/path@^1";
+import { basename } from "jsr:@std/path@1.0.8";
 import type { Device } from "../device/device.ts";
 import {
   DeviceError,

@@ -1,7 +1,7 @@
 /** The experiment beside PyTorch: what is planned, its statistics and tables, and a tiny one. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { classifierOnnx } from "../../bench/evidence/classifier.ts";
 import {
   parseSamplers,

@@ -1,7 +1,7 @@
 /** The completion scripts in the shells themselves, those that are installed. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { type CompletedVerb, completedVerbs, firstWords } from "../../cli/completions/commands.ts";
 import { bashCompletions } from "../../cli/completions/bash.ts";
 import { fishCompletions } from "../../cli/completions/fish.ts";

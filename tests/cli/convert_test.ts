@@ -1,7 +1,7 @@
 /** `imm convert` and `imm info`: models of PyTorch and back. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { main } from "../../cli/main.ts";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";

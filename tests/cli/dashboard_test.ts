@@ -1,7 +1,7 @@
 /** The live page of a run: who may see it, and what it shows. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { Dashboard, type DashboardRun, gridLabels } from "../../cli/train/dashboard.ts";
 import { dashboardPage } from "../../cli/train/dashboard_page.ts";
 import { gridLayout } from "../../lib/train/reports/grids.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { main } from "../../cli/main.ts";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { withTempFolder } from "../support/files.ts";

@@ -1,7 +1,7 @@
 /** Models of latents whose samples are decoded: `imm sample` and `imm eval` with `--decoder`. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { verb as sample } from "../../cli/sample/sample.ts";
 import { prepareJob, type SampleArgs } from "../../cli/sample/job.ts";
 import { generateAndWrite } from "../../cli/sample/run.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { dirname, fromFileUrl } from "jsr:@std/path@^1";
+import { dirname, fromFileUrl } from "jsr:@std/path@1.0.8";
 import type { Diagnosis } from "../../cli/doctor/doctor.ts";
 import { VERSION } from "../../lib/base/version.ts";
 import { imm, importMapArguments } from "../support/cli/imm.ts";

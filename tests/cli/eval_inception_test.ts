@@ -13,7 +13,7 @@
  */
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { main } from "../../cli/main.ts";
 import type { Evaluation } from "../../lib/eval/evaluate.ts";
 import type { PipelineName } from "../../lib/eval/inception/pipelines.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { main } from "../../cli/main.ts";
 import { openDigits } from "../../lib/data/images/digits.ts";
 import { openDataset } from "../../lib/data/open.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fromFileUrl } from "jsr:@std/path@^1";
+import { fromFileUrl } from "jsr:@std/path@1.0.8";
 import { importMapArguments } from "../support/cli/imm.ts";
 
 const program = fromFileUrl(import.meta.resolve("./programs/interruptible.ts"));

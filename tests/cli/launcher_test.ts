@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { fromFileUrl, join } from "jsr:@std/path@^1";
+import { fromFileUrl, join } from "jsr:@std/path@1.0.8";
 
 const launcher = fromFileUrl(import.meta.resolve("../../imm"));
 const options = { ignore: Deno.build.os === "windows" };

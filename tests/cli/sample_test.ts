@@ -1,7 +1,7 @@
 /** `imm sample` with tiny models of random weights. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { main } from "../../cli/main.ts";
 import { verb as sample } from "../../cli/sample/sample.ts";
 import { prepareJob, type SampleArgs } from "../../cli/sample/job.ts";

@@ -1,7 +1,7 @@
 /** The program straight from a web server: `deno run URL/cli/main.ts`. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { prepareDataset } from "../../lib/data/prepare/prepare.ts";
 import { VERSION } from "../../lib/base/version.ts";
 import pictures from "../formats/picture_fixtures.json" with { type: "json" };

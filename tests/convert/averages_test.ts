@@ -1,7 +1,7 @@
 /** Averages in the layouts that trainers leave; the names are those that their libraries wrote. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { averageBeside } from "../../lib/convert/averages.ts";
 import { findModelIn } from "../../lib/convert/convert.ts";
 import type { ForeignFile, ForeignTensor } from "../../lib/convert/foreign_file.ts";

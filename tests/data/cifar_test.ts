@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { openDataset } from "../../lib/data/open.ts";
 import { assertFormatError, withTempFolder } from "../support/files.ts";
 

@@ -1,7 +1,7 @@
 /** The action for GitHub: its step runs here as it would there. */
 
 import assert from "node:assert/strict";
-import { fromFileUrl, join } from "jsr:@std/path@^1";
+import { fromFileUrl, join } from "jsr:@std/path@1.0.8";
 import { parseVerb } from "../../cli/base/verb.ts";
 import { verb } from "../../cli/eval/eval.ts";
 import { withTempFolder } from "../support/files.ts";

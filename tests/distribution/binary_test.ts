@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { dirname, fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@^1";
+import { dirname, fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@1.0.8";
 import { findContents, PERMISSIONS } from "../../tools/compile.ts";
 import { fixtures } from "../formats/fixtures.ts";
 import pictures from "../formats/picture_fixtures.json" with { type: "json" };

@@ -1,5 +1,5 @@
 import { doesNotThrow, match, ok, rejects, strictEqual, throws } from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { FormatError } from "../../lib/base/errors.ts";
 import { checkMoments } from "../../lib/eval/statistics/check_moments.ts";
 import { frechetDistance } from "../../lib/eval/statistics/frechet.ts";

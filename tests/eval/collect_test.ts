@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { collect } from "../../lib/eval/collect.ts";
 import type { FeatureExtractor } from "../../lib/eval/extractors/extractor.ts";
 import { CHUNK, FeatureCache } from "../../lib/eval/feature_cache.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { UsageError } from "../../lib/base/errors.ts";
 import {
   findInceptionWeights,

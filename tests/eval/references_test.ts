@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, rejects, strictEqual, throws } from "node:assert/strict";
-import { fromFileUrl, join } from "jsr:@std/path@^1";
+import { fromFileUrl, join } from "jsr:@std/path@1.0.8";
 import { type ForeignFile, tellPipeline } from "../../lib/eval/references/foreign_origin.ts";
 import {
   checkedFormat,

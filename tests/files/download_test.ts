@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { download, fileSha256, type RemoteFile } from "../../lib/files/download.ts";
 import { FormatError, ImmError } from "../../lib/base/errors.ts";
 import { withTempFolder } from "../support/files.ts";

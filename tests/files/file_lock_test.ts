@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fromFileUrl, join } from "jsr:@std/path@^1";
+import { fromFileUrl, join } from "jsr:@std/path@1.0.8";
 import { FileLock } from "../../lib/files/file_lock.ts";
 import { exists, withTempFolder } from "../support/files.ts";
 

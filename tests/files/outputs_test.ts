@@ -1,7 +1,7 @@
 /** Where commands may write. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { filesOf } from "../../lib/convert/foreign_file.ts";
 import { pathRead } from "../../lib/data/spec.ts";
 import { ImmError, UsageError, WriteError } from "../../lib/base/errors.ts";

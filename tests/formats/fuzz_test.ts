@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { isLatents } from "../../lib/data/latents/dataset.ts";
 import { openDataset, openImagesOrLatents } from "../../lib/data/open.ts";
 import { readReference } from "../../lib/eval/references/files.ts";

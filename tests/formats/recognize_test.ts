@@ -1,7 +1,7 @@
 /** What stands in the place of a file, and files and folders of other kinds, are named. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { main } from "../../cli/main.ts";
 import { findWeightsFile } from "../../lib/convert/folders.ts";
 import { openDataset, openImagesOrLatents } from "../../lib/data/open.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { FormatError } from "../../lib/base/errors.ts";
 import { fromFloat32, toFloat32 } from "../../lib/formats/arrays/numeric.ts";
 import { bytesOf } from "../../lib/formats/arrays/numeric.ts";

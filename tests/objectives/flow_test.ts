@@ -1,7 +1,7 @@
 /** Flow matching: its velocity, its settings, its samplers against PyTorch's states, a run of it. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { interpolant } from "../../lib/imm/interpolant.ts";
 import { cOut, cSkip } from "../../lib/imm/parameterization.ts";
 import { scheduleTimes } from "../../lib/imm/schedule.ts";

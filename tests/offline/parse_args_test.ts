@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { parseArgs } from "jsr:@std/cli@^1/parse-args";
+import { parseArgs } from "jsr:@std/cli@1.0.17/parse-args";
 
 Deno.test("parseArgs() guesses types when nothing is declared", () => {
   assert.deepEqual({ ...parseArgs(["--foo", "--bar=baz", "./quux.txt"]) }, {

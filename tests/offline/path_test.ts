@@ -16,7 +16,7 @@ import {
   resolve,
   SEPARATOR,
   toFileUrl,
-} from "jsr:@std/path@^1";
+} from "jsr:@std/path@1.0.8";
 
 const posix = { ignore: Deno.build.os === "windows" };
 

@@ -1,7 +1,7 @@
 /** Samples that are no numbers are an error that counts them, wherever a model makes samples. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { saveModel } from "../../lib/models/model_file.ts";
 import { notFinite } from "../../lib/sample/finite.ts";

@@ -1,7 +1,7 @@
 /** Sampling with a network in float16. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { openDevice } from "../../lib/device/open.ts";
 import { WebGpuDevice } from "../../lib/device/webgpu/device.ts";
 import { immConfig, pushforwardSteps, scheduleTimes } from "../../lib/imm/mod.ts";

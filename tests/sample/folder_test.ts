@@ -1,7 +1,7 @@
 /** A folder of pictures is one set. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { ImmError, UsageError } from "../../lib/base/errors.ts";
 import { FileLock } from "../../lib/files/file_lock.ts";
 import { checkFolder, type FolderContent, PictureFolder } from "../../lib/sample/output/folder.ts";

@@ -1,7 +1,7 @@
 /** Samples that are finished while their file is not: what is damaged is told, or made again. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { FormatError, UsageError } from "../../lib/base/errors.ts";
 import type { GeneratedBatch } from "../../lib/sample/generator.ts";
 import { Journal, journalPath } from "../../lib/sample/output/journal.ts";

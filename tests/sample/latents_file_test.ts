@@ -1,7 +1,7 @@
 /** Noise from files of other programs. */
 
 import { deepEqual, equal } from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { writeSafetensors } from "../../lib/formats/safetensors/safetensors.ts";
 import { latentScale, readLatents } from "../../lib/sample/latents_file.ts";

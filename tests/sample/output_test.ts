@@ -1,7 +1,7 @@
 /** Samples as files. */
 
 import { deepEqual, equal, match, rejects } from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { UsageError } from "../../lib/base/errors.ts";
 import { NpzFile } from "../../lib/formats/arrays/npz.ts";
 import { decodePng } from "../../lib/formats/image/png.ts";

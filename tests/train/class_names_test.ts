@@ -1,7 +1,7 @@
 /** Names of the classes, from the data set into everything that a run and `imm convert` write. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { FormatError } from "../../lib/base/errors.ts";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { encodePng } from "../../lib/formats/image/png.ts";

@@ -1,7 +1,7 @@
 /** `imm train`: what it writes and prints, and what it says when something is not as it should be. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { decodePng, encodePng } from "../../lib/formats/image/png.ts";
 import { IMM_DEFAULTS } from "../../lib/imm/mod.ts";
 import { loadModel } from "../../lib/models/model_file.ts";

@@ -1,7 +1,7 @@
 /** Pictures that turn out to be damaged while a run trains on them. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { encodePng } from "../../lib/formats/image/png.ts";
 import { withTempFolder } from "../support/files.ts";
 import { BATCH, imm, startArguments } from "../support/examples/runs.ts";

@@ -1,7 +1,7 @@
 /** Threads that decode while training change nothing but the time. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { prepareDataset } from "../../lib/data/prepare/prepare.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { InterruptedError } from "../../lib/base/errors.ts";

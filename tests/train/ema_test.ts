@@ -1,7 +1,7 @@
 /** Averages of the weights: several in one run, and those that are made after it. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { loadModel } from "../../lib/models/model_file.ts";
 import type { StateDict } from "../../lib/nn/parameters.ts";
 import {

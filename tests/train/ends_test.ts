@@ -1,7 +1,7 @@
 /** Every end of a run that is not a kill leaves a checkpoint: each is caused here. */
 
 import assert from "node:assert/strict";
-import { fromFileUrl, join } from "jsr:@std/path@^1";
+import { fromFileUrl, join } from "jsr:@std/path@1.0.8";
 import type { Device } from "../../lib/device/device.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { FormatError, ImmError, InterruptedError } from "../../lib/base/errors.ts";

@@ -1,7 +1,7 @@
 /** What is said, and left behind, when training cannot go on; and steps in portions. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { immConfig, sampleTimes } from "../../lib/imm/mod.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";

@@ -1,7 +1,7 @@
 /** Training in float16: near float32, with a scale of the loss that finds its way, bit for bit. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import type { Device } from "../../lib/device/device.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { WebGpuDevice } from "../../lib/device/webgpu/device.ts";

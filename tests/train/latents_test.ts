@@ -1,7 +1,7 @@
 /** Training on latents of an autoencoder: from files to a run that can be resumed. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { openDevice } from "../../lib/device/open.ts";
 import { InterruptedError } from "../../lib/base/errors.ts";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";

@@ -1,7 +1,7 @@
 /** What a run says when it starts and ends, and keeps in log.txt. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { shellWord } from "../../cli/base/shell_word.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { EightGaussians } from "../../lib/train/points.ts";

@@ -1,7 +1,7 @@
 /** Presets are the configurations that they claim to be, and what they take is known. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { UsageError } from "../../lib/base/errors.ts";
 import { decodePng } from "../../lib/formats/image/png.ts";
 import { createNetwork } from "../../lib/models/registry.ts";

@@ -1,7 +1,7 @@
 /** What a run may be resumed with, and what it refuses: lost checkpoints, other data, other settings. */
 
 import assert from "node:assert/strict";
-import { dirname, join } from "jsr:@std/path@^1";
+import { dirname, join } from "jsr:@std/path@1.0.8";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { encodePng } from "../../lib/formats/image/png.ts";
 import { loadModel } from "../../lib/models/model_file.ts";

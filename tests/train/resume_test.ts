@@ -1,7 +1,7 @@
 /** Runs that are stopped, killed or damaged, and continued as if nothing had happened. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { openDevice } from "../../lib/device/open.ts";
 import { DeviceError, InterruptedError, UsageError } from "../../lib/base/errors.ts";
 import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";

@@ -1,7 +1,7 @@
 /** Scores while training: what is logged, and which weights are kept. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { loadModel, saveModel } from "../../lib/models/model_file.ts";
 import { withTempFolder } from "../support/files.ts";
 import { BATCH, imm, logOf, startArguments } from "../support/examples/runs.ts";

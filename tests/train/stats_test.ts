@@ -1,7 +1,7 @@
 /** The log of a run: loss by time, norms by layers, TensorBoard, and which checkpoints stay. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { readMessage } from "../../lib/formats/onnx/protobuf.ts";
 import { immConfig, sampleTimes } from "../../lib/imm/mod.ts";
 import { createNetwork } from "../../lib/models/registry.ts";

@@ -1,7 +1,7 @@
 /** What a training step is made from: passes, masks, labels, averages, rates, memory. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import type { Device } from "../../lib/device/device.ts";
 import { InterruptedError } from "../../lib/base/errors.ts";
 import { type ImmConfig, immConfig, sampleTimes } from "../../lib/imm/mod.ts";

@@ -1,7 +1,7 @@
 /** Fine-tuning: training that begins with the weights of a model. */
 
 import assert from "node:assert/strict";
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { encodePng } from "../../lib/formats/image/png.ts";
 import type { NetworkConfigInput } from "../../lib/models/config.ts";
 import { loadModel, saveModel } from "../../lib/models/model_file.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { basename } from "jsr:@std/path@^1";
+import { basename } from "jsr:@std/path@1.0.8";
 import { printable } from "../../base/printable.ts";
 import { formatBytes } from "../../base/units.ts";
 

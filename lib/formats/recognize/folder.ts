@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 
 /**
  * What is known about folders of other programs, with what to do; null for any other.

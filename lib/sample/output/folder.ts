@@ -8,7 +8,7 @@
  * @module
  */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { ImmError, UsageError, WriteError } from "../../base/errors.ts";
 import { FileLock, LOCK_NAME } from "../../files/file_lock.ts";
 import { isTemporary, writeFileAtomic } from "../../formats/atomic.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { basename, dirname, join } from "jsr:@std/path@^1";
+import { basename, dirname, join } from "jsr:@std/path@1.0.8";
 import { FormatError, ImmError, UsageError, WriteError } from "../../base/errors.ts";
 import { checksum } from "../../formats/archive/crc32.ts";
 import { bytesOf, toFloat32 } from "../../formats/arrays/numeric.ts";

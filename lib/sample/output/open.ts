@@ -4,7 +4,7 @@
  * @module
  */
 
-import { extname } from "jsr:@std/path@^1";
+import { extname } from "jsr:@std/path@1.0.8";
 import { UsageError } from "../../base/errors.ts";
 import { MAX_PIXELS } from "../../formats/image/pixels.ts";
 import { refuseTilde } from "../../files/outputs.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { extname } from "jsr:@std/path@^1";
+import { extname } from "jsr:@std/path@1.0.8";
 import { FormatError, UsageError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
 import type { ArrayToWrite, NpyReader } from "../../formats/arrays/npy.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname, join } from "jsr:@std/path@^1";
+import { dirname, join } from "jsr:@std/path@1.0.8";
 import { writeFileAtomic } from "../../formats/atomic.ts";
 import { enlargement, imageGrid, splitImages } from "../../formats/image/grid.ts";
 import type { Image } from "../../formats/image/pixels.ts";

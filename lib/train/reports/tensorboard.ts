@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { eventFileHeader, scalarEvent } from "../../formats/tensorboard.ts";
 import type { StatsLine } from "../run/folder.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { FormatError } from "../../base/errors.ts";
 import { openModel } from "../../models/model_file.ts";
 import { padded } from "./checkpoint_files.ts";

@@ -21,7 +21,7 @@
  * @module
  */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { LATENT_NOTE, latentNote, normalizationOf } from "../../data/latents/note.ts";
 import { FormatError, ImmError, UsageError, WriteError } from "../../base/errors.ts";
 import { FileLock, LOCK_NAME } from "../../files/file_lock.ts";

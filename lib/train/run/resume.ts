@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isAbsolute, join } from "jsr:@std/path@^1";
+import { isAbsolute, join } from "jsr:@std/path@1.0.8";
 import { effortOf, fingerprintDifferences } from "../../data/fingerprint.ts";
 import { exists, findKnown } from "../../data/known.ts";
 import { BUILT_IN_DATASETS, knownName } from "../../data/spec.ts";

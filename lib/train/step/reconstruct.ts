@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { ImmError, UsageError } from "../../base/errors.ts";
 import { openSafetensors } from "../../formats/safetensors/safetensors.ts";
 import { loadModel, type Model, parseModelMetadata } from "../../models/model_file.ts";

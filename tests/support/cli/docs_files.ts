@@ -1,6 +1,6 @@
 /** The files that the commands of the documentation take for granted, small. */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { writeNpz } from "../../../lib/formats/arrays/npz.ts";
 import { encodePng } from "../../../lib/formats/image/png.ts";
 

@@ -1,6 +1,6 @@
 /** Running the command line in a process of its own, as a person does. */
 
-import { fromFileUrl } from "jsr:@std/path@^1";
+import { fromFileUrl } from "jsr:@std/path@1.0.8";
 
 /** What a process left. */
 export interface Finished {
@@ -14,7 +14,7 @@ export interface Finished {
  * packages do not come from JSR here, else none.
  */
 export function importMapArguments(): string[] {
-  const stdPath = import.meta.resolve("jsr:@std/path@^1");
+  const stdPath = import.meta.resolve("jsr:@std/path@1.0.8");
   if (!stdPath.startsWith("file:")) return [];
   return ["--import-map", fromFileUrl(import.meta.resolve("../../../offline/import_map.json"))];
 }
@@ -32,7 +32,6 @@ export async function runModule(
     args: [
       "run",
       "--no-prompt",
-      "--no-lock",
       ...permissions,
       ...importMapArguments(),
       module,

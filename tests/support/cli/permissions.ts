@@ -1,6 +1,6 @@
 /** The permissions that docs/permissions.md promises, and those that a process really uses. */
 
-import { fromFileUrl, isAbsolute, join, resolve } from "jsr:@std/path@^1";
+import { fromFileUrl, isAbsolute, join, resolve } from "jsr:@std/path@1.0.8";
 
 const documentation = new URL("../../../docs/permissions.md", import.meta.url);
 

@@ -1,6 +1,6 @@
 /** The project on a web server, as anyone could put it there. */
 
-import { fromFileUrl, join } from "jsr:@std/path@^1";
+import { fromFileUrl, join } from "jsr:@std/path@1.0.8";
 
 const root = fromFileUrl(import.meta.resolve("../../.."));
 

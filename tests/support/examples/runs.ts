@@ -1,6 +1,6 @@
 /** Training runs for tests: a tiny network on the digits, in this process and in a child. */
 
-import { join } from "jsr:@std/path@^1";
+import { join } from "jsr:@std/path@1.0.8";
 import { main } from "../../../cli/main.ts";
 import { memorySink } from "../cli/sink.ts";
 
