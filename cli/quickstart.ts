@@ -3,11 +3,7 @@
 import { join } from "jsr:@std/path@1.0.8";
 import { openDevice } from "../lib/device/open.ts";
 import type { Device } from "../lib/device/device.ts";
-import {
-  type DigitReport,
-  type DigitScores,
-  evaluateDigits,
-} from "../lib/eval/reports/quickstart.ts";
+import { type DigitReport, type DigitScores, evaluateDigits } from "../lib/eval/reports/digits.ts";
 import { writeFileAtomic } from "../lib/formats/atomic.ts";
 import type { Image } from "../lib/formats/image/pixels.ts";
 import { encodePng } from "../lib/formats/image/png.ts";

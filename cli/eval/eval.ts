@@ -30,9 +30,9 @@ import {
   type Metric,
   METRICS,
   type MetricSet,
-} from "../../lib/eval/metrics.ts";
+} from "../../lib/eval/metrics/metric.ts";
 import { referenceFormat, writeReference } from "../../lib/eval/references/files.ts";
-import type { MadeReference } from "../../lib/eval/references/compare.ts";
+import type { MadeReference } from "../../lib/eval/references/reference.ts";
 import { textReport } from "../../lib/eval/reports/text.ts";
 import { readFileBytes } from "../../lib/formats/source.ts";
 import { isQuick, openCache, openExtractor } from "./extractor.ts";

@@ -23,7 +23,7 @@ import {
   type ImageSource,
 } from "../../lib/eval/images.ts";
 import { holdsStatistics, readReference } from "../../lib/eval/references/files.ts";
-import type { Reference, Shard } from "../../lib/eval/references/compare.ts";
+import type { Reference, Shard } from "../../lib/eval/references/reference.ts";
 import { NpzFile } from "../../lib/formats/arrays/npz.ts";
 import { findModel, loadModel, type Model } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";

@@ -11,7 +11,7 @@ import {
   namedProvenance,
   type PartialStatistics,
   referenceOf,
-} from "../../lib/eval/references/compare.ts";
+} from "../../lib/eval/references/reference.ts";
 import { claimOutputs } from "../../lib/files/outputs.ts";
 import { choice, flag, text } from "../base/options.ts";
 import { outputOptions } from "../base/output_options.ts";

@@ -7,7 +7,7 @@ import {
   REFERENCE_FORMATS,
   writeReference,
 } from "../../lib/eval/references/files.ts";
-import { namedProvenance, type Provenance } from "../../lib/eval/references/compare.ts";
+import { namedProvenance, type Provenance } from "../../lib/eval/references/reference.ts";
 import { parseShard, SHARD_FORMS } from "../../lib/base/shard.ts";
 import { openCache, openExtractor } from "./extractor.ts";
 import { filesRead, openGenerated, openImages } from "./inputs.ts";

@@ -10,7 +10,7 @@ import type { ImageClasses } from "./classes.ts";
 import type { Extracted, FeatureExtractor } from "./extractors/extractor.ts";
 import { CHUNK, FeatureCache } from "./feature_cache.ts";
 import { type ImageBatch, type ImageSource, joinBatches, memoryImages } from "./images.ts";
-import type { Logits } from "./metrics.ts";
+import type { Logits } from "./metrics/metric.ts";
 import { type Features, FeatureStatistics } from "./statistics/statistics.ts";
 import { type StatisticsPool, withPool } from "./statistics/pool.ts";
 

@@ -24,7 +24,7 @@ import {
   type MetricSet,
   needs,
   present,
-} from "./metrics.ts";
+} from "./metrics/metric.ts";
 import { RandomState } from "../random/numpy.ts";
 import {
   checkReference,
@@ -32,7 +32,7 @@ import {
   type Provenance,
   type Reference,
   referenceOf,
-} from "./references/compare.ts";
+} from "./references/reference.ts";
 import { FeatureStatistics } from "./statistics/statistics.ts";
 import { StatisticsPool } from "./statistics/pool.ts";
 

@@ -10,7 +10,7 @@ import { FormatError, UsageError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import type { Evaluation } from "./evaluate.ts";
 import { formatValue } from "./reports/format_value.ts";
-import { type Metric, METRICS } from "./metrics.ts";
+import { type Metric, METRICS } from "./metrics/metric.ts";
 
 /** A bound on a value of an evaluation. */
 export interface Threshold {

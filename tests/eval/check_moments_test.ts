@@ -2,7 +2,7 @@ import { doesNotThrow, match, ok, rejects, strictEqual, throws } from "node:asse
 import { join } from "jsr:@std/path@1.0.8";
 import { FormatError } from "../../lib/base/errors.ts";
 import { checkMoments } from "../../lib/eval/statistics/check_moments.ts";
-import { frechetDistance } from "../../lib/eval/statistics/frechet.ts";
+import { frechetDistance } from "../../lib/eval/metrics/frechet.ts";
 import { readReference, writePartial } from "../../lib/eval/references/files.ts";
 import { FeatureStatistics, type Moments } from "../../lib/eval/statistics/statistics.ts";
 import {

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { openDigits } from "../../lib/data/images/digits.ts";
 import { isHeldOut, openDigitClassifier } from "../../lib/eval/extractors/digit_classifier.ts";
-import { evaluateDigits } from "../../lib/eval/reports/quickstart.ts";
+import { evaluateDigits } from "../../lib/eval/reports/digits.ts";
 import { UsageError } from "../../lib/base/errors.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";
 

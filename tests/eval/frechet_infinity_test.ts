@@ -1,5 +1,5 @@
 import { rejects } from "node:assert/strict";
-import { frechetDistanceAtInfinity } from "../../lib/eval/statistics/frechet_infinity.ts";
+import { frechetDistanceAtInfinity } from "../../lib/eval/metrics/frechet_infinity.ts";
 import { FeatureStatistics } from "../../lib/eval/statistics/statistics.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenFeatures, pseudoRandom } from "../support/golden/features.ts";

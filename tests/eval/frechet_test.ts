@@ -1,5 +1,5 @@
 import { ok, throws } from "node:assert/strict";
-import { frechetDistance } from "../../lib/eval/statistics/frechet.ts";
+import { frechetDistance } from "../../lib/eval/metrics/frechet.ts";
 import { type Features, FeatureStatistics } from "../../lib/eval/statistics/statistics.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden/fixtures.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { makeGallery, queryRows } from "../../lib/eval/reports/gallery.ts";
 import { memoryImages } from "../../lib/eval/images.ts";
-import type { MetricSet } from "../../lib/eval/metrics.ts";
+import type { MetricSet } from "../../lib/eval/metrics/metric.ts";
 
 /** Labels of samples that a model makes in turn. */
 const inTurn = (rows: number, classes: number) =>

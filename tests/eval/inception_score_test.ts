@@ -1,5 +1,5 @@
 import { deepStrictEqual, notDeepStrictEqual, throws } from "node:assert/strict";
-import { inceptionScore } from "../../lib/eval/statistics/inception_score.ts";
+import { inceptionScore } from "../../lib/eval/metrics/inception_score.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden/fixtures.ts";
 import { goldenArray } from "../support/golden/features.ts";

@@ -5,7 +5,7 @@ import {
   kernelDistanceOfSubsets,
   kernelDistancePairs,
   squaredDiscrepancy,
-} from "../../lib/eval/statistics/kernel_distance.ts";
+} from "../../lib/eval/metrics/kernel_distance.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden/fixtures.ts";
 import { goldenFeatures, goldenIndexRows, pseudoRandom } from "../support/golden/features.ts";

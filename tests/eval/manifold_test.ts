@@ -4,7 +4,7 @@ import {
   nearestLabelAccuracy,
   nearestNeighbours,
   neighbourRadii,
-} from "../../lib/eval/statistics/manifold.ts";
+} from "../../lib/eval/metrics/manifold.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden/fixtures.ts";
 import { goldenArray, goldenFeatures, pseudoRandom } from "../support/golden/features.ts";

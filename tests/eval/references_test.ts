@@ -17,7 +17,7 @@ import {
   type PartialStatistics,
   type Provenance,
   referenceOf,
-} from "../../lib/eval/references/compare.ts";
+} from "../../lib/eval/references/reference.ts";
 import { FeatureStatistics } from "../../lib/eval/statistics/statistics.ts";
 import { UsageError } from "../../lib/base/errors.ts";
 import type { ArrayToWrite } from "../../lib/formats/arrays/npy.ts";

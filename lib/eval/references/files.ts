@@ -39,7 +39,7 @@ import {
   type Provenance,
   type Reference,
   referenceOf,
-} from "./compare.ts";
+} from "./reference.ts";
 import { FeatureStatistics, type Moments } from "../statistics/statistics.ts";
 
 /** Names of mean and covariance, and who uses them. */

@@ -8,7 +8,7 @@
 import { splitImages } from "../../formats/image/grid.ts";
 import type { Image } from "../../formats/image/pixels.ts";
 import { type ImageSource, toBytes } from "../images.ts";
-import type { MetricSet } from "../metrics.ts";
+import type { MetricSet } from "../metrics/metric.ts";
 import type { Features } from "../statistics/statistics.ts";
 
 /** A picture and its class. */

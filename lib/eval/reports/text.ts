@@ -8,7 +8,7 @@ import { printable } from "../../base/printable.ts";
 import type { Evaluation } from "../evaluate.ts";
 import { formatValue } from "./format_value.ts";
 import { type GateOutcome, requirement, type ThresholdOutcome } from "../gate.ts";
-import { type MetricDefinition, METRICS } from "../metrics.ts";
+import { type MetricDefinition, METRICS } from "../metrics/metric.ts";
 
 /** The evaluation as JSON, for programs. */
 export function jsonReport(evaluation: Evaluation, gate?: GateOutcome): string {

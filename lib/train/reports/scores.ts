@@ -15,7 +15,7 @@ import { OnnxExtractor } from "../../eval/extractors/onnx_extractor.ts";
 import { datasetImages, type ImageSource, memoryImages } from "../../eval/images.ts";
 import { openInception } from "../../eval/extractors/inception.ts";
 import { findInceptionWeights, readInceptionWeights } from "../../eval/inception/weights.ts";
-import type { MadeReference } from "../../eval/references/compare.ts";
+import type { MadeReference } from "../../eval/references/reference.ts";
 import { PixelExtractor } from "../../eval/extractors/pixels.ts";
 import { objectiveOf } from "../../objectives/registry.ts";
 import { uniformSteps } from "../../sample/schedule.ts";

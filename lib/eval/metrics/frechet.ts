@@ -6,8 +6,8 @@
  */
 
 import { FormatError, UsageError } from "../../base/errors.ts";
-import { type Features, FeatureStatistics, type Moments } from "./statistics.ts";
-import { module, type Scratch, withScratch } from "./module.ts";
+import { type Features, FeatureStatistics, type Moments } from "../statistics/statistics.ts";
+import { module, type Scratch, withScratch } from "../statistics/module.ts";
 
 /**
  * |mean_a - mean_b|² + Tr(A + B - 2 (A B)^(1/2)), in float64.

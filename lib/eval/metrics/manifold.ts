@@ -5,8 +5,14 @@
  */
 
 import { UsageError } from "../../base/errors.ts";
-import type { Features } from "./statistics.ts";
-import { pairsOf, pairsWithin, panelsOf, type StatisticsPool, withPool } from "./pool.ts";
+import type { Features } from "../statistics/statistics.ts";
+import {
+  pairsOf,
+  pairsWithin,
+  panelsOf,
+  type StatisticsPool,
+  withPool,
+} from "../statistics/pool.ts";
 
 /** Fidelity and diversity of generated images; all are shares except density. */
 export interface ManifoldMetrics {

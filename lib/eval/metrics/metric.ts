@@ -4,27 +4,23 @@
  * @module
  */
 
-import { ImmError, UsageError } from "../base/errors.ts";
-import { didYouMean } from "../base/suggest.ts";
-import { type ImageClasses, matchClasses, type NamedClasses, presentClasses } from "./classes.ts";
-import type { FeatureExtractor } from "./extractors/extractor.ts";
-import { frechetDistanceWithin } from "./statistics/frechet.ts";
-import { frechetDistanceAtInfinity, SMALLEST_SUBSET } from "./statistics/frechet_infinity.ts";
-import { INCEPTION_FEATURES } from "./inception/network.ts";
-import { inceptionScore, SPLITS } from "./statistics/inception_score.ts";
+import { ImmError, UsageError } from "../../base/errors.ts";
+import { didYouMean } from "../../base/suggest.ts";
+import { type ImageClasses, matchClasses, type NamedClasses, presentClasses } from "../classes.ts";
+import type { FeatureExtractor } from "../extractors/extractor.ts";
+import { frechetDistanceWithin } from "./frechet.ts";
+import { frechetDistanceAtInfinity, SMALLEST_SUBSET } from "./frechet_infinity.ts";
+import { INCEPTION_FEATURES } from "../inception/network.ts";
+import { inceptionScore, SPLITS } from "./inception_score.ts";
 import {
   gaussianDiscrepancy,
   kernelDistance,
   type KernelDistanceOptions,
   kernelDistancePairs,
-} from "./statistics/kernel_distance.ts";
-import {
-  type ManifoldMetrics,
-  manifoldMetricsOf,
-  nearestLabelAccuracy,
-} from "./statistics/manifold.ts";
-import type { Features, FeatureStatistics, Moments } from "./statistics/statistics.ts";
-import type { StatisticsPool } from "./statistics/pool.ts";
+} from "./kernel_distance.ts";
+import { type ManifoldMetrics, manifoldMetricsOf, nearestLabelAccuracy } from "./manifold.ts";
+import type { Features, FeatureStatistics, Moments } from "../statistics/statistics.ts";
+import type { StatisticsPool } from "../statistics/pool.ts";
 
 /** What a metric needs and how its values read. */
 export interface MetricDefinition {

@@ -10,8 +10,8 @@
 import { UsageError } from "../../base/errors.ts";
 import { frechetDistance } from "./frechet.ts";
 import { RandomState } from "../../random/numpy.ts";
-import { type Features, FeatureStatistics, type Moments } from "./statistics.ts";
-import { type StatisticsPool, withPool } from "./pool.ts";
+import { type Features, FeatureStatistics, type Moments } from "../statistics/statistics.ts";
+import { type StatisticsPool, withPool } from "../statistics/pool.ts";
 
 /** How {@link frechetDistanceAtInfinity} extrapolates. Defaults are the authors'. */
 export interface ExtrapolationOptions {

@@ -9,7 +9,7 @@
 
 import { UsageError } from "../../base/errors.ts";
 import { RandomState } from "../../random/numpy.ts";
-import type { Features } from "./statistics.ts";
+import type { Features } from "../statistics/statistics.ts";
 import {
   pairsOf,
   pairsWithin,
@@ -17,8 +17,8 @@ import {
   panelsOf,
   type StatisticsPool,
   withPool,
-} from "./pool.ts";
-import type { Kernel, KernelTask, Panel } from "./tasks.ts";
+} from "../statistics/pool.ts";
+import type { Kernel, KernelTask, Panel } from "../statistics/tasks.ts";
 
 /** How the subsets are drawn. */
 export interface KernelDistanceOptions {
