@@ -18,7 +18,8 @@ import {
   viewCoordinates,
   zero,
 } from "./affine.ts";
-import { type Graph, isElementwise, isView } from "./graph.ts";
+import type { Graph } from "./graph.ts";
+import { isElementwise, isView } from "./operations.ts";
 import type { Access, Expression, Instr, Store } from "./plan.ts";
 import type { Location } from "./values.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { sizeOf } from "../tensor/tensor.ts";
+import { describe } from "./kernels/mod.ts";
 import type { Kernel, Plan } from "./plan.ts";
 
 /**
@@ -18,21 +18,5 @@ export function planFlops(plan: Plan): number {
 
 /** Operations of one kernel, counted as by {@link planFlops}. */
 export function kernelFlops(kernel: Kernel): number {
-  switch (kernel.kind) {
-    case "matmul":
-      return 2 * kernel.batch * kernel.m * kernel.n * kernel.k;
-    case "conv2d":
-    case "conv2dGradInput":
-    case "conv2dGradWeight": {
-      const { geometry: { kernel: [height, width] }, inputShape, outputShape } = kernel;
-      return 2 * sizeOf(outputShape) * height * width * inputShape[3];
-    }
-    case "attention":
-      return 2 * 2 * sizeOf(kernel.shape) * kernel.keys;
-    case "attentionGrad":
-      // The scores again, and a product each for the gradients of p, q, k and v.
-      return 5 * 2 * sizeOf(kernel.shape) * kernel.keys;
-    default:
-      return 0;
-  }
+  return describe(kernel).flops(kernel);
 }

@@ -6,22 +6,8 @@
  */
 
 import type { Arena } from "../tensor/state.ts";
-import { Node, type Op, type Tensor } from "../tensor/tensor.ts";
+import { Node, type Tensor } from "../tensor/tensor.ts";
 import type { Program } from "./program.ts";
-
-/** Operations that only look at their input in another way. */
-const VIEWS: ReadonlySet<Op["kind"]> = new Set(["reshape", "permute", "slice", "expand", "split"]);
-
-/** Whether the tensor is another view of its node's input. */
-export function isView(tensor: Tensor): boolean {
-  return VIEWS.has(tensor.node.op.kind);
-}
-
-/** Whether the tensor can be computed anywhere, point by point. */
-export function isElementwise(tensor: Tensor): boolean {
-  const kind = tensor.node.op.kind;
-  return kind === "map" || kind === "constant" || kind === "random";
-}
 
 /** The needed nodes of a program, in topological order, with their consumers. */
 export class Graph {

@@ -7,9 +7,10 @@
  */
 
 import { type Node, sameShape, type Shape, sizeOf, type Tensor } from "../tensor/tensor.ts";
-import { type Graph, isElementwise, isView } from "./graph.ts";
+import type { Graph } from "./graph.ts";
+import { hasEpilogue, isElementwise, isView } from "./operations.ts";
 import type { Locations } from "./locations.ts";
-import { hasEpilogue, type StorageDecision } from "./storage.ts";
+import type { StorageDecision } from "./storage.ts";
 import type { Location } from "./values.ts";
 
 /** One value that an element-wise job writes. */

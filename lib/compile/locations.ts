@@ -9,9 +9,10 @@ import { InternalError } from "../base/errors.ts";
 import type { Update } from "../tensor/state.ts";
 import { make, type Node, type Tensor } from "../tensor/tensor.ts";
 import { contiguousStrides } from "./affine.ts";
-import { type Graph, isElementwise, isView } from "./graph.ts";
+import type { Graph } from "./graph.ts";
+import { hasEpilogue, isElementwise, isView } from "./operations.ts";
 import type { Program } from "./program.ts";
-import { hasEpilogue, type StorageDecision } from "./storage.ts";
+import type { StorageDecision } from "./storage.ts";
 import { elementType, type Location, type Place, Values } from "./values.ts";
 
 /** A value that must end in a place of its own but is computed elsewhere: one copy at the end. */

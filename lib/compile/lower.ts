@@ -17,7 +17,10 @@ import {
 } from "./expression.ts";
 import type { Graph } from "./graph.ts";
 import { elementwiseJob, type Job } from "./jobs.ts";
+import type { LoneDescription } from "./kernels/kernel.ts";
+import { KERNELS } from "./kernels/mod.ts";
 import type { Locations } from "./locations.ts";
+import { isLone, type LoneOperation } from "./operations.ts";
 import type {
   Access,
   Block,
@@ -91,7 +94,9 @@ export class Lowering {
       case "contraction":
         return job.results[0].node.op.kind === "matmul" ? this.#matmul(job) : this.#conv(job);
       case "other":
-        return this.#other(job.results);
+        return job.results[0].node.op.kind === "moments"
+          ? this.#moments(job.results)
+          : this.#lone(job.results);
     }
   }
 
@@ -240,94 +245,25 @@ export class Lowering {
     };
   }
 
-  #other(outputs: readonly Tensor[]): Kernel {
+  #lone(outputs: readonly Tensor[]): Kernel {
     const { node } = outputs[0];
-    const { op } = node;
-    const inputs = this.graph.inputs(node);
-    const targets = outputs.map((output) => blockOf(this.locations.locate(output)!));
-    const label = describe(outputs[0]);
-    switch (op.kind) {
-      case "moments":
-        return this.#moments(outputs);
-      case "attention": {
-        const [q, k, v] = inputs.map((input) => stridedAccess(this.#context, input));
-        const needed = this.graph.consumers(outputs[1]).length > 0;
-        return {
-          kind: "attention",
-          shape: outputs[0].shape,
-          keys: inputs[1].shape[1],
-          scale: op.scale,
-          q,
-          k,
-          v,
-          out: targets[0],
-          lse: needed ? targets[1] : null,
-          label,
-        };
-      }
-      case "attentionGrad": {
-        const [q, k, v, out, , dout] = inputs.map((input) => stridedAccess(this.#context, input));
-        const lse = this.#contiguous(inputs[4]);
-        const [batch, queries, heads] = inputs[0].shape;
-        const scratch = this.locations.values.add(batch * heads * queries, "f32", "delta");
-        return {
-          kind: "attentionGrad",
-          shape: inputs[0].shape,
-          keys: inputs[1].shape[1],
-          scale: op.scale,
-          q,
-          k,
-          v,
-          out,
-          lse,
-          dout,
-          delta: { buffer: scratch, offset: 0, dtype: "f32" },
-          dq: targets[0],
-          dk: targets[1],
-          dv: targets[2],
-          label,
-        };
-      }
-      case "gather": {
-        const [table, index] = inputs;
-        return {
-          kind: "gather",
-          vocabulary: table.shape[0],
-          count: index.size,
-          width: table.shape[1],
-          index: this.#contiguous(index),
-          source: this.#contiguous(table),
-          target: targets[0],
-          label,
-        };
-      }
-      case "scatterAdd": {
-        const [index, rows] = inputs;
-        return {
-          kind: "scatterAdd",
-          vocabulary: outputs[0].shape[0],
-          count: index.size,
-          width: outputs[0].shape[1],
-          index: this.#contiguous(index),
-          source: this.#contiguous(rows),
-          target: targets[0],
-          label,
-        };
-      }
-      case "resample":
-        return {
-          kind: "resample",
-          direction: op.direction,
-          filter: op.filter,
-          inputShape: inputs[0].shape,
-          outputShape: outputs[0].shape,
-          source: this.#contiguous(inputs[0]),
-          target: targets[0],
-          label,
-        };
-      default:
-        throw new InternalError(`no kernel for ${op.kind}`);
-    }
+    if (!isLone(node.op)) throw new InternalError(`no kernel for ${node.op.kind}`);
+    const row: LoneDescription<LoneOperation, Kernel> = KERNELS[node.op.kind];
+    return row.lower({
+      op: node.op,
+      inputs: this.graph.inputs(node),
+      outputs,
+      targets: outputs.map((output) => blockOf(this.locations.locate(output)!)),
+      label: describe(outputs[0]),
+      strided: (input) => stridedAccess(this.#context, input),
+      contiguous: (input) => this.#contiguous(input),
+      scratch: (length, label) => ({
+        buffer: this.locations.values.add(length, "f32", label),
+        offset: 0,
+        dtype: "f32",
+      }),
+      isUsed: (output) => this.graph.consumers(output).length > 0,
+    });
   }
 
   #contiguous(tensor: Tensor): Block {

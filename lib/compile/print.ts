@@ -5,9 +5,9 @@
  */
 
 import { environmentVariable } from "../base/environment.ts";
-import { sizeOf } from "../tensor/tensor.ts";
 import { planFlops } from "./flops.ts";
-import type { Access, Expression, Kernel, Plan, Store } from "./plan.ts";
+import { describe } from "./kernels/mod.ts";
+import type { Plan } from "./plan.ts";
 
 /** Counts and memory of a plan, in bytes. */
 export interface PlanSummary {
@@ -55,7 +55,7 @@ export function printPlan(plan: Plan): string {
     `${mebibytes(summary.arenaBytes)} state, ` +
     `${mebibytes(summary.inputBytes + summary.outputBytes)} inputs and outputs`,
   ];
-  plan.kernels.forEach((kernel, i) => lines.push(`  ${i}: ${printKernel(kernel)}`));
+  plan.kernels.forEach((kernel, i) => lines.push(`  ${i}: ${describe(kernel).print(kernel)}`));
   return lines.join("\n");
 }
 
@@ -71,56 +71,4 @@ export function debugLevel(): number {
 
 function mebibytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-}
-
-function printKernel(kernel: Kernel): string {
-  switch (kernel.kind) {
-    case "elementwise":
-      return `elementwise ${kernel.label} ${printBody(kernel.body, kernel.stores)}`;
-    case "reduce": {
-      const { body, keptRank } = kernel;
-      const results = kernel.reductions.map(({ fn, value }) => `${fn} v${value}`).join(", ");
-      return `reduce ${kernel.label} keeps ${sizeOf(body.shape.slice(0, keptRank))} ` +
-        `${printBody(body, [])} ${results}; ` +
-        printBody(kernel.epilogue.body, kernel.epilogue.stores);
-    }
-    case "moments":
-      return `${kernel.label} keeps ${sizeOf(kernel.body.shape.slice(0, kernel.keptRank))} ` +
-        `${printBody(kernel.body, [])} of v${kernel.value}`;
-    case "matmul":
-      return `matmul ${kernel.label} ${kernel.batch} x ${kernel.m}x${kernel.n}x${kernel.k} ` +
-        `a=${printAccess(kernel.a)} b=${printAccess(kernel.b)} ` +
-        printBody(kernel.epilogue.body, kernel.epilogue.stores);
-    case "conv2d":
-    case "conv2dGradInput":
-    case "conv2dGradWeight":
-      return `${kernel.label} of [${kernel.inputShape}] ` +
-        printBody(kernel.epilogue.body, kernel.epilogue.stores);
-    default:
-      return kernel.label;
-  }
-}
-
-function printBody(body: Expression, stores: readonly Store[]): string {
-  const instrs = body.instrs.map((instr, i) => {
-    switch (instr.op) {
-      case "load":
-        return `v${i}=${printAccess(body.operands[instr.operand])}`;
-      case "const":
-        return `v${i}=${instr.value}`;
-      case "result":
-        return `v${i}=result${instr.index}`;
-      case "random":
-        return `v${i}=${instr.distribution}#${instr.stream}`;
-      case "map":
-        return `v${i}=${instr.fn}(${instr.args.map((arg) => `v${arg}`).join(",")})`;
-    }
-  });
-  const written = stores.map(({ value, target }) => `${printAccess(target)}=v${value}`);
-  return `[${body.shape}] {${[...instrs, ...written].join("; ")}}`;
-}
-
-function printAccess({ buffer, offset, strides, dtype }: Access): string {
-  const half = dtype === "f16" ? "h" : "";
-  return `b${buffer}${half}${offset > 0 ? `+${offset}` : ""}(${strides})`;
 }

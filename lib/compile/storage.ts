@@ -6,7 +6,8 @@
  */
 
 import type { Node, Tensor } from "../tensor/tensor.ts";
-import { type Graph, isElementwise, isView } from "./graph.ts";
+import type { Graph } from "./graph.ts";
+import { hasEpilogue, isElementwise, isView } from "./operations.ts";
 
 /** Element-wise functions that cost about as much as several additions. */
 const COSTLY = new Set(["exp", "expm1", "log", "sin", "cos", "tanh", "sigmoid", "div", "sqrt"]);
@@ -44,20 +45,6 @@ export interface StorageDecision {
   readonly stored: ReadonlySet<Tensor>;
   /** For a stored element-wise tensor: the result whose kernel computes it as its epilogue. */
   readonly anchors: ReadonlyMap<Tensor, Tensor>;
-}
-
-/** Whether the node's kernel can finish its result with element-wise operations. */
-export function hasEpilogue(node: Node): boolean {
-  switch (node.op.kind) {
-    case "matmul":
-    case "conv2d":
-    case "conv2dGradInput":
-    case "conv2dGradWeight":
-    case "reduce":
-      return true;
-    default:
-      return false;
-  }
 }
 
 /** Decides for every tensor of the graph. `roots` are stored in any case. */

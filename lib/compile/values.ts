@@ -7,6 +7,7 @@
 
 import type { Arena } from "../tensor/state.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { isWide } from "./operations.ts";
 import type { Block, ElementType } from "./plan.ts";
 
 /** Where a value must lie. `slot` leaves the choice to the planner. */
@@ -40,20 +41,11 @@ export class Values {
 }
 
 /** How a tensor's elements lie in memory at a place. */
-export function elementType({ dtype, index, node }: Tensor, place: Place): ElementType {
+export function elementType(tensor: Tensor, place: Place): ElementType {
+  const { dtype } = tensor;
   if (dtype === "i32" || place.kind === "input" || place.kind === "output") return dtype;
   if (place.kind === "arena") return place.arena.storage;
-  switch (node.op.kind) {
-    // What is made of many numbers is few numbers, and may be too large for f16, or too fine.
-    case "reduce":
-    case "moments":
-    case "scatterAdd":
-      return "f32";
-    case "attention":
-      return index === 0 ? node.storage : "f32";
-    default:
-      return node.storage;
-  }
+  return isWide(tensor) ? "f32" : tensor.node.storage;
 }
 
 /** A tensor's elements within a value: all of it, or (inside a concatenation) a box of it. */
