@@ -17,6 +17,7 @@ import type { ImmConfig } from "../lib/imm/config.ts";
 import {
   fromOfficial,
   isOfficialMethod,
+  isOfficialNetwork,
   methodFromOfficial,
   toOfficial,
 } from "../lib/models/official.ts";
@@ -142,7 +143,7 @@ export const verb = defineVerb({
       network,
       imm,
       ...(objective ? { objective } : {}),
-      official: network.type === "mlp" || !imm ? null : toOfficial(network, imm),
+      official: imm && isOfficialNetwork(network) ? toOfficial(network, imm) : null,
     };
     terminal.result(
       result,

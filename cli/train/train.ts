@@ -224,7 +224,7 @@ export const verb = defineVerb({
 /** What people do with a model that has been trained. */
 function nextCommands({ data, network }: TrainConfig, folder: string): string[] {
   const checkpoint = `--checkpoint ${shellWord(folder)}`;
-  if (network.type === "mlp") {
+  if ("dimensions" in network) {
     return [`next: imm sample ${checkpoint} --out points.safetensors`];
   }
   if (data.latents !== null) {

@@ -24,7 +24,7 @@ import {
   parseObjective,
   sectionsOf,
 } from "../objectives/registry.ts";
-import { type NetworkConfig, parseNetworkConfig } from "../models/config.ts";
+import { type NetworkConfig, parseNetworkConfig } from "../models/registry.ts";
 import { inferNetwork } from "../models/infer.ts";
 import { describeModel, type ModelDescription, parseModelMetadata } from "../models/model_file.ts";
 import { isOfficialMethod, methodFromOfficial } from "../models/official.ts";

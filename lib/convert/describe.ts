@@ -9,7 +9,7 @@ import { ImmError, UsageError } from "../base/errors.ts";
 import { NUMERIC_SIZE, type NumericType } from "../formats/arrays/numeric.ts";
 import { IMM_DEFAULTS, type ImmConfig } from "../imm/config.ts";
 import type { OtherObjective } from "../objectives/registry.ts";
-import type { NetworkConfig } from "../models/config.ts";
+import type { NetworkConfig } from "../models/registry.ts";
 import { parseModelMetadata, TRAINING_PREFIX } from "../models/model_file.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { findModelIn, type FoundModel } from "./convert.ts";

@@ -7,7 +7,7 @@
 import { compile } from "../compile/compile.ts";
 import { type PlanSummary, summarize } from "../compile/print.ts";
 import type { Device } from "../device/device.ts";
-import type { NetworkConfig } from "../models/config.ts";
+import type { NetworkConfig } from "../models/registry.ts";
 import { atPrecision, type Precision } from "../models/precision.ts";
 import { createNetwork } from "../models/registry.ts";
 import type { BatchSource } from "../objectives/objective.ts";

@@ -4,12 +4,18 @@
  * @module
  */
 
-export * from "./config.ts";
+export * from "./kind.ts";
 export * from "./network.ts";
-export * from "./registry.ts";
+export {
+  createNetwork,
+  type NetworkConfig,
+  type NetworkConfigInput,
+  parseNetworkConfig,
+} from "./registry.ts";
 export * from "./official.ts";
 export * from "./precision.ts";
-export { Mlp } from "./networks/mlp.ts";
-export { SongUNet } from "./networks/song_unet.ts";
-export { DhariwalUNet } from "./networks/dhariwal_unet.ts";
-export { DiT } from "./networks/dit.ts";
+export { Mlp, type MlpConfig } from "./networks/mlp.ts";
+export { SongUNet, type SongUNetConfig } from "./networks/song_unet.ts";
+export { DhariwalUNet, type DhariwalUNetConfig } from "./networks/dhariwal_unet.ts";
+export { DiT, type DiTConfig } from "./networks/dit.ts";
+export type { UNetConfig } from "./networks/unet.ts";

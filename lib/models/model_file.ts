@@ -22,7 +22,7 @@ import {
   parseObjective,
 } from "../objectives/registry.ts";
 import type { HostTensor, StateDict, StateTensor } from "../nn/parameters.ts";
-import { type NetworkConfig, parseNetworkConfig } from "./config.ts";
+import { type NetworkConfig, parseNetworkConfig } from "./registry.ts";
 
 /** Name of the model file in the folder of a training run. */
 const RUN_MODEL = "model.safetensors";

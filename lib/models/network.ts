@@ -13,7 +13,6 @@ import type { HostArray } from "../device/device.ts";
 import { ParameterStore } from "../nn/parameters.ts";
 import { rematerialize } from "../tensor/rematerialize.ts";
 import { input, type Shape, type Tensor, withStorage } from "../tensor/tensor.ts";
-import type { NetworkConfig } from "./config.ts";
 
 /** Sizes of what a network reads besides data and parameters. */
 export interface ConditioningSpec {
@@ -85,12 +84,29 @@ export function embedded(build: () => Tensor): Tensor {
   return withStorage("f32", build);
 }
 
+/** Settings of any network. */
+export interface NetworkSettings {
+  /** Selects the network. */
+  readonly type: string;
+}
+
+/** Settings as people write them: what has a default may be left out; sizes of images have none. */
+export type NetworkInput<Config extends NetworkSettings> = Config extends NetworkSettings
+  ? Pick<Config, "type" | Extract<keyof Config, "imgResolution" | "imgChannels">> & Partial<Config>
+  : never;
+
+/** What {@link Network.rebuild} may change. */
+export interface RebuildChanges {
+  /** Classes; a network without that setting stays as it is. */
+  readonly labelDim?: number;
+}
+
 /** A network: its parameters are declared on construction, its graph by {@link forward}. */
-export abstract class Network {
+export abstract class Network<Config extends NetworkSettings = NetworkSettings> {
   /** Names, shapes, initial values and memory of the parameters. */
   readonly parameters: ParameterStore = new ParameterStore();
   /** What it was made from, with all defaults filled in. */
-  abstract readonly config: NetworkConfig;
+  abstract readonly config: Config;
   /** Shape of one sample on the device: [H, W, C] for images, [D] for points. */
   abstract readonly sampleShape: Shape;
   /** What it reads besides x. */
@@ -102,8 +118,12 @@ export abstract class Network {
    */
   abstract forward(x: Tensor, conditioning: Conditioning, options?: ForwardOptions): Tensor;
 
-  /** Another network of the same class and configuration, with parameters of its own. */
-  abstract rebuild(): Network;
+  /**
+   * Another network of the same class and configuration but for `changes`, with parameters of its
+   * own. A network is never rebuilt in another way: its configuration may be of a class that no
+   * registry knows.
+   */
+  abstract rebuild(changes?: RebuildChanges): Network<Config>;
 
   /** Embeddings of one batch of times. `second` says that they are the second times. */
   protected abstract embedTimes(cNoise: ArrayLike<number>, second: boolean): Float32Array;

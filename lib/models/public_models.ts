@@ -8,7 +8,7 @@
 import { type LatentNormalization, normalizationOf } from "../data/latents/note.ts";
 import { UsageError } from "../base/errors.ts";
 import type { ImmConfig } from "../imm/config.ts";
-import type { NetworkConfig } from "./config.ts";
+import type { NetworkConfig } from "./registry.ts";
 import { fromOfficial, methodFromOfficial } from "./official.ts";
 
 /** One model of the release. */

@@ -6,7 +6,7 @@
 
 import { compile } from "../compile/compile.ts";
 import { planFlops } from "../compile/flops.ts";
-import type { NetworkConfig } from "../models/config.ts";
+import type { NetworkConfig } from "../models/registry.ts";
 import { atPrecision, type Precision } from "../models/precision.ts";
 import { createNetwork } from "../models/registry.ts";
 import { samplingProgram } from "./generator.ts";

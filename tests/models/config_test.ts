@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { UsageError } from "../../lib/base/errors.ts";
-import { parseNetworkConfig } from "../../lib/models/config.ts";
+import { parseNetworkConfig } from "../../lib/models/registry.ts";
 import { fromOfficial } from "../../lib/models/official.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 

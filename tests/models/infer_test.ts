@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { LATENT_STATISTICS } from "../../lib/data/latents/loader.ts";
 import { FormatError } from "../../lib/base/errors.ts";
-import type { NetworkConfig } from "../../lib/models/config.ts";
+import type { NetworkConfig } from "../../lib/models/registry.ts";
 import { inferNetwork } from "../../lib/models/infer.ts";
 import { fromOfficial, methodFromOfficial, toOfficial } from "../../lib/models/official.ts";
 import { PUBLIC_MODELS, publicModel } from "../../lib/models/public_models.ts";

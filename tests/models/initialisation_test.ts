@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createNetwork } from "../../lib/models/registry.ts";
-import type { NetworkConfigInput } from "../../lib/models/config.ts";
+import type { NetworkConfigInput } from "../../lib/models/registry.ts";
 import type { Initializer } from "../../lib/nn/init.ts";
 
 const xavier = (fanIn: number, fanOut: number, factor = 1): Initializer => ({

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { NetworkConfigInput } from "../../lib/models/config.ts";
+import type { NetworkConfigInput } from "../../lib/models/registry.ts";
 import type { Network } from "../../lib/models/network.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { grad, input, mul, sum, type Tensor } from "../../lib/tensor/mod.ts";

@@ -10,7 +10,7 @@ import {
   noiseLabels,
   sampleTimes,
 } from "../../lib/imm/mod.ts";
-import type { NetworkConfig } from "../../lib/models/config.ts";
+import type { NetworkConfig } from "../../lib/models/registry.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";
 import { parseTrainConfig } from "../../lib/train/config/config.ts";

@@ -7,7 +7,7 @@ import { summarize } from "../../lib/compile/print.ts";
 import type { Device } from "../../lib/device/device.ts";
 import { openDevice } from "../../lib/device/open.ts";
 import { immConfig, sampleTimes } from "../../lib/imm/mod.ts";
-import { type NetworkConfig, parseNetworkConfig } from "../../lib/models/config.ts";
+import { type NetworkConfig, parseNetworkConfig } from "../../lib/models/registry.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { add, grad, input, matmul, mul, rematerialize, silu, sum } from "../../lib/tensor/mod.ts";
 import { sizeOf } from "../../lib/tensor/tensor.ts";

@@ -5,7 +5,7 @@ import { join } from "jsr:@std/path@1.0.8";
 import type { Device } from "../../lib/device/device.ts";
 import { InterruptedError } from "../../lib/base/errors.ts";
 import { type ImmConfig, immConfig, sampleTimes } from "../../lib/imm/mod.ts";
-import type { MlpConfig } from "../../lib/models/config.ts";
+import type { MlpConfig } from "../../lib/models/networks/mlp.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";
 import { loadCheckpoint } from "../../lib/train/run/checkpoint.ts";

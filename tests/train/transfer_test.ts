@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@1.0.8";
 import { encodePng } from "../../lib/formats/image/png.ts";
-import type { NetworkConfigInput } from "../../lib/models/config.ts";
+import type { NetworkConfigInput } from "../../lib/models/registry.ts";
 import { loadModel, saveModel } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { hostNormal } from "../../lib/random/threefry.ts";

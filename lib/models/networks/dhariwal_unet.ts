@@ -5,6 +5,8 @@
  * @module
  */
 
+import { z } from "npm:zod@4.1.12";
+import type { Same } from "../../base/schema.ts";
 import { Conv2d } from "../../nn/conv.ts";
 import { positionalEmbedding } from "../../nn/embedding.ts";
 import type { LayerInit } from "../../nn/init.ts";
@@ -12,17 +14,53 @@ import { Linear } from "../../nn/linear.ts";
 import { GroupNorm } from "../../nn/norm.ts";
 import { add, silu } from "../../tensor/mod.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import type { DhariwalUNetConfig } from "../config.ts";
-import { type Conditioning, embedded, type ForwardOptions } from "../network.ts";
+import type { NetworkKind } from "../kind.ts";
+import { snakeCase } from "../official_names.ts";
+import {
+  type Conditioning,
+  embedded,
+  type ForwardOptions,
+  type NetworkInput,
+  type RebuildChanges,
+} from "../network.ts";
 import type { TimeMapping } from "../time_mapping.ts";
-import { type DecoderLevel, type Layer, UNet } from "./unet.ts";
+import {
+  type DecoderLevel,
+  type Layer,
+  resolutionProblem,
+  UNet,
+  type UNetConfig,
+  unetShape,
+} from "./unet.ts";
+import { ADM_MARK, inferUNet, NO_DROPOUT, UNET_LANDMARK } from "./unet_inference.ts";
 import { DHARIWAL_STYLE } from "./unet_block.ts";
+
+/** Dhariwal and Nichol's U-Net (ADM) in EDM's form. */
+export interface DhariwalUNetConfig extends UNetConfig {
+  /** Selects this network. */
+  readonly type: "dhariwal_unet";
+}
+
+const schema = z.strictObject({
+  type: z.literal("dhariwal_unet"),
+  ...unetShape({
+    modelChannels: 192,
+    channelMult: [1, 2, 3, 4],
+    numBlocks: 3,
+    attnResolutions: [32, 16, 8],
+  }),
+  sEmbed: z.boolean().default(true),
+});
+
+// The interface is the schema's documentation: these lines compile only where both agree.
+true satisfies Same<z.output<typeof schema>, DhariwalUNetConfig>;
+true satisfies Same<z.input<typeof schema>, NetworkInput<DhariwalUNetConfig>>;
 
 /** Channels of one attention head. */
 const HEAD_CHANNELS = 64;
 
 /** See the module's description. Input and output [B, H, W, imgChannels]. */
-export class DhariwalUNet extends UNet {
+export class DhariwalUNet extends UNet<DhariwalUNetConfig> {
   readonly #mapAugment: Linear | null;
   readonly #mapLabel: Linear | null;
   readonly #mapT: TimeMapping;
@@ -65,8 +103,8 @@ export class DhariwalUNet extends UNet {
     });
   }
 
-  override rebuild(): DhariwalUNet {
-    return new DhariwalUNet(this.config);
+  override rebuild(changes: RebuildChanges = {}): DhariwalUNet {
+    return new DhariwalUNet({ ...this.config, ...changes });
   }
 
   forward(x: Tensor, conditioning: Conditioning, options: ForwardOptions = {}): Tensor {
@@ -133,3 +171,20 @@ export class DhariwalUNet extends UNet {
     return silu(this.#mapS ? add(emb, this.#mapS.forward(inputs.timeS!, observe)) : emb);
   }
 }
+
+/** The row of Dhariwal and Nichol's U-Net. */
+export const DHARIWAL_UNET: NetworkKind<DhariwalUNetConfig> = {
+  type: "dhariwal_unet",
+  schema,
+  create: (config) => new DhariwalUNet(config),
+  problem: resolutionProblem,
+  official: { modelType: "DhariwalUNet", options: snakeCase },
+  inference: {
+    landmark: UNET_LANDMARK,
+    fits: (found) => found.has(ADM_MARK),
+    infer: (found) => ({
+      settings: inferUNet(found, "dhariwal_unet").settings,
+      assumptions: [NO_DROPOUT],
+    }),
+  },
+};

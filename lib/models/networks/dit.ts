@@ -5,6 +5,9 @@
  * @module
  */
 
+import { z } from "npm:zod@4.1.12";
+import { FormatError } from "../../base/errors.ts";
+import type { Same } from "../../base/schema.ts";
 import { selfAttention } from "../../nn/attention.ts";
 import { fourierEmbedding, gridEmbedding, positionalEmbedding } from "../../nn/embedding.ts";
 import type { LayerInit } from "../../nn/init.ts";
@@ -24,15 +27,73 @@ import {
   silu,
 } from "../../tensor/mod.ts";
 import type { Shape, Tensor } from "../../tensor/tensor.ts";
-import type { DiTConfig } from "../config.ts";
+import type { InferredSettings, NetworkKind } from "../kind.ts";
+import { snakeCase } from "../official_names.ts";
+import type { TensorShapes } from "../tensor_shapes.ts";
 import {
   type Conditioning,
   type ConditioningSpec,
   embedded,
   type ForwardOptions,
   Network,
+  type NetworkInput,
+  type NetworkSettings,
+  type RebuildChanges,
   runBlock,
 } from "../network.ts";
+
+/** Diffusion transformer; the defaults are DiT-XL/2. */
+export interface DiTConfig extends NetworkSettings {
+  /** Selects this network. */
+  readonly type: "dit";
+  /** Height and width of the images, a multiple of the patch size. */
+  readonly imgResolution: number;
+  /** Channels of the images: 4 for latents of Stable Diffusion's autoencoder. */
+  readonly imgChannels: number;
+  /** Classes without the null class, which the table has besides; 0 for no table. Default 1000. */
+  readonly labelDim: number;
+  /** Height and width of the square that becomes one token. Default 2. */
+  readonly patchSize: number;
+  /** Width of a token, a multiple of 4 and of `numHeads`. Default 1152. */
+  readonly hiddenSize: number;
+  /** Transformer blocks. Default 28. */
+  readonly depth: number;
+  /** Attention heads. Default 16. */
+  readonly numHeads: number;
+  /** Hidden units of a block's MLP in units of `hiddenSize`. Default 4. */
+  readonly mlpRatio: number;
+  /** Whether queries and keys are normalised. Default false. */
+  readonly qkNorm: boolean;
+  /** How times become numbers. Default `positional`. */
+  readonly embeddingType: "positional" | "fourier";
+  /** Columns of the time embedding. Default 256. */
+  readonly timeChannels: number;
+  /** Standard deviation of the frequencies of the Fourier embedding. Default 0.02. */
+  readonly fourierScale: number;
+  /** Whether the network is told the second time. Default true. */
+  readonly sEmbed: boolean;
+}
+
+const schema = z.strictObject({
+  type: z.literal("dit"),
+  imgResolution: z.int().min(1),
+  imgChannels: z.int().min(1),
+  labelDim: z.int().min(0).default(1000),
+  patchSize: z.int().min(1).default(2),
+  hiddenSize: z.int().min(1).default(1152),
+  depth: z.int().min(1).default(28),
+  numHeads: z.int().min(1).default(16),
+  mlpRatio: z.number().positive().default(4),
+  qkNorm: z.boolean().default(false),
+  embeddingType: z.enum(["positional", "fourier"]).default("positional"),
+  timeChannels: z.int().min(2).default(256),
+  fourierScale: z.number().positive().default(0.02),
+  sEmbed: z.boolean().default(true),
+});
+
+// The interface is the schema's documentation: these lines compile only where both agree.
+true satisfies Same<z.output<typeof schema>, DiTConfig>;
+true satisfies Same<z.input<typeof schema>, NetworkInput<DiTConfig>>;
 
 /** Of the layer norms without gain and offset. */
 const NORM_EPS = 1e-6;
@@ -44,7 +105,7 @@ const zero: LayerInit = { mode: "normal", weight: 0 };
 const small: LayerInit = { mode: "normal", weight: 0.02 };
 
 /** See the module's description. Input and output [B, H, W, imgChannels]. */
-export class DiT extends Network {
+export class DiT extends Network<DiTConfig> {
   readonly sampleShape: Shape;
   readonly conditioning: ConditioningSpec;
   readonly #positions: Tensor;
@@ -97,8 +158,8 @@ export class DiT extends Network {
     this.#final = new FinalLayer(store, "model.final_layer", hiddenSize, outWidth);
   }
 
-  override rebuild(): DiT {
-    return new DiT(this.config);
+  override rebuild(changes: RebuildChanges = {}): DiT {
+    return new DiT({ ...this.config, ...changes });
   }
 
   forward(x: Tensor, conditioning: Conditioning, options: ForwardOptions = {}): Tensor {
@@ -297,4 +358,113 @@ function modulations(layer: Linear, condition: Tensor, count: number): Tensor[] 
 /** norm(x) (1 + scale) + shift. */
 function modulate(x: Tensor, shift: Tensor, scale: Tensor): Tensor {
   return add(mul(layerNorm(x, NORM_EPS), add(scale, 1)), shift);
+}
+
+/** Depth, width and heads of the named sizes. */
+const SIZES: Readonly<Record<string, readonly [number, number, number]>> = {
+  S: [12, 384, 6],
+  B: [12, 768, 12],
+  L: [24, 1024, 16],
+  XL: [28, 1152, 16],
+};
+
+/** A tensor that every DiT has, and no other network. */
+const LANDMARK = "x_embedder.proj.weight";
+
+/** The row of the diffusion transformer. */
+export const DIT: NetworkKind<DiTConfig> = {
+  type: "dit",
+  schema,
+  create: (config) => new DiT(config),
+  problem(config) {
+    if (config.embeddingType === "fourier" && config.timeChannels % 2 !== 0) {
+      return `network.timeChannels: expected an even number for the Fourier embedding, found ` +
+        `${config.timeChannels}`;
+    }
+    if (config.imgResolution % config.patchSize !== 0) {
+      return `network.imgResolution: expected a multiple of the patch size ` +
+        `${config.patchSize}, found ${config.imgResolution}`;
+    }
+    if (config.hiddenSize % config.numHeads !== 0 || config.hiddenSize % 4 !== 0) {
+      return `network.hiddenSize: expected a multiple of 4 and of the ${config.numHeads} heads, ` +
+        `found ${config.hiddenSize}`;
+    }
+    if (!Number.isInteger(config.hiddenSize * config.mlpRatio)) {
+      return `network.mlpRatio: expected a whole number of hidden units, found ` +
+        `${config.hiddenSize} * ${config.mlpRatio}`;
+    }
+    return null;
+  },
+  official: {
+    modelType: "DiT",
+    sizes: {
+      names: "DiT_{S,B,L,XL}_{2,4,8}",
+      settings(modelType) {
+        const match = /^DiT_(S|B|L|XL)_(\d+)$/.exec(modelType);
+        if (!match) return null;
+        const [depth, hiddenSize, numHeads] = SIZES[match[1]];
+        return { depth, hiddenSize, numHeads, patchSize: Number(match[2]) };
+      },
+    },
+    options({ embeddingType, timeChannels, fourierScale, labelDim, ...own }) {
+      return {
+        ...snakeCase(own),
+        label_dim: labelDim,
+        num_classes: labelDim,
+        embedding_kwargs: {
+          embedding_type: embeddingType,
+          frequency_embedding_size: timeChannels,
+          ...(embeddingType === "fourier" ? { scale: fourierScale } : {}),
+        },
+      };
+    },
+  },
+  inference: { landmark: LANDMARK, fits: () => true, infer: inferDiT },
+};
+
+function inferDiT(found: TensorShapes, known: Readonly<Record<string, unknown>>): InferredSettings {
+  const [hiddenSize, imgChannels, patchSize] = found.shape(LANDMARK, 4);
+  const depth = found.matches(/^blocks\.(\d+)\.attn\.qkv\.weight$/).length;
+  const [hidden] = found.shape("blocks.0.mlp.fc1.weight", 2);
+  const [, timeChannels] = found.shape("t_embedder.mlp.0.weight", 2);
+  const table = "y_embedder.embedding_table.weight";
+  const settings: Record<string, unknown> = {
+    imgChannels,
+    labelDim: found.has(table) ? found.shape(table, 2)[0] - 1 : 0,
+    patchSize,
+    hiddenSize,
+    depth,
+    mlpRatio: hidden / hiddenSize,
+    qkNorm: found.has("blocks.0.attn.q_norm.weight"),
+    embeddingType: found.has("t_embedder.freqs") ? "fourier" : "positional",
+    timeChannels,
+    sEmbed: found.has("s_embedder.mlp.0.weight"),
+  };
+  const assumptions: string[] = [];
+  if (found.has("pos_embed")) {
+    const [, tokens] = found.shape("pos_embed", 3);
+    settings.imgResolution = Math.sqrt(tokens) * patchSize;
+  } else if (known.imgResolution === undefined) {
+    throw new FormatError(
+      "the positions (pos_embed) are missing, so that the size of the images is not known; " +
+        "give it with --set network.imgResolution=32 or the like.",
+    );
+  }
+  const outWidth = found.shape("final_layer.linear.weight", 2)[0];
+  if (outWidth === 2 * imgChannels * patchSize ** 2) {
+    throw found.unknown("its output has twice the channels of its input (a learned variance)");
+  }
+  if (settings.qkNorm) {
+    settings.numHeads = hiddenSize / found.shape("blocks.0.attn.q_norm.weight", 1)[0];
+  } else if (known.numHeads === undefined) {
+    const size = Object.entries(SIZES).find(([, s]) => s[0] === depth && s[1] === hiddenSize);
+    settings.numHeads = size ? size[1][2] : Math.max(1, Math.floor(hiddenSize / 64));
+    assumptions.push(
+      size
+        ? `${settings.numHeads} attention heads, as DiT-${size[0]} has`
+        : `${settings.numHeads} attention heads, of 64 channels each: tensors do not show them ` +
+          `(--set network.numHeads=…)`,
+    );
+  }
+  return { settings, assumptions };
 }

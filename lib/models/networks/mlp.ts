@@ -5,28 +5,68 @@
  * @module
  */
 
+import { z } from "npm:zod@4.1.12";
+import type { Same } from "../../base/schema.ts";
 import { positionalEmbedding } from "../../nn/embedding.ts";
 import type { LayerInit } from "../../nn/init.ts";
 import { Linear } from "../../nn/linear.ts";
 import type { ParameterStore } from "../../nn/parameters.ts";
 import { add, dropout, mul, silu } from "../../tensor/mod.ts";
 import type { Shape, Tensor } from "../../tensor/tensor.ts";
-import type { MlpConfig } from "../config.ts";
+import type { NetworkKind } from "../kind.ts";
 import {
   type Conditioning,
   type ConditioningSpec,
   embedded,
   type ForwardOptions,
   Network,
+  type NetworkInput,
+  type NetworkSettings,
+  type RebuildChanges,
   runBlock,
 } from "../network.ts";
+
+/** Fully connected network for points. */
+export interface MlpConfig extends NetworkSettings {
+  /** Selects this network. */
+  readonly type: "mlp";
+  /** Coordinates of a point. Default 2. */
+  readonly dimensions: number;
+  /** Classes; 0, the default, for none. */
+  readonly labelDim: number;
+  /** Width of the layers. Default 256. */
+  readonly hidden: number;
+  /** Residual blocks. Default 4. */
+  readonly depth: number;
+  /** Columns of the sinusoidal time embedding, an even number from 4 on. Default 64. */
+  readonly timeChannels: number;
+  /** Probability that training drops an activation. Default 0. */
+  readonly dropout: number;
+  /** Whether the network is told the second time. Default true. */
+  readonly sEmbed: boolean;
+}
+
+const schema = z.strictObject({
+  type: z.literal("mlp"),
+  dimensions: z.int().min(1).default(2),
+  labelDim: z.int().min(0).default(0),
+  hidden: z.int().min(1).default(256),
+  depth: z.int().min(1).default(4),
+  timeChannels: z.int().min(4).multipleOf(2).default(64),
+  dropout: z.number().min(0).lt(1).default(0),
+  sEmbed: z.boolean().default(true),
+});
+
+// The interface is the schema's documentation: these lines compile only where both agree.
+true satisfies Same<z.output<typeof schema>, MlpConfig>;
+true satisfies Same<z.input<typeof schema>, NetworkInput<MlpConfig>>;
 
 const init: LayerInit = { mode: "xavier_uniform", weight: 1 };
 /** Of layers that end a residual branch: the network starts close to a linear map. */
 const initLast: LayerInit = { mode: "xavier_uniform", weight: 1e-2 };
 
 /** See the module's description. Input and output [B, dimensions]. */
-export class Mlp extends Network {
+export class Mlp extends Network<MlpConfig> {
   readonly sampleShape: Shape;
   readonly conditioning: ConditioningSpec;
   readonly #mapLabel: Linear | null;
@@ -62,8 +102,8 @@ export class Mlp extends Network {
     this.#out = new Linear(store, "model.out", hidden, dimensions, initLast);
   }
 
-  override rebuild(): Mlp {
-    return new Mlp(this.config);
+  override rebuild(changes: RebuildChanges = {}): Mlp {
+    return new Mlp({ ...this.config, ...changes });
   }
 
   forward(
@@ -124,3 +164,10 @@ class MlpBlock {
     return add(x, this.#fc2.forward(h));
   }
 }
+
+/** The row of the network for points. */
+export const MLP: NetworkKind<MlpConfig> = {
+  type: "mlp",
+  schema,
+  create: (config) => new Mlp(config),
+};

@@ -9,17 +9,75 @@
  * @module
  */
 
+import { z } from "npm:zod@4.1.12";
+import type { Same } from "../../base/schema.ts";
 import { Conv2d } from "../../nn/conv.ts";
 import { fourierEmbedding, positionalEmbedding } from "../../nn/embedding.ts";
 import { Linear } from "../../nn/linear.ts";
 import { GroupNorm } from "../../nn/norm.ts";
 import { add, mul, silu } from "../../tensor/mod.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import type { SongUNetConfig } from "../config.ts";
-import { type Conditioning, embedded, type ForwardOptions } from "../network.ts";
+import type { InferredSettings, NetworkKind } from "../kind.ts";
+import { snakeCase } from "../official_names.ts";
+import {
+  type Conditioning,
+  embedded,
+  type ForwardOptions,
+  type NetworkInput,
+  type RebuildChanges,
+} from "../network.ts";
+import type { TensorShapes } from "../tensor_shapes.ts";
 import type { TimeMapping } from "../time_mapping.ts";
-import { type DecoderLevel, type Layer, type Run, UNet } from "./unet.ts";
+import {
+  type DecoderLevel,
+  type Layer,
+  resolutionProblem,
+  type Run,
+  UNet,
+  type UNetConfig,
+  unetShape,
+} from "./unet.ts";
+import { ADM_MARK, inferUNet, NO_DROPOUT, UNET_LANDMARK } from "./unet_inference.ts";
 import { SONG_STYLE, type UNetBlock, type UNetBlockOptions } from "./unet_block.ts";
+
+/** Song et al.'s U-Net in EDM's form; the defaults are DDPM++. */
+export interface SongUNetConfig extends UNetConfig {
+  /** Selects this network. */
+  readonly type: "song_unet";
+  /** How times become numbers: `positional` for DDPM++, the default, or `fourier` for NCSN++. */
+  readonly embeddingType: "positional" | "fourier";
+  /** Width of the time embedding in units of `modelChannels`: 1 for DDPM++, 2 for NCSN++. */
+  readonly channelMultNoise: number;
+  /** `standard` for DDPM++, the default; `residual` for NCSN++. */
+  readonly encoderType: "standard" | "skip" | "residual";
+  /** `standard`, the default, for both. */
+  readonly decoderType: "standard" | "skip";
+  /** Low-pass filter of the resampling: [1, 1] for DDPM++, [1, 3, 3, 1] for NCSN++. */
+  readonly resampleFilter: readonly [1, 1] | readonly [1, 3, 3, 1];
+}
+
+const schema = z.strictObject({
+  type: z.literal("song_unet"),
+  ...unetShape({
+    modelChannels: 128,
+    channelMult: [1, 2, 2, 2],
+    numBlocks: 4,
+    attnResolutions: [16],
+  }),
+  embeddingType: z.enum(["positional", "fourier"]).default("positional"),
+  channelMultNoise: z.int().min(1).default(1),
+  encoderType: z.enum(["standard", "skip", "residual"]).default("standard"),
+  decoderType: z.enum(["standard", "skip"]).default("standard"),
+  resampleFilter: z.union([
+    z.tuple([z.literal(1), z.literal(1)]),
+    z.tuple([z.literal(1), z.literal(3), z.literal(3), z.literal(1)]),
+  ]).default([1, 1]),
+  sEmbed: z.boolean().default(true),
+});
+
+// The interface is the schema's documentation: these lines compile only where both agree.
+true satisfies Same<z.output<typeof schema>, SongUNetConfig>;
+true satisfies Same<z.input<typeof schema>, NetworkInput<SongUNetConfig>>;
 
 /** Standard deviation of the frequencies of the Fourier embedding. */
 const FOURIER_SCALE = 16;
@@ -41,7 +99,7 @@ interface SongDecoderLevel extends DecoderLevel {
 }
 
 /** See the module's description. Input and output [B, H, W, imgChannels]. */
-export class SongUNet extends UNet {
+export class SongUNet extends UNet<SongUNetConfig> {
   readonly #mapLabel: Linear | null;
   readonly #mapAugment: Linear | null;
   readonly #mapT: TimeMapping;
@@ -72,8 +130,8 @@ export class SongUNet extends UNet {
     this.#decoder = this.#buildDecoder(skipChannels);
   }
 
-  override rebuild(): SongUNet {
-    return new SongUNet(this.config);
+  override rebuild(changes: RebuildChanges = {}): SongUNet {
+    return new SongUNet({ ...this.config, ...changes });
   }
 
   forward(x: Tensor, conditioning: Conditioning, options: ForwardOptions = {}): Tensor {
@@ -248,4 +306,54 @@ export class SongUNet extends UNet {
 
 function frequenciesName(suffix: "" | "_s"): string {
   return `model.map_noise${suffix}.freqs`;
+}
+
+/** The row of Song et al.'s U-Net. */
+export const SONG_UNET: NetworkKind<SongUNetConfig> = {
+  type: "song_unet",
+  schema,
+  create: (config) => new SongUNet(config),
+  problem(config) {
+    const { embeddingType, modelChannels, channelMultNoise } = config;
+    if (embeddingType === "fourier" && modelChannels * channelMultNoise % 2) {
+      return `network.modelChannels: expected an even number for the Fourier embedding, found ` +
+        `${modelChannels}`;
+    }
+    return resolutionProblem(config);
+  },
+  official: { modelType: "SongUNet", options: snakeCase },
+  inference: {
+    landmark: UNET_LANDMARK,
+    fits: (found) => !found.has(ADM_MARK),
+    infer: inferSongUNet,
+  },
+};
+
+function inferSongUNet(found: TensorShapes): InferredSettings {
+  const { settings, levels, timeChannels, modelChannels } = inferUNet(found, "song_unet");
+  const assumptions = [NO_DROPOUT];
+  const coarser = levels.slice(1);
+  const fourier = found.has("map_noise.freqs");
+  const residual = coarser.some((r) => found.has(`enc.${r}x${r}_aux_residual.weight`));
+  const skip = coarser.some((r) => found.has(`enc.${r}x${r}_aux_skip.weight`));
+  const drawsEarly = coarser.some((r) => found.has(`dec.${r}x${r}_aux_norm.weight`));
+  Object.assign(settings, {
+    channelMultNoise: timeChannels / modelChannels,
+    embeddingType: fourier ? "fourier" : "positional",
+    encoderType: residual ? "residual" : skip ? "skip" : "standard",
+    decoderType: drawsEarly ? "skip" : "standard",
+  });
+  const filter = coarser.map((r) => `enc.${r}x${r}_down.conv0.resample_filter`)
+    .find((name) => found.has(name));
+  if (filter !== undefined) {
+    const taps = found.shape(filter, 4)[3];
+    settings.resampleFilter = taps === 4 ? [1, 3, 3, 1] : [1, 1];
+  } else if (coarser.length > 0) {
+    settings.resampleFilter = fourier ? [1, 3, 3, 1] : [1, 1];
+    assumptions.push(
+      `resampleFilter [${settings.resampleFilter}], as networks with a ${settings.embeddingType} ` +
+        `embedding have: the file does not hold the filters`,
+    );
+  }
+  return { settings, assumptions };
 }

@@ -8,13 +8,80 @@
  * @module
  */
 
+import { z } from "npm:zod@4.1.12";
 import type { Conv2d } from "../../nn/conv.ts";
 import { concat } from "../../tensor/mod.ts";
 import type { Shape, Tensor } from "../../tensor/tensor.ts";
-import type { DhariwalUNetConfig, SongUNetConfig } from "../config.ts";
-import { type ConditioningSpec, type ForwardOptions, Network, runBlock } from "../network.ts";
+import {
+  type ConditioningSpec,
+  type ForwardOptions,
+  Network,
+  type NetworkSettings,
+  runBlock,
+} from "../network.ts";
 import { TimeMapping } from "../time_mapping.ts";
 import { type BlockStyle, UNetBlock, type UNetBlockOptions } from "./unet_block.ts";
+
+/** What the U-Nets have in common. */
+export interface UNetConfig extends NetworkSettings {
+  /** Height and width of the images: divisible by two once for each resolution after the first. */
+  readonly imgResolution: number;
+  /** Channels of the images: 1 for grey, 3 for colour. */
+  readonly imgChannels: number;
+  /** Classes; 0, the default, for none. */
+  readonly labelDim: number;
+  /** Augmentation labels; 0, the default, for none. */
+  readonly augmentDim: number;
+  /** Unit of the channels. Default 128 for `song_unet`, 192 for `dhariwal_unet`. */
+  readonly modelChannels: number;
+  /**
+   * Channels at each resolution in units of `modelChannels`, finest first. Default [1, 2, 2, 2] for
+   * `song_unet`, [1, 2, 3, 4] for `dhariwal_unet`.
+   */
+  readonly channelMult: readonly number[];
+  /** Width of the embedding of times and labels in units of `modelChannels`. Default 4. */
+  readonly channelMultEmb: number;
+  /** Residual blocks at each resolution. Default 4 for `song_unet`, 3 for `dhariwal_unet`. */
+  readonly numBlocks: number;
+  /** Resolutions with self-attention. Default [16] for `song_unet`, else [32, 16, 8]. */
+  readonly attnResolutions: readonly number[];
+  /** Probability that training drops an activation. Default 0.1. */
+  readonly dropout: number;
+  /** Whether the network is told the second time. Default true. */
+  readonly sEmbed: boolean;
+}
+
+/** The schema of {@linkcode UNetConfig} but for `sEmbed`, with each network's own defaults. */
+export function unetShape(
+  own: Pick<UNetConfig, "modelChannels" | "numBlocks"> & {
+    readonly channelMult: number[];
+    readonly attnResolutions: number[];
+  },
+) {
+  const count = z.int().min(1);
+  const optionalCount = z.int().min(0);
+  return {
+    imgResolution: count,
+    imgChannels: count,
+    labelDim: optionalCount.default(0),
+    augmentDim: optionalCount.default(0),
+    modelChannels: count.default(own.modelChannels),
+    channelMult: z.array(count).min(1).default(own.channelMult),
+    channelMultEmb: count.default(4),
+    numBlocks: count.default(own.numBlocks),
+    attnResolutions: z.array(count).default(own.attnResolutions),
+    dropout: z.number().min(0).lt(1).default(0.1),
+  };
+}
+
+/** What is wrong where a level has no whole pixels, or null. */
+export function resolutionProblem({ imgResolution, channelMult }: UNetConfig): string | null {
+  const factor = 2 ** (channelMult.length - 1);
+  return imgResolution % factor === 0
+    ? null
+    : `network.imgResolution: expected a multiple of ${factor}, since channelMult has ` +
+      `${channelMult.length} levels, found ${imgResolution}`;
+}
 
 /** A layer that reports what it computes under its official name. */
 export type Layer = Conv2d | UNetBlock;
@@ -41,13 +108,13 @@ export interface DeclaredLevel extends DecoderLevel {
 export type Run = (layer: Layer, value: Tensor) => Tensor;
 
 /** See the module's description. Input and output [B, H, W, imgChannels]. */
-export abstract class UNet extends Network {
+export abstract class UNet<Config extends UNetConfig> extends Network<Config> {
   readonly sampleShape: Shape;
   readonly conditioning: ConditioningSpec;
   #dropoutStreams = 0;
 
   constructor(
-    override readonly config: SongUNetConfig | DhariwalUNetConfig,
+    override readonly config: Config,
     protected readonly style: BlockStyle,
     timeChannels: number,
   ) {

@@ -23,7 +23,12 @@ import {
   objectiveSections,
   parseObjective,
 } from "../../objectives/registry.ts";
-import { type NetworkConfig, networkSettings, parseNetworkConfig } from "../../models/config.ts";
+import {
+  hasSetting,
+  type NetworkConfig,
+  networkSettings,
+  parseNetworkConfig,
+} from "../../models/registry.ts";
 import { type Precision, PRECISIONS } from "../../models/precision.ts";
 import { DECODER_RANGES, type DecoderRange } from "../../sample/decoder.ts";
 import { describeMistake, type Same, settingNames } from "../../base/schema.ts";
@@ -355,18 +360,14 @@ function sizesFrom(
   { network: { type }, data: settings }: z.output<typeof schema>,
   data: DataShape | null,
 ): Record<string, number> {
-  const unet = type === "song_unet" || type === "dhariwal_unet";
-  const told: Record<string, number> = settings.augment && unet
-    ? { augmentDim: AUGMENT_LABELS }
-    : {};
-  if (!data) return told;
-  if ("dimensions" in data) return type === "mlp" ? { dimensions: data.dimensions } : {};
-  return type === "mlp" ? {} : {
-    ...told,
-    imgResolution: data.resolution,
-    imgChannels: data.channels,
-    labelDim: settings.labels ? data.classes : 0,
-  };
+  const sizes: Record<string, number> = settings.augment ? { augmentDim: AUGMENT_LABELS } : {};
+  if (data && "dimensions" in data) sizes.dimensions = data.dimensions;
+  else if (data && !hasSetting(type, "dimensions")) {
+    sizes.imgResolution = data.resolution;
+    sizes.imgChannels = data.channels;
+    sizes.labelDim = settings.labels ? data.classes : 0;
+  }
+  return Object.fromEntries(Object.entries(sizes).filter(([name]) => hasSetting(type, name)));
 }
 
 /** What cannot be done with latents, or without. */

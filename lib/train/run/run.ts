@@ -12,6 +12,7 @@ import { findModel } from "../../models/model_file.ts";
 import type { Network } from "../../models/network.ts";
 import { refuseInside } from "../../files/outputs.ts";
 import { sectionsOf } from "../../objectives/registry.ts";
+import { typesWith } from "../../models/registry.ts";
 import type { LatentDecoder } from "../../sample/decoder.ts";
 import {
   isChosen,
@@ -238,9 +239,10 @@ function checkNetwork({ network, data, report }: TrainConfig, { name, shape }: T
     );
   };
   if ("dimensions" in shape) {
-    if (network.type !== "mlp") {
+    if (!("dimensions" in network)) {
       throw new UsageError(
-        `network.type=${network.type} is for pictures, but ${name} are points; choose mlp`,
+        `network.type=${network.type} is for pictures, but ${name} are points; choose ` +
+          typesWith("dimensions").join(", "),
       );
     }
     if (report.scores.every > 0) {
@@ -248,10 +250,10 @@ function checkNetwork({ network, data, report }: TrainConfig, { name, shape }: T
     }
     return expect("dimensions", network.dimensions, shape.dimensions);
   }
-  if (network.type === "mlp") {
+  if ("dimensions" in network) {
     throw new UsageError(
-      "network.type=mlp is for points, but the data are pictures; choose one of song_unet, " +
-        "dhariwal_unet, dit",
+      `network.type=${network.type} is for points, but the data are pictures; choose one of ` +
+        typesWith("imgResolution").join(", "),
     );
   }
   expect("imgResolution", network.imgResolution, shape.resolution);

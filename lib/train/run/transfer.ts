@@ -7,9 +7,7 @@
 
 import { UsageError } from "../../base/errors.ts";
 import { findModel, type ModelDescription, openModel } from "../../models/model_file.ts";
-import type { NetworkConfig } from "../../models/config.ts";
 import type { Network } from "../../models/network.ts";
-import { createNetwork } from "../../models/registry.ts";
 import type { StateDict } from "../../nn/parameters.ts";
 import { sectionsOf } from "../../objectives/registry.ts";
 import { sameShape } from "../../tensor/tensor.ts";
@@ -45,7 +43,7 @@ export function checkInitial(
   { name, shape, classNames: own }: TrainingData,
   { labels, resetLabels }: { readonly labels: boolean; readonly resetLabels: boolean },
 ): void {
-  if (network.type === "mlp" || !("resolution" in shape)) return; // other checks compare them
+  if ("dimensions" in network || !("resolution" in shape)) return; // other checks compare them
   const { imgResolution: size, imgChannels, labelDim } = network;
   if (size !== shape.resolution || imgChannels !== shape.channels) {
     throw new UsageError(
@@ -85,7 +83,7 @@ export async function transferredWeights(
   { resetLabels, seed }: { readonly resetLabels: boolean; readonly seed: number },
 ): Promise<StateDict> {
   using model = await openModel(file);
-  const anew = resetLabels ? labelParameters(network.config) : new Set<string>();
+  const anew = resetLabels ? labelParameters(network) : new Set<string>();
   const weights: StateDict = new Map();
   for (const [name, { shape, data }] of model.weights) {
     if (anew.has(name)) continue;
@@ -99,9 +97,9 @@ export async function transferredWeights(
 }
 
 /** Names of the parameters whose shape, or being there at all, depends on the number of classes. */
-function labelParameters(config: NetworkConfig): Set<string> {
+function labelParameters(network: Network): Set<string> {
   const [none, one, two] = [0, 1, 2].map((labelDim) =>
-    createNetwork({ ...config, labelDim }).parameters.specs
+    network.rebuild({ labelDim }).parameters.specs
   );
   const names = [...one].filter(([name, { shape }]) =>
     !none.has(name) || !sameShape(shape, two.get(name)!.shape)

@@ -1,7 +1,8 @@
 /** Models for tests: those of the fixtures, and small ones with random weights. */
 
 import { type ImmConfig, immConfig } from "../../../lib/imm/config.ts";
-import type { NetworkConfigInput, SongUNetConfig } from "../../../lib/models/config.ts";
+import type { SongUNetConfig } from "../../../lib/models/networks/song_unet.ts";
+import type { NetworkConfigInput } from "../../../lib/models/registry.ts";
 import type { Model } from "../../../lib/models/model_file.ts";
 import { fromOfficial } from "../../../lib/models/official.ts";
 import { createNetwork } from "../../../lib/models/registry.ts";
