@@ -6,7 +6,7 @@
 import { equal } from "node:assert/strict";
 import type { Access, ConvKernel, Epilogue, Kernel } from "../../../lib/compile/plan.ts";
 import { type Dispatch, SCRATCH, type Target } from "../../../lib/device/webgpu/dispatch.ts";
-import { generate } from "../../../lib/device/webgpu/generate.ts";
+import { generate } from "../../../lib/device/webgpu/kernels.ts";
 import { expression, rowMajor, storeResults } from "../../support/devices/plan_builder.ts";
 
 const FOLDER = new URL("./snapshots/", import.meta.url);

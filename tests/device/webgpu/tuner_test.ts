@@ -6,7 +6,7 @@ import { mapBlocks } from "../../../lib/compile/blocks.ts";
 import type { ConvKernel, Kernel } from "../../../lib/compile/plan.ts";
 import { ChoicesFile } from "../../../lib/device/webgpu/tuning/choices_file.ts";
 import { WebGpuDevice, type WebGpuOptions } from "../../../lib/device/webgpu/device.ts";
-import { generate } from "../../../lib/device/webgpu/generate.ts";
+import { generate } from "../../../lib/device/webgpu/kernels.ts";
 import { tryVariants } from "../../../lib/device/webgpu/tuning/trial.ts";
 import { classOf, variantsOf } from "../../../lib/device/webgpu/variants.ts";
 import { hasAdapter, WEBGPU_TARGETS } from "../../support/devices/devices.ts";

@@ -11,7 +11,7 @@
 import type { Kernel } from "../../../compile/plan.ts";
 import { ChoicesFile, type Measured } from "./choices_file.ts";
 import type { Dispatch, Target, Variant } from "../dispatch.ts";
-import { generate } from "../generate.ts";
+import { generate } from "../kernels.ts";
 import type { PipelineCache } from "../pipelines.ts";
 import { tryVariants } from "./trial.ts";
 import { classOf, costOf, variantsOf } from "../variants.ts";
