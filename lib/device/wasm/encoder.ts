@@ -5,14 +5,7 @@
  */
 
 import type { Block, Kernel, Plan } from "../../compile/plan.ts";
-import { InternalError } from "../../base/errors.ts";
-import { encodeAttention, encodeAttentionGrad } from "./encode/attention.ts";
-import { encodeConv } from "./encode/conv.ts";
-import { encodeElementwise } from "./encode/elementwise.ts";
-import { encodeGather } from "./encode/gather.ts";
-import { encodeMatmul } from "./encode/matmul.ts";
-import { encodeMoments, encodeReduce } from "./encode/reduce.ts";
-import { encodeResample } from "./encode/resample.ts";
+import { encodeKernel } from "./encode/mod.ts";
 import type { PHASE } from "./opcodes.ts";
 import { type Field, type Pointer, Words } from "./words.ts";
 
@@ -110,32 +103,4 @@ export function encodePlan(plan: Plan, buffers: readonly number[]): Encoder {
   const encoder = new Encoder(buffers, plan.batchInvariant ?? false);
   for (const kernel of plan.kernels) encoder.kernel(kernel);
   return encoder;
-}
-
-function encodeKernel(encoder: Encoder, kernel: Kernel): void {
-  switch (kernel.kind) {
-    case "elementwise":
-      return encodeElementwise(encoder, kernel);
-    case "reduce":
-      return encodeReduce(encoder, kernel);
-    case "moments":
-      return encodeMoments(encoder, kernel);
-    case "matmul":
-      return encodeMatmul(encoder, kernel);
-    case "conv2d":
-    case "conv2dGradInput":
-    case "conv2dGradWeight":
-      return encodeConv(encoder, kernel);
-    case "attention":
-      return encodeAttention(encoder, kernel);
-    case "attentionGrad":
-      return encodeAttentionGrad(encoder, kernel);
-    case "gather":
-    case "scatterAdd":
-      return encodeGather(encoder, kernel);
-    case "resample":
-      return encodeResample(encoder, kernel);
-    default:
-      throw new InternalError(`there is no code for the kernel ${kernel satisfies never}`);
-  }
 }

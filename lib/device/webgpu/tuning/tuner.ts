@@ -11,10 +11,9 @@
 import type { Kernel } from "../../../compile/plan.ts";
 import { ChoicesFile, type Measured } from "./choices_file.ts";
 import type { Dispatch, Target, Variant } from "../dispatch.ts";
-import { generate } from "../kernels.ts";
+import { classOf, costOf, generate, variantsOf } from "../kernels.ts";
 import type { PipelineCache } from "../pipelines.ts";
 import { tryVariants } from "./trial.ts";
-import { classOf, costOf, variantsOf } from "../variants.ts";
 
 /**
  * When variants are measured:
