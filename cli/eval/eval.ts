@@ -3,7 +3,7 @@
 import { knownName } from "../../lib/data/spec.ts";
 import { parseSplit } from "../../lib/data/folders/splits.ts";
 import { GateError, ImmError, UsageError } from "../../lib/base/errors.ts";
-import { matchClasses, type NamedClasses } from "../../lib/eval/classes.ts";
+import { classesOfClassifier, matchClasses, type NamedClasses } from "../../lib/eval/classes.ts";
 import { evaluate, type Evaluation } from "../../lib/eval/evaluate.ts";
 import type { FeatureExtractor } from "../../lib/eval/extractors/extractor.ts";
 import { makeGallery } from "../../lib/eval/reports/gallery.ts";
@@ -15,7 +15,6 @@ import {
   gateFailures,
   type GateOutcome,
   joinGates,
-  metricOf,
   negated,
   parseBaseline,
   parseThreshold,
@@ -23,14 +22,15 @@ import {
   type Threshold,
   type Tolerances,
 } from "../../lib/eval/gate.ts";
+import type { MetricSet } from "../../lib/eval/metrics/metric.ts";
 import {
   checkedMetrics,
-  classesOfClassifier,
-  isInception,
   type Metric,
+  metricOf,
   METRICS,
-  type MetricSet,
-} from "../../lib/eval/metrics/metric.ts";
+  needs,
+} from "../../lib/eval/metrics/registry.ts";
+import { isInception } from "../../lib/eval/requirements.ts";
 import { referenceFormat, writeReference } from "../../lib/eval/references/files.ts";
 import type { MadeReference } from "../../lib/eval/references/reference.ts";
 import { textReport } from "../../lib/eval/reports/text.ts";
@@ -415,8 +415,8 @@ function checkSizes(fake: Side, real: Side, extractor: FeatureExtractor): void {
 function checkLabels(metrics: readonly Metric[], fake: Side | null, real: Side | null): void {
   if (fake === null) return; // refused by the evaluation itself
   for (const metric of metrics) {
-    if (metric !== "nn" && metric !== "class") continue;
-    const without = [fake, ...(metric === "nn" && real ? [real] : [])]
+    if (!needs(metric, "labels")) continue;
+    const without = [fake, ...(needs(metric, "images") && real ? [real] : [])]
       .find(({ classes }) => classes === 0);
     if (without) {
       throw new UsageError(

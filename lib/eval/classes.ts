@@ -25,6 +25,14 @@ export interface NamedClasses {
   readonly classes: ImageClasses;
 }
 
+/** Classes that a classifier tells apart. */
+export function classesOfClassifier(
+  count: number,
+  names: readonly string[] | null = null,
+): NamedClasses {
+  return { set: "the classifier", classes: { count, names } };
+}
+
 /** How the classes of one set are found in another. */
 export interface ClassMatch {
   /** For each class of the first set its number in the second; -1 where it is not there. */

@@ -6,12 +6,11 @@
  */
 
 import { ImmError } from "../base/errors.ts";
-import type { ImageClasses } from "./classes.ts";
 import type { Extracted, FeatureExtractor } from "./extractors/extractor.ts";
 import { CHUNK, FeatureCache } from "./feature_cache.ts";
 import { type ImageBatch, type ImageSource, joinBatches, memoryImages } from "./images.ts";
-import type { Logits } from "./metrics/metric.ts";
-import { type Features, FeatureStatistics } from "./statistics/statistics.ts";
+import type { MetricSet } from "./metrics/metric.ts";
+import { FeatureStatistics } from "./statistics/statistics.ts";
 import { type StatisticsPool, withPool } from "./statistics/pool.ts";
 
 /** How far the work is: images of one set, then of the other, then metrics. */
@@ -47,21 +46,11 @@ export interface CollectOptions {
 }
 
 /** A set of images after extraction. */
-export interface Collected {
-  /** What reports call it. */
-  readonly name: string;
+export interface Collected extends MetricSet {
   /** Mean and covariance of the features. */
   readonly statistics: FeatureStatistics;
   /** Of the other vectors, by name. */
   readonly taps: Readonly<Record<string, FeatureStatistics>>;
-  /** All vectors, when they were to be kept. */
-  readonly features: Features | null;
-  /** Of an extractor that classifies: before the softmax, row-major `[rows, classes]`. */
-  readonly logits: Logits | null;
-  /** Class of each image, where all have one. */
-  readonly labels: Int32Array | null;
-  /** What the labels are of, where the source says so. */
-  readonly classes?: ImageClasses;
   /** Numbers of the images that were left out because they cannot be read. */
   readonly skipped: readonly number[];
   /** How many these are, with those that had no number because not even their headers can be read. */

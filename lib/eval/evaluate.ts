@@ -4,57 +4,35 @@
  * @module
  */
 
-import { UsageError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
-import { matchClasses, type NamedClasses } from "./classes.ts";
 import { collect, type Collected, type EvaluationProgress } from "./collect.ts";
 import type { FeatureExtractor } from "./extractors/extractor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
+import { floorMetrics, splitSet } from "./floor.ts";
 import type { ImageSource } from "./images.ts";
-import {
-  checkedMetrics,
-  classesOfClassifier,
-  computeMetrics,
-  fewestImages,
-  isInception,
-  type Metric,
-  type MetricDefinition,
-  metricPairs,
-  METRICS,
-  type MetricSet,
-  needs,
-  present,
-} from "./metrics/metric.ts";
-import { RandomState } from "../random/numpy.ts";
+import { computeMetrics, metricPairs } from "./metrics/compute.ts";
+import type { MetricSet } from "./metrics/metric.ts";
+import { checkedMetrics, type Metric, metricDefinition, needs } from "./metrics/registry.ts";
 import {
   checkReference,
+  isReference,
   type MadeReference,
   type Provenance,
   type Reference,
   referenceOf,
 } from "./references/reference.ts";
-import { FeatureStatistics } from "./statistics/statistics.ts";
+import { checkRequirements, type Comparison } from "./requirements.ts";
 import { StatisticsPool } from "./statistics/pool.ts";
-
-/** Two on each side, which a covariance needs. */
-const MIN_FLOOR = 4;
-
-/** Samples that papers compare, most of them. */
-const PAPERS = 50_000;
+import {
+  cacheWarnings,
+  classWarnings,
+  sizeWarnings,
+  skipWarnings,
+  weightWarnings,
+} from "./warnings.ts";
 
 /** What to evaluate. */
-export interface EvaluateOptions {
-  /** The images to judge, or statistics of them. */
-  readonly samples: ImageSource | Reference;
-  /** Real images, or statistics of them. Not needed by metrics of the samples alone. */
-  readonly reference?: ImageSource | Reference;
-  /**
-   * Real images beside a reference that is statistics, for the metrics that compare images: ADM's
-   * reference files hold statistics of all images and 10,000 of them.
-   */
-  readonly referenceImages?: ImageSource;
-  /** What turns images into the vectors that are compared. */
-  readonly extractor: FeatureExtractor;
+export interface EvaluateOptions extends Comparison {
   /** Default: `fd`. */
   readonly metrics?: readonly Metric[];
   /**
@@ -65,15 +43,8 @@ export interface EvaluateOptions {
   readonly floor?: boolean;
   /** Seed of random subsets (kernel distance, floor). Default 2020, as in torch-fidelity. */
   readonly seed?: number;
-  /** Number and size of the subsets of `kid` and `kd`. Default: 100 of 1000, or of all. */
-  readonly subsets?: { readonly subsets?: number; readonly size?: number };
   /** Compute the other metrics when one cannot be computed. Default: fail. */
   readonly keepGoing?: boolean;
-  /**
-   * Images of each side, the first ones, that the metrics `pr` and `dc` look at, whose cost is
-   * quadratic. Default: all.
-   */
-  readonly manifoldImages?: number;
   /** Threads of the metrics; does not change them. Default: the processors. */
   readonly threads?: number;
   /** Compare with statistics of another extractor of the same dimension. */
@@ -147,29 +118,15 @@ export interface Evaluation {
  * or an extractor that classifies; before any features are extracted where that is possible
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
-  const {
-    samples,
-    reference,
-    referenceImages,
-    extractor,
-    cache,
-    force,
-    seed = 2020,
-    manifoldImages,
-  } = options;
+  const { samples, reference, extractor, cache, seed = 2020 } = options;
   const metrics = checkedMetrics(options.metrics ?? ["fd"]);
-  checkNeeds(metrics, options);
-  const warnings = [samples, reference].flatMap((side) =>
-    isReference(side) ? checkReference(side, extractor, { force }) : []
-  );
-  if (/^inception-.*-other$/.test(extractor.id)) {
-    warnings.push(
-      "These are not Inception's published weights: no score of them can be compared with others.",
-    );
-  }
-  checkCounts(metrics, options);
-  checkClasses(metrics, options);
-
+  checkRequirements(metrics, options);
+  const warnings = [
+    ...[samples, reference].flatMap((side) =>
+      isReference(side) ? checkReference(side, extractor, options) : []
+    ),
+    ...weightWarnings(extractor),
+  ];
   let pairs = 0;
   let onPairs = () => {};
   using pool = new StatisticsPool({
@@ -180,56 +137,29 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       if (more > 0) onPairs();
     },
   });
+
   const start = performance.now();
-  const found = cache?.hits ?? 0;
-  const keep = metrics.some((metric) => needs(metric, "images")) || !!options.onCollected;
-  const keepSamples = keep || metrics.some((metric) => needs(metric, "samples"));
-  const taps = tapsOf(metrics);
-  const collectSide = (part: "samples" | "reference", source: ImageSource, keep: boolean) =>
-    collect(part, source, { ...options, taps, keep, pool });
-  const collected = {
-    samples: isReference(samples) ? null : await collectSide("samples", samples, keepSamples),
-    reference: reference && !isReference(reference)
-      ? await collectSide("reference", reference, keep || options.floor === true)
-      : null,
-    images: referenceImages && keep ? await collectSide("reference", referenceImages, true) : null,
-  };
+  const hits = cache?.hits ?? 0;
+  const { collected, fake, real } = await collectSides(metrics, options, pool);
   if (collected.reference) options.onReference?.(madeReference(collected.reference, extractor));
-  const fake = isReference(samples) ? metricSet(samples, null) : collected.samples!;
-  const real = isReference(reference)
-    ? metricSet(reference, collected.images)
-    : collected.reference;
   options.onCollected?.(fake, real);
   const extracted = performance.now();
-  const fakeCount = fake.statistics.count ?? Infinity;
-  const parts = options.floor && collected.reference &&
-      collected.reference.statistics.count >= MIN_FLOOR && fakeCount >= 2
-    ? split(collected.reference, fakeCount, seed)
-    : null;
-  warnings.push(...sizeWarnings(metrics, [fake, ...(real ? [real] : [])], extractor));
-  if (cache?.problem) {
-    warnings.push(`Features could not be kept in ${cache.folder}: ${cache.problem}.`);
-  }
-  if (cache && cache.damaged > 0) {
-    warnings.push(
-      `${cache.damaged} files of features in ${cache.folder} were damaged; their images were ` +
-        `looked at again.`,
-    );
-  }
-  warnings.push(...[collected.samples, collected.reference].flatMap((set) => skipWarning(set)));
-  warnings.push(...classWarnings(metrics, fake, real));
+  warnings.push(
+    ...sizeWarnings(metrics, [fake, ...(real ? [real] : [])], extractor),
+    ...(cache ? cacheWarnings(cache) : []),
+    ...[collected.samples, collected.reference].flatMap(skipWarnings),
+    ...classWarnings(metrics, fake, real),
+  );
 
-  // Of the other vectors only sums are kept, which cannot be divided.
-  // They have too few images to be extrapolated from.
-  const divided = parts
-    ? metrics.filter((metric) => tapsOf([metric]).length === 0 && !needs(metric, "samples"))
-    : [];
-  const { subsets, keepGoing } = options;
-  const inputs = { fake, real, seed, manifoldImages, subsets, pool };
+  const inputs = { ...options, fake, real, seed, pool };
+  const parts = options.floor && collected.reference
+    ? splitSet(collected.reference, fake.statistics.count ?? Infinity, seed)
+    : null;
+  const ofFloor = parts ? floorMetrics(metrics) : [];
   const floorInputs = parts && { ...inputs, fake: parts[0], real: parts[1], subsets: undefined };
-  const total = metrics.length + divided.length;
+  const total = metrics.length + ofFloor.length;
   const allPairs = metricPairs(metrics, inputs) +
-    (floorInputs ? metricPairs(divided, floorInputs) : 0);
+    (floorInputs ? metricPairs(ofFloor, floorInputs) : 0);
   let begun = 0;
   let metric: Metric | undefined;
   const report = () =>
@@ -241,24 +171,28 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
       ...(allPairs > 0 ? { pairs: { done: Math.min(pairs, allPairs), total: allPairs } } : {}),
     });
   onPairs = report;
-  const begin = (next: Metric) => {
+  const onMetric = (next?: Metric) => {
     begun++;
     metric = next;
     report();
   };
+  const { keepGoing } = options;
   const { values, rounding, failed } = await computeMetrics(metrics, inputs, {
-    onMetric: begin,
+    onMetric,
     keepGoing,
   });
   // A part may be too small for what the whole allows.
   const floor = floorInputs &&
-    await computeMetrics(divided, floorInputs, { onMetric: begin, keepGoing: true });
-  [begun, metric] = [begun + 1, undefined];
-  report();
+    await computeMetrics(ofFloor, floorInputs, { onMetric, keepGoing: true });
+  onMetric();
   const finished = performance.now();
 
   const { id, hash, dimension, details } = extractor;
-  const skipped = (set: Collected | null) => set?.unreadable ?? 0;
+  const side = ({ name }: { readonly name: string }, set: MetricSet, read: Collected | null) => ({
+    name,
+    count: set.statistics.count ?? null,
+    skipped: read?.unreadable ?? 0,
+  });
   return {
     version: 1,
     values,
@@ -266,16 +200,10 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     failed,
     floor: floor && floor.values,
     floorCounts: parts && [parts[0].statistics.count, parts[1].statistics.count],
-    samples: {
-      name: samples.name,
-      count: fake.statistics.count ?? null,
-      skipped: skipped(collected.samples),
-    },
+    samples: side(samples, fake, collected.samples),
     reference: reference && real
       ? {
-        name: reference.name,
-        count: real.statistics.count ?? null,
-        skipped: skipped(collected.reference),
+        ...side(reference, real, collected.reference),
         provenance: isReference(reference) ? reference.provenance ?? null : null,
       }
       : null,
@@ -283,9 +211,35 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     seed,
     warnings: [...new Set(warnings)],
     seconds: { features: (extracted - start) / 1000, metrics: (finished - extracted) / 1000 },
-    cached: (cache?.hits ?? 0) - found,
+    cached: (cache?.hits ?? 0) - hits,
     versions: { imm: VERSION, deno: Deno.version.deno },
   };
+}
+
+/** Both sets with all that the metrics need, and which of it was extracted here. */
+async function collectSides(
+  metrics: readonly Metric[],
+  options: EvaluateOptions,
+  pool: StatisticsPool,
+) {
+  const { samples, reference, referenceImages } = options;
+  const keep = metrics.some((metric) => needs(metric, "images")) || !!options.onCollected;
+  const keepSamples = keep || metrics.some((metric) => needs(metric, "samples"));
+  const taps = metrics.flatMap((metric) => metricDefinition(metric).tap ?? []);
+  const collectSide = (part: "samples" | "reference", source: ImageSource, keep: boolean) =>
+    collect(part, source, { ...options, taps, keep, pool });
+  const collected = {
+    samples: isReference(samples) ? null : await collectSide("samples", samples, keepSamples),
+    reference: reference && !isReference(reference)
+      ? await collectSide("reference", reference, keep || options.floor === true)
+      : null,
+  };
+  const images = referenceImages && keep
+    ? await collectSide("reference", referenceImages, true)
+    : null;
+  const fake = isReference(samples) ? metricSet(samples, null) : collected.samples!;
+  const real = isReference(reference) ? metricSet(reference, images) : collected.reference;
+  return { collected, fake, real };
 }
 
 /**
@@ -331,193 +285,4 @@ function metricSet(reference: Reference, images: Collected | null): MetricSet {
     classes: images?.classes,
     skipped: images?.skipped,
   };
-}
-
-function skipWarning(set: Collected | null): string[] {
-  return set?.unreadable
-    ? [`${set.name}: ${set.unreadable} images cannot be read and were left out.`]
-    : [];
-}
-
-/** Sentences about sets that are too small for a Fréchet distance to be compared with others. */
-function sizeWarnings(
-  metrics: readonly Metric[],
-  [fake, ...real]: readonly MetricSet[],
-  { dimension }: FeatureExtractor,
-): string[] {
-  if (!metrics.includes("fd") && !metrics.includes("fid")) return [];
-  const warnings = [fake, ...real].flatMap(({ name, statistics: { count = Infinity } }) =>
-    count > dimension ? [] : [
-      `${name} has ${count} images for ${dimension} features; the Fréchet distance of so few is ` +
-      `too large and cannot be compared with that of more.`,
-    ]
-  );
-  const { count = Infinity } = fake.statistics;
-  if (metrics.includes("fid") && count > dimension && count < PAPERS) {
-    warnings.push(
-      `FID falls with the number of samples: papers compare ${PAPERS} of them, so that of ` +
-        `${count} cannot be compared with theirs.`,
-    );
-  }
-  return warnings;
-}
-
-/**
- * Two random parts of a set: of a given size, half of the set at most, and the rest; the first half
- * has the odd one.
- */
-function split(set: Collected, size: number, seed: number): [Collected, Collected] {
-  const rows = set.statistics.count;
-  const order = new RandomState(seed).permutation(rows);
-  const middle = Math.min(size, Math.ceil(rows / 2));
-  return [order.subarray(0, middle), order.subarray(middle)].map((indices): Collected => {
-    const { dimension, data } = set.features!;
-    const chosen = gather(data, dimension, indices);
-    const statistics = new FeatureStatistics(dimension);
-    statistics.add(chosen);
-    return {
-      name: `part of ${set.name}`,
-      statistics,
-      features: { rows: indices.length, dimension, data: chosen },
-      logits: set.logits && {
-        ...set.logits,
-        data: gather(set.logits.data, set.logits.classes, indices),
-      },
-      taps: {},
-      labels: set.labels && Int32Array.from(indices, (i) => set.labels![i]),
-      classes: set.classes,
-      skipped: [],
-      unreadable: 0,
-    };
-  }) as [Collected, Collected];
-}
-
-/** The given rows of a row-major matrix. */
-function gather(data: Float32Array, columns: number, rows: Uint32Array): Float32Array {
-  const result = new Float32Array(rows.length * columns);
-  rows.forEach((row, i) =>
-    result.set(data.subarray(row * columns, (row + 1) * columns), i * columns)
-  );
-  return result;
-}
-
-/** Other vectors that metrics are computed of. */
-function tapsOf(metrics: readonly Metric[]): string[] {
-  return metrics.flatMap((metric) => (METRICS[metric] as MetricDefinition).tap ?? []);
-}
-
-/** Fails early: extracting features can take hours. */
-function checkNeeds(metrics: Metric[], options: EvaluateOptions): void {
-  const { samples, reference, referenceImages, extractor } = options;
-  for (const metric of metrics) {
-    if (needs(metric, "statistics")) present(reference, metric, "statistics");
-    if (needs(metric, "images")) {
-      const images = isReference(reference) ? referenceImages ?? reference.features : reference;
-      present(images, metric, "images");
-    }
-    if (needs(metric, "labels")) {
-      // Files of features have no labels.
-      const sides = needs(metric, "images") ? [samples, reference] : [samples];
-      const without = sides.some((side) =>
-        isReference(side) && side.features && !(side === reference && referenceImages)
-      );
-      present(without ? null : true, metric, "labels");
-    }
-    if (needs(metric, "logits")) present(extractor.classes, metric, "logits");
-    if (needs(metric, "inception")) present(isInception(extractor) || null, metric, "inception");
-    const { tap } = METRICS[metric] as MetricDefinition;
-    if (tap !== undefined) {
-      present(extractor.taps?.[tap], metric, "taps");
-      if (isReference(reference)) present(reference.taps?.[tap], metric, "taps");
-    }
-    const hasFeatures = isReference(samples) && samples.features !== undefined;
-    const needsSamples = !hasFeatures && (needs(metric, "images") || needs(metric, "samples")) ||
-      needs(metric, "logits") ||
-      (isReference(samples) && tap !== undefined && !samples.taps?.[tap]);
-    if (isReference(samples) && needsSamples) {
-      throw new UsageError(
-        `The metric ${metric} needs the images of the samples, but ${samples.name} holds ` +
-          `statistics only.`,
-      );
-    }
-  }
-}
-
-/** Also early: metrics that need more images than there can be. */
-function checkCounts(metrics: readonly Metric[], options: EvaluateOptions): void {
-  const { samples, reference, referenceImages, subsets, manifoldImages = Infinity } = options;
-  const images = isReference(reference) ? referenceImages ?? reference : reference;
-  const counted = (side: ImageSource | Reference | undefined) => {
-    if (side === undefined) return [];
-    return isReference(side) && side.count === undefined
-      ? []
-      : [{ name: side.name, count: side.count! }];
-  };
-  for (const metric of metrics) {
-    const { fewest, of } = fewestImages(metric, subsets?.size);
-    const sides = of === "samples"
-      ? counted(samples)
-      : [...counted(samples), ...counted(needs(metric, "images") ? images : reference)];
-    const small = sides.find(({ count }) => count < fewest);
-    if (small) {
-      throw new UsageError(
-        `The metric ${metric} needs ${fewest} images at least of ${
-          of === "samples" ? "the samples" : "each side"
-        }, but ${small.name} has ${small.count}; give more, or leave it out.`,
-      );
-    }
-    if ((metric === "pr" || metric === "dc") && manifoldImages < fewest) {
-      throw new UsageError(
-        `The metric ${metric} needs ${fewest} images at least, but is to look at ` +
-          `${manifoldImages} only.`,
-      );
-    }
-  }
-}
-
-/** The metrics that go by classes, and what their samples' classes are looked for in. */
-function comparedClasses(
-  metrics: readonly Metric[],
-  fake: NamedClasses,
-  real: NamedClasses | null,
-  classifier: NamedClasses | null,
-): (readonly [NamedClasses, NamedClasses])[] {
-  return [
-    ...(metrics.includes("nn") && real ? [[fake, real] as const] : []),
-    ...(metrics.includes("class") && classifier ? [[fake, classifier] as const] : []),
-  ];
-}
-
-/** @throws {UsageError} when classes of the samples are not among those that they are compared with */
-function checkClasses(metrics: readonly Metric[], options: EvaluateOptions): void {
-  const { samples, reference, referenceImages, extractor } = options;
-  const known = (side: ImageSource | Reference | undefined): NamedClasses | null =>
-    side && !isReference(side) && side.classes ? { set: side.name, classes: side.classes } : null;
-  const fake = known(samples);
-  if (!fake) return;
-  const real = known(isReference(reference) ? referenceImages : reference);
-  const classifier = extractor.classes === undefined
-    ? null
-    : classesOfClassifier(extractor.classes, extractor.classNames);
-  for (const [a, b] of comparedClasses(metrics, fake, real, classifier)) matchClasses(a, b);
-}
-
-/** What must be said about how classes were matched. */
-function classWarnings(
-  metrics: readonly Metric[],
-  fake: MetricSet,
-  real: MetricSet | null,
-): string[] {
-  const of = (set: MetricSet | null) =>
-    set?.classes ? { set: set.name, classes: set.classes } : null;
-  const { logits } = fake;
-  const classifier = logits && classesOfClassifier(logits.classes, logits.names);
-  const own = of(fake);
-  if (!own) return [];
-  const pairs = comparedClasses(metrics, own, of(real), classifier);
-  return [...new Set(pairs.flatMap(([a, b]) => matchClasses(a, b).warnings))];
-}
-
-function isReference(side: ImageSource | Reference | undefined): side is Reference {
-  return side !== undefined && "covariance" in side;
 }

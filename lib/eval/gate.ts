@@ -10,7 +10,7 @@ import { FormatError, UsageError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import type { Evaluation } from "./evaluate.ts";
 import { formatValue } from "./reports/format_value.ts";
-import { type Metric, METRICS } from "./metrics/metric.ts";
+import { metricOf, metricValues } from "./metrics/registry.ts";
 
 /** A bound on a value of an evaluation. */
 export interface Threshold {
@@ -56,7 +56,7 @@ export interface GateOutcome {
 export function parseThreshold(text: string): Threshold {
   const [, metric, relation, limit] =
     text.match(/^\s*([a-z][a-z0-9_]*)\s*(<=|>=|<|>)\s*(\S+)\s*$/) ?? [];
-  const known = Object.values(METRICS).flatMap(({ values }) => Object.keys(values));
+  const known = metricValues().map(({ name }) => name);
   if (!known.includes(metric) || limit === undefined || !Number.isFinite(Number(limit))) {
     const hint = metric === undefined || known.includes(metric) ? "." : didYouMean(metric, known);
     throw new UsageError(
@@ -73,13 +73,6 @@ export function parseThreshold(text: string): Threshold {
 export function negated({ metric, relation, limit }: Threshold): Threshold {
   const opposite = { "<=": ">", ">": "<=", ">=": "<", "<": ">=" } as const;
   return { metric, relation: opposite[relation], limit };
-}
-
-/** The metric that reports a value of {@link Evaluation.values}. */
-export function metricOf(value: string): Metric | undefined {
-  return (Object.keys(METRICS) as Metric[]).find((name) =>
-    Object.hasOwn(METRICS[name].values, value)
-  );
 }
 
 /** What gates look at. */
@@ -160,9 +153,7 @@ export type Tolerances = ReadonlyMap<string | null, Tolerance>;
  * @throws {UsageError} when one has another form or names no value that a metric reports
  */
 export function parseTolerances(texts: readonly string[]): Tolerances {
-  const known = Object.values(METRICS).flatMap(({ values }) =>
-    Object.entries(values).flatMap(([name, better]) => better === null ? [] : [name])
-  );
+  const known = metricValues().flatMap(({ name, better }) => better === null ? [] : [name]);
   return new Map(texts.map((text) => {
     const match = /^\s*(?:([a-z][a-z0-9_]*)\s*=)?\s*([0-9.eE+-]+)\s*(%?)\s*$/.exec(text);
     const [, name, number, percent] = match ?? [];
@@ -250,19 +241,17 @@ export function checkBaseline(
       );
     }
   }
-  const outcomes = Object.values(METRICS).flatMap(({ values: names }) =>
-    Object.entries(names).flatMap(([metric, better]): BaselineOutcome[] => {
-      const [value, before] = [values[metric], baseline.values[metric] ?? null];
-      if (better === null || value === undefined || before === null) return [];
-      const tolerance = tolerances.get(metric) ?? tolerances.get(null) ??
-        { amount: 0, relative: true };
-      const slack = tolerance.amount * (tolerance.relative ? Math.abs(before) : 1);
-      const relation = better === "lower" ? "<=" : ">=";
-      const limit = better === "lower" ? before + slack : before - slack;
-      const met = isMet(value, { metric, relation, limit }, rounding[metric]);
-      return [{ metric, value, relation, limit, met, baseline: before, tolerance }];
-    })
-  );
+  const outcomes = metricValues().flatMap(({ name: metric, better }): BaselineOutcome[] => {
+    const [value, before] = [values[metric], baseline.values[metric] ?? null];
+    if (better === null || value === undefined || before === null) return [];
+    const tolerance = tolerances.get(metric) ?? tolerances.get(null) ??
+      { amount: 0, relative: true };
+    const slack = tolerance.amount * (tolerance.relative ? Math.abs(before) : 1);
+    const relation = better === "lower" ? "<=" : ">=";
+    const limit = better === "lower" ? before + slack : before - slack;
+    const met = isMet(value, { metric, relation, limit }, rounding[metric]);
+    return [{ metric, value, relation, limit, met, baseline: before, tolerance }];
+  });
   if (outcomes.length === 0) {
     throw new UsageError(
       `${baseline.name} has no value that was computed here; it has ` +

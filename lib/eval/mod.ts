@@ -1,38 +1,30 @@
 /**
- * Evaluation of image generators: feature extraction, distances between sets, reports.
+ * Evaluation of image generators: two sets of images in, metrics and reports out. Nothing here makes
+ * images; samples of a model come as an `ImageSource`, as files do. The way of the data:
+ *
+ * 1. images.ts, a set of images, and classes.ts, what its labels mean in another set;
+ * 2. extractors/, images to features, with the network of the FID in inception/ (pipelines.ts there
+ *    says what clean-fid and others do differently);
+ * 3. collect.ts, all features of a set, of which feature_cache.ts keeps those that it has seen;
+ * 4. statistics/, features to moments, and references/, moments of real images in files;
+ * 5. metrics/, two sets to numbers, one row each;
+ * 6. evaluate.ts, all of this in order: first requirements.ts, at the end warnings.ts, and floor.ts
+ *    for what real images score;
+ * 7. gate.ts, what the values must be, and reports/, what is written of them.
  *
  * @module
  */
 
-export * from "./statistics/check_moments.ts";
-export * from "./classes.ts";
-export * from "./collect.ts";
-export * from "./extractors/digit_classifier.ts";
-export * from "./reports/digits.ts";
-export * from "./evaluate.ts";
-export * from "./extractors/extractor.ts";
-export * from "./feature_cache.ts";
-export * from "./extractors/onnx_extractor.ts";
-export * from "./references/foreign_origin.ts";
-export * from "./reports/format_value.ts";
-export * from "./metrics/frechet.ts";
-export * from "./metrics/frechet_infinity.ts";
-export * from "./reports/gallery.ts";
-export * from "./gate.ts";
 export * from "./images.ts";
-export * from "./extractors/inception.ts";
-export * from "./metrics/inception_score.ts";
-export * from "./inception/weights.ts";
-export * from "./metrics/kernel_distance.ts";
-export * from "./metrics/manifold.ts";
-export * from "./metrics/metric.ts";
-export * from "./extractors/onnx_description.ts";
-export * from "./inception/pipelines.ts";
-export * from "./extractors/pixels.ts";
-export * from "./references/files.ts";
-export * from "./references/reference.ts";
-export * from "./reports/text.ts";
-export * from "./reports/ci.ts";
-export * from "./reports/html.ts";
-export * from "./statistics/statistics.ts";
-export { StatisticsPool, type StatisticsPoolOptions } from "./statistics/pool.ts";
+export * from "./classes.ts";
+export * from "./extractors/mod.ts";
+export * from "./inception/mod.ts";
+export * from "./collect.ts";
+export * from "./feature_cache.ts";
+export * from "./statistics/mod.ts";
+export * from "./references/mod.ts";
+export * from "./metrics/mod.ts";
+export * from "./requirements.ts";
+export * from "./evaluate.ts";
+export * from "./gate.ts";
+export * from "./reports/mod.ts";

@@ -16,7 +16,8 @@ import {
   type ImageSource,
   memoryImages,
 } from "../../lib/eval/images.ts";
-import { isInception, type Metric } from "../../lib/eval/metrics/metric.ts";
+import type { Metric } from "../../lib/eval/metrics/registry.ts";
+import { isInception } from "../../lib/eval/requirements.ts";
 import type { MadeReference } from "../../lib/eval/references/reference.ts";
 import { PixelExtractor } from "../../lib/eval/extractors/pixels.ts";
 import { assertClose } from "../support/close.ts";

@@ -4,12 +4,12 @@ import {
   checkBaselineOrigin,
   checkThresholds,
   gateFailures,
-  metricOf,
   negated,
   parseBaseline,
   parseThreshold,
   parseTolerances,
 } from "../../lib/eval/gate.ts";
+import { metricOf } from "../../lib/eval/metrics/registry.ts";
 import { EVALUATION } from "../support/examples/evaluation.ts";
 
 Deno.test("parseThreshold reads a value, a relation and a number", () => {

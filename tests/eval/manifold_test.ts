@@ -1,10 +1,7 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import {
-  manifoldMetrics,
-  nearestLabelAccuracy,
-  nearestNeighbours,
-  neighbourRadii,
-} from "../../lib/eval/metrics/manifold.ts";
+import { nearestLabelAccuracy } from "../../lib/eval/metrics/accuracy.ts";
+import { manifoldMetrics, neighbourRadii } from "../../lib/eval/metrics/manifold.ts";
+import { nearestNeighbours } from "../../lib/eval/statistics/nearest.ts";
 import { assertClose } from "../support/close.ts";
 import { goldenJson } from "../support/golden/fixtures.ts";
 import { goldenArray, goldenFeatures, pseudoRandom } from "../support/golden/features.ts";

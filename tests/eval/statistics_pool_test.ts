@@ -1,10 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { gaussianDiscrepancy, kernelDistance } from "../../lib/eval/metrics/kernel_distance.ts";
-import {
-  manifoldMetrics,
-  nearestNeighbours,
-  neighbourRadii,
-} from "../../lib/eval/metrics/manifold.ts";
+import { manifoldMetrics, neighbourRadii } from "../../lib/eval/metrics/manifold.ts";
+import { nearestNeighbours } from "../../lib/eval/statistics/nearest.ts";
 import type { Features } from "../../lib/eval/statistics/statistics.ts";
 import { PANEL, StatisticsPool } from "../../lib/eval/statistics/pool.ts";
 import { pseudoRandom } from "../support/golden/features.ts";

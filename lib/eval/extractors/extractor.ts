@@ -17,6 +17,16 @@ export interface Extracted {
   readonly taps?: Readonly<Record<string, Float32Array>>;
 }
 
+/** What a classifier says of some images. */
+export interface Logits {
+  /** Before the softmax, row-major `[rows, classes]`. */
+  readonly data: Float32Array;
+  /** How many there are. */
+  readonly classes: number;
+  /** Names of the classes, where the classifier gives some. */
+  readonly names?: readonly string[];
+}
+
 /** Turns images into feature vectors. Statistics of different extractors are not comparable. */
 export interface FeatureExtractor extends AsyncDisposable {
   /** Short name, for example `pixels` or `inception-2015-tf1`. */

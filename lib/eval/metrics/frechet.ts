@@ -7,7 +7,62 @@
 
 import { FormatError, UsageError } from "../../base/errors.ts";
 import { type Features, FeatureStatistics, type Moments } from "../statistics/statistics.ts";
+import type { MetricDefinition } from "./metric.ts";
 import { module, type Scratch, withScratch } from "../statistics/module.ts";
+
+/** FID, `fid`. */
+export const FID: MetricDefinition = frechetMetric("fid", "FID", { isInception: true });
+
+/** Of any features, `fd`. */
+export const FD: MetricDefinition = frechetMetric("fd", "Fréchet distance");
+
+/** Of spatial features, `sfid`. */
+export const SFID: MetricDefinition = frechetMetric(
+  "sfid",
+  "Fréchet distance of spatial features, as of ADM",
+  { tap: "spatial" },
+);
+
+/** Of an early layer, `fid64`. */
+export const FID_64: MetricDefinition = frechetMetric(
+  "fid64",
+  "FID after the first pooling, 64 features",
+  { isInception: true, tap: "64" },
+);
+
+/** Of an early layer, `fid192`. */
+export const FID_192: MetricDefinition = frechetMetric(
+  "fid192",
+  "FID after the second pooling, 192 features",
+  { isInception: true, tap: "192" },
+);
+
+/** Of a late layer, `fid768`. */
+export const FID_768: MetricDefinition = frechetMetric(
+  "fid768",
+  "FID before the auxiliary classifier, 768 features",
+  { isInception: true, tap: "768" },
+);
+
+/** A metric that is a Fréchet distance, of the features or of other vectors. */
+function frechetMetric(
+  name: string,
+  title: string,
+  { isInception = false, tap }: { readonly isInception?: boolean; readonly tap?: string } = {},
+): MetricDefinition {
+  return {
+    title,
+    values: { [name]: "lower" },
+    needs: ["statistics", ...(isInception ? ["inception" as const] : [])],
+    tap,
+    fewest: { count: 2, of: "sides" },
+    compute({ fake, real }) {
+      const [a, b] = [fake, real].map((set) => tap === undefined ? set.statistics : set.tap(tap));
+      const { distance: value, rounding } = frechetDistanceWithin(a, b);
+      return { [name]: { value, rounding } };
+    },
+  };
+}
 
 /**
  * |mean_a - mean_b|² + Tr(A + B - 2 (A B)^(1/2)), in float64.

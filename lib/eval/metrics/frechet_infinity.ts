@@ -9,9 +9,35 @@
 
 import { UsageError } from "../../base/errors.ts";
 import { frechetDistance } from "./frechet.ts";
+import type { MetricContext, MetricDefinition } from "./metric.ts";
 import { RandomState } from "../../random/numpy.ts";
 import { type Features, FeatureStatistics, type Moments } from "../statistics/statistics.ts";
 import { type StatisticsPool, withPool } from "../statistics/pool.ts";
+
+/** Samples of the smallest subset unless something else is said. */
+const SMALLEST_SUBSET = 5000;
+
+/** FID at infinity, `fid_inf`. */
+export const FID_INFINITY: MetricDefinition = {
+  title: "FID extrapolated to infinitely many samples",
+  values: { fid_inf: "lower" },
+  needs: ["statistics", "samples", "inception"],
+  fewest: { count: SMALLEST_SUBSET + 1, of: "samples" },
+  compute: async ({ once }) => ({ fid_inf: await once(extrapolated) }),
+};
+
+/** Of any features, `fd_inf`. */
+export const FD_INFINITY: MetricDefinition = {
+  title: "Fréchet distance extrapolated to infinitely many samples",
+  values: { fd_inf: "lower" },
+  needs: ["statistics", "samples"],
+  fewest: { count: SMALLEST_SUBSET + 1, of: "samples" },
+  compute: async ({ once }) => ({ fd_inf: await once(extrapolated) }),
+};
+
+function extrapolated({ fake, real, seed, pool }: MetricContext): Promise<number> {
+  return frechetDistanceAtInfinity(fake.features, real.statistics, { seed, pool });
+}
 
 /** How {@link frechetDistanceAtInfinity} extrapolates. Defaults are the authors'. */
 export interface ExtrapolationOptions {
@@ -24,9 +50,6 @@ export interface ExtrapolationOptions {
   /** Threads. Default: one pool for this call. */
   readonly pool?: StatisticsPool;
 }
-
-/** Samples of the smallest subset unless something else is said. */
-export const SMALLEST_SUBSET = 5000;
 
 /**
  * The value at 1/N = 0 of a line through the Fréchet distances of random subsets of N samples.

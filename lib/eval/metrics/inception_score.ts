@@ -7,6 +7,22 @@
 
 import { UsageError } from "../../base/errors.ts";
 import { RandomState } from "../../random/numpy.ts";
+import type { MetricDefinition } from "./metric.ts";
+
+/** Splits unless something else is said. */
+const SPLITS = 10;
+
+/** The score in 10 splits, `is`. */
+export const INCEPTION_SCORE: MetricDefinition = {
+  title: "Inception Score, 10 splits",
+  values: { is: "higher", is_std: null },
+  needs: ["logits"],
+  fewest: { count: SPLITS, of: "samples" },
+  compute({ fake: { logits: { data, classes } }, seed }) {
+    const { mean, std } = inceptionScore(data, classes, { shuffleSeed: seed });
+    return { is: mean, is_std: std };
+  },
+};
 
 /** Score per split, their mean and their standard deviation (divisor: splits). */
 export interface InceptionScore {
@@ -25,9 +41,6 @@ export interface InceptionScoreOptions {
   /** Seed of a shuffle before the cut; 2020 is torch-fidelity's. Default: no shuffle. */
   readonly shuffleSeed?: number;
 }
-
-/** Splits unless something else is said. */
-export const SPLITS = 10;
 
 /**
  * The score from classifier logits, with the softmax in float64.

@@ -9,8 +9,10 @@
 
 import { UsageError } from "../../base/errors.ts";
 import { RandomState } from "../../random/numpy.ts";
+import type { MetricContext, MetricDefinition, MetricSettings } from "./metric.ts";
 import type { Features } from "../statistics/statistics.ts";
 import {
+  allPairs,
   pairsOf,
   pairsWithin,
   panelCount,
@@ -19,6 +21,57 @@ import {
   withPool,
 } from "../statistics/pool.ts";
 import type { Kernel, KernelTask, Panel } from "../statistics/tasks.ts";
+
+/** Rounding of sums of kernels in float64, whose values are 1 and more. */
+const ROUNDING = 1e-13;
+
+/** KID, `kid`. */
+export const KID: MetricDefinition = subsetMetric("kid", "KID", ["images", "inception"]);
+
+/** Of any features, `kd`. */
+export const KERNEL_DISTANCE: MetricDefinition = subsetMetric("kd", "Kernel distance", ["images"]);
+
+/** CMMD where the features are CLIP's, `mmd`. */
+export const GAUSSIAN_MMD: MetricDefinition = {
+  title: "Gaussian kernel distance of unit vectors, as CMMD",
+  values: { mmd: "lower" },
+  needs: ["images"],
+  fewest: { count: 1, of: "sides" },
+  pairs: allPairs,
+  async compute({ fake, real, pool }) {
+    const value = await gaussianDiscrepancy(fake.features, real.features, { pool });
+    return { mmd: { value, rounding: 1000 * ROUNDING } };
+  },
+};
+
+/** A metric that is the mean over subsets, with their spread. */
+function subsetMetric(
+  name: string,
+  title: string,
+  needs: MetricDefinition["needs"],
+): MetricDefinition {
+  return {
+    title,
+    values: { [name]: "lower", [`${name}_std`]: null },
+    needs,
+    fewest: { count: 2, of: "sides" },
+    setting: "subsets",
+    pairs: subsetPairs,
+    async compute({ once }) {
+      const { mean, std } = await once(ofSubsets);
+      const spread = std === null ? {} : { [`${name}_std`]: std };
+      return { [name]: { value: mean, rounding: ROUNDING }, ...spread };
+    },
+  };
+}
+
+function subsetPairs(fakes: number, reals: number, { subsets }: MetricSettings): number {
+  return kernelDistancePairs(fakes, reals, subsets);
+}
+
+function ofSubsets({ fake, real, seed, subsets, pool }: MetricContext): Promise<KernelDistance> {
+  return kernelDistance(fake.features, real.features, { seed, pool, ...subsets });
+}
 
 /** How the subsets are drawn. */
 export interface KernelDistanceOptions {

@@ -5,14 +5,69 @@
  */
 
 import { UsageError } from "../../base/errors.ts";
+import type { MetricContext, MetricDefinition } from "./metric.ts";
+import { requireSameDimension } from "../statistics/nearest.ts";
 import type { Features } from "../statistics/statistics.ts";
 import {
+  allPairs,
   pairsOf,
   pairsWithin,
   panelsOf,
   type StatisticsPool,
   withPool,
 } from "../statistics/pool.ts";
+
+/** Pairs of images within each side and between them. */
+const manifoldPairs: MetricDefinition["pairs"] = (fakes, reals, { manifoldImages = Infinity }) =>
+  allPairs(Math.min(fakes, manifoldImages), Math.min(reals, manifoldImages));
+
+/** Neighbours that reach to the border of a ball. */
+const NEIGHBOURS = { pr: 3, dc: 5 } as const;
+
+/** Both metrics' numbers for the neighbours of those that are computed. */
+async function measured(
+  { fake, real, asked, manifoldImages, pool }: MetricContext,
+): Promise<ReadonlyMap<number, ManifoldMetrics>> {
+  const ks = (["pr", "dc"] as const).flatMap((name) =>
+    asked.includes(name) ? NEIGHBOURS[name] : []
+  );
+  const [a, b] = [real, fake].map(({ features }) => firstRows(features, manifoldImages));
+  const metrics = await manifoldMetricsOf(a, b, ks, pool);
+  return new Map(ks.map((k, i) => [k, metrics[i]]));
+}
+
+function firstRows({ rows, dimension, data }: Features, most = Infinity): Features {
+  const count = Math.min(rows, most);
+  return { rows: count, dimension, data: data.subarray(0, count * dimension) };
+}
+
+/** Precision and recall, `pr`. */
+export const PRECISION_RECALL: MetricDefinition = {
+  title: "Precision and recall, k = 3",
+  values: { precision: "higher", recall: "higher" },
+  needs: ["images"],
+  fewest: { count: NEIGHBOURS.pr + 1, of: "sides" },
+  setting: "manifoldImages",
+  pairs: manifoldPairs,
+  async compute({ once }) {
+    const { precision, recall } = (await once(measured)).get(NEIGHBOURS.pr)!;
+    return { precision, recall };
+  },
+};
+
+/** Density and coverage, `dc`. */
+export const DENSITY_COVERAGE: MetricDefinition = {
+  title: "Density and coverage, k = 5",
+  values: { density: "higher", coverage: "higher" },
+  needs: ["images"],
+  fewest: { count: NEIGHBOURS.dc + 1, of: "sides" },
+  setting: "manifoldImages",
+  pairs: manifoldPairs,
+  async compute({ once }) {
+    const { density, coverage } = (await once(measured)).get(NEIGHBOURS.dc)!;
+    return { density, coverage };
+  },
+};
 
 /** Fidelity and diversity of generated images; all are shares except density. */
 export interface ManifoldMetrics {
@@ -198,92 +253,5 @@ class SmallestDistances {
       for (; at > first && values[at - 1] > distance; at--) values[at] = values[at - 1];
       values[at] = distance;
     }
-  }
-}
-
-/** For each query the number of the nearest reference (the first of equals). */
-export interface Neighbours {
-  /** Row of the nearest reference. */
-  readonly index: Uint32Array;
-  /** Squared Euclidean distance. */
-  readonly squaredDistance: Float64Array;
-}
-
-/**
- * The nearest row of `references` for each row of `queries`.
- *
- * @param pool threads; default: one for this call
- * @throws {UsageError} when the dimensions differ or there are no references
- */
-export function nearestNeighbours(
-  queries: Features,
-  references: Features,
-  pool?: StatisticsPool,
-): Promise<Neighbours> {
-  return withPool(pool, async (pool) => {
-    requireSameDimension(queries, references);
-    if (references.rows === 0) {
-      throw new UsageError("Nearest neighbours need one reference image at least, found none.");
-    }
-    const { dimension } = queries;
-    const index = new Uint32Array(queries.rows);
-    const squaredDistance = new Float64Array(queries.rows).fill(Infinity);
-    const pairs = pairsOf(panelsOf(queries), panelsOf(references));
-    await pool.run(
-      pairs.length,
-      (index) => ({ kind: "nearest", dimension, a: pairs[index][0], b: pairs[index][1] }),
-      (found, pair) => {
-        const [a, b] = pairs[pair];
-        found.squaredDistance.forEach((distance, i) => {
-          if (!(distance < squaredDistance[a.start + i])) return;
-          squaredDistance[a.start + i] = distance;
-          index[a.start + i] = b.start + found.index[i];
-        });
-      },
-    );
-    return { index, squaredDistance };
-  });
-}
-
-/**
- * Share of labelled queries whose nearest reference has their label: does a conditional sample
- * look like its class?
- *
- * @param pool threads; default: one for this call
- * @throws {UsageError} when labels and rows differ in number
- */
-export async function nearestLabelAccuracy(
-  queries: Features,
-  queryLabels: ArrayLike<number>,
-  references: Features,
-  referenceLabels: ArrayLike<number>,
-  pool?: StatisticsPool,
-): Promise<number> {
-  for (
-    const [what, set, labels] of [
-      ["samples", queries, queryLabels],
-      ["reference images", references, referenceLabels],
-    ] as const
-  ) {
-    if (set.rows !== labels.length) {
-      throw new UsageError(
-        `Every image needs one label: found ${labels.length} labels for ${set.rows} ${what}.`,
-      );
-    }
-  }
-  const { index } = await nearestNeighbours(queries, references, pool);
-  let hits = 0;
-  for (let i = 0; i < index.length; i++) {
-    if (referenceLabels[index[i]] === queryLabels[i]) hits++;
-  }
-  return hits / index.length;
-}
-
-function requireSameDimension(a: Features, b: Features): void {
-  if (a.dimension !== b.dimension) {
-    throw new UsageError(
-      `Neighbours need the same features on both sides: found dimensions ${a.dimension} and ` +
-        `${b.dimension}. Use one extractor for both.`,
-    );
   }
 }

@@ -279,3 +279,8 @@ export function parseProvenance(bytes: Uint8Array, path: string): Provenance {
     );
   }
 }
+
+/** Whether one side of a comparison is statistics, not images. */
+export function isReference(side: object | null | undefined): side is Reference {
+  return !!side && "covariance" in side;
+}

@@ -10,7 +10,7 @@ import { openDigitClassifier } from "../extractors/digit_classifier.ts";
 import { evaluate } from "../evaluate.ts";
 import type { FeatureExtractor } from "../extractors/extractor.ts";
 import { datasetImages, memoryImages } from "../images.ts";
-import type { Metric } from "../metrics/metric.ts";
+import type { Metric } from "../metrics/registry.ts";
 import { PixelExtractor } from "../extractors/pixels.ts";
 
 /** Size of a digit. */

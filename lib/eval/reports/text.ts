@@ -8,7 +8,7 @@ import { printable } from "../../base/printable.ts";
 import type { Evaluation } from "../evaluate.ts";
 import { formatValue } from "./format_value.ts";
 import { type GateOutcome, requirement, type ThresholdOutcome } from "../gate.ts";
-import { type MetricDefinition, METRICS } from "../metrics/metric.ts";
+import { metricValues } from "../metrics/registry.ts";
 
 /** The evaluation as JSON, for programs. */
 export function jsonReport(evaluation: Evaluation, gate?: GateOutcome): string {
@@ -36,19 +36,17 @@ export function reportRows(
 ): ReportRow[] {
   const { values, floor } = evaluation;
   const all = gate ? [...gate.thresholds, ...gate.baseline] : [];
-  return (Object.values(METRICS) as MetricDefinition[]).flatMap(({ title, values: names }) =>
-    Object.entries(names).flatMap(([metric, better]): ReportRow[] => {
-      const outcomes = all.filter((outcome) => outcome.metric === metric);
-      if (!(metric in values) || (better === null && outcomes.length === 0)) return [];
-      return [{
-        metric,
-        value: withSpread(values, metric) + few(metric, evaluation),
-        floor: floor && metric in floor ? withSpread(floor, metric) : "",
-        title: better === null ? `${title}: spread` : `${title} (${better} is better)`,
-        outcomes,
-      }];
-    })
-  );
+  return metricValues().flatMap(({ name: metric, title, better }): ReportRow[] => {
+    const outcomes = all.filter((outcome) => outcome.metric === metric);
+    if (!(metric in values) || (better === null && outcomes.length === 0)) return [];
+    return [{
+      metric,
+      value: withSpread(values, metric) + few(metric, evaluation),
+      floor: floor && metric in floor ? withSpread(floor, metric) : "",
+      title: better === null ? `${title}: spread` : `${title} (${better} is better)`,
+      outcomes,
+    }];
+  });
 }
 
 /** What was compared and how, as pairs of a word and its explanation, printable. */

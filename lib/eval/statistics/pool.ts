@@ -178,3 +178,8 @@ export function pairsWithin<A>(all: readonly A[]): [A, A | null][] {
     ...all.slice(0, i).map((second): [A, A] => [first, second]),
   ]);
 }
+
+/** How many pairs two sets have, within each of them and between them, about. */
+export function allPairs(m: number, n: number): number {
+  return m * m / 2 + n * n / 2 + m * n;
+}
