@@ -4,32 +4,31 @@
  * @module
  */
 
-import { join } from "node:path";
-import { FormatError } from "../base/errors.ts";
+import { constants, gunzipSync } from "node:zlib";
+import { FormatError, InternalError } from "../base/errors.ts";
 import { recognizeFile } from "../formats/recognize/file.ts";
-import { describeFileError } from "../formats/source.ts";
+import { isGzip } from "../formats/archive/inflate.ts";
+import { describeFileError, openFileSource } from "../formats/source.ts";
 import { didYouMean } from "../base/suggest.ts";
 import type { Dataset } from "./dataset.ts";
-import {
-  holdsCifar,
-  isTarName,
-  openCifarArchive,
-  openCifarFiles,
-  openCifarFolder,
-} from "./images/cifar.ts";
-import { holdsArrays, kindOfContent, kindOfName } from "./data_file.ts";
-import { openDigits } from "./images/digits.ts";
-import { type FileTree, openFolderTree, openZipTree } from "./folders/file_tree.ts";
-import { type FolderOptions, isPicture, openFolderDataset } from "./images/folder.ts";
-import { findIdxImages, openIdxDataset } from "./images/idx.ts";
-import { openNpyLatents, openSafetensorsLatents } from "./latents/arrays.ts";
-import { isLatentFile, openLatentFolder } from "./latents/folder.ts";
+import { BUILT_IN, DATASET_NAMES, locate } from "./spec.ts";
+import { openFolderTree } from "./folders/file_tree.ts";
+import type { Split } from "./folders/splits.ts";
+import { FOLDER, ZIP } from "./folders/tree_source.ts";
+import { CIFAR, CIFAR_BATCH } from "./images/cifar.ts";
+import type { FolderOptions } from "./images/folder.ts";
+import { IDX } from "./images/idx.ts";
+import { NPY, SAFETENSORS } from "./latents/arrays.ts";
 import { isLatents, type LatentDataset } from "./latents/dataset.ts";
-import { openNpzDataset } from "./images/npz.ts";
 import { OpaqueDataset } from "./images/opaque.ts";
 import { PaddedDataset } from "./images/padded.ts";
-import { DATASET_NAMES, locate } from "./spec.ts";
-import type { Split } from "./folders/splits.ts";
+import { type DataSource, notDivided, type OpenRequest } from "./source.ts";
+
+/** All kinds of data sets; a folder is of the first that takes it. */
+const SOURCES: readonly DataSource[] = [ZIP, IDX, CIFAR, CIFAR_BATCH, NPY, SAFETENSORS, FOLDER];
+
+/** So many bytes of a file tell its kind. */
+const START_BYTES = 4096;
 
 /** How a data set is opened. */
 export interface OpenOptions extends FolderOptions {
@@ -132,76 +131,65 @@ async function openLocated(
   options: FolderOptions,
 ): Promise<Dataset | LatentDataset> {
   if (builtIn !== null) {
-    if (split) throw noSplit(builtIn, split);
-    return await openDigits();
+    if (split) throw notDivided(builtIn, split);
+    return await BUILT_IN.get(builtIn)!();
   }
-  const info = await stat(spec, path);
-  if (isTarName(path)) return await openCifarArchive(path, cifarSplit(path, split));
-  if (info.isDirectory) {
-    const tree = await openFolderTree(path);
-    const names = tree.paths.filter((path) => !path.includes("/"));
-    if (holdsCifar(names)) {
-      tree.close();
-      return await openCifarFolder(path, names, cifarSplit(path, split));
-    }
-    const images = findIdxImages(path, names, split);
-    if (images !== null) return await openIdxDataset(images);
-    const tensors = names.filter(isSafetensors);
-    if (tensors.length > 0 && !tree.paths.some(isPicture)) {
-      tree.close();
-      if (split) throw noSplit(path, split);
-      return await openSafetensorsLatents(path, tensors.map((name) => join(path, name)));
-    }
-    return await openTree(tree, options, split);
+  const request = { options, ...split ? { split } : {} };
+  if ((await stat(spec, path)).isDirectory) return await openFolder(path, request);
+  for (const source of await sourcesOf(path)) {
+    if (split && !source.divided) throw notDivided(path, split);
+    const opened = await source.openFile!(path, request);
+    if (opened) return opened;
   }
-  const kind = kindOfName(path) ?? await kindOfContent(path);
-  if (kind === "tar") return await openCifarArchive(path, cifarSplit(path, split));
-  if (kind === "archive") {
-    const tree = await openZipTree(path);
-    const isModel = tree.paths.some((name) => /\/data\.pkl$|^model\.weights\.h5$/.test(name));
-    if (!isModel && !holdsArrays(tree)) return await openTree(tree, options, split);
-    tree.close();
-    if (!isModel) return await openNpzDataset(path, split);
-  }
-  if (split) throw noSplit(path, split);
-  if (kind === "cifar") return await openCifarFiles(path, [path]);
-  if (kind === "npy") return await openNpyLatents(path);
-  if (kind === "safetensors") return await openSafetensorsLatents(path, [path]);
-  if (kind === "idx") return await openIdxDataset(path);
+  if (split) throw notDivided(path, split);
   const known = await recognizeFile(path);
   throw new FormatError(
     `${spec} is ${
       known ? `${known.what}, which is ` : ""
     }no kind of data set that is known: expected a folder of pictures, or a file that ` +
-      `ends in .npz, .zip, -idx3-ubyte (with .gz or without), or .tar.gz (CIFAR); for latents also ` +
-      `.npy or .safetensors.`,
+      `ends in ${listed(endings(false))}; for latents also ${listed(endings(true))}.`,
   );
 }
 
-/** Pictures, or npy files where there are no pictures. Takes over the closing of the tree. */
-async function openTree(
-  tree: FileTree,
-  options: FolderOptions,
-  split?: Split,
-): Promise<Dataset | LatentDataset> {
-  const isLatent = !tree.paths.some(isPicture) && tree.paths.some(isLatentFile);
-  return isLatent ? openLatentFolder(tree, split) : await openFolderDataset(tree, options, split);
+async function openFolder(path: string, request: OpenRequest): Promise<Dataset | LatentDataset> {
+  const tree = await openFolderTree(path);
+  for (const source of SOURCES) {
+    const opened = source.openFolder?.(tree, request);
+    if (opened) return await opened;
+  }
+  throw new InternalError("no kind of data set takes any folder");
 }
 
-function isSafetensors(path: string): boolean {
-  return path.toLowerCase().endsWith(".safetensors");
+/** The kinds that a file may be of: by its name, and where that says nothing, by its beginning. */
+async function sourcesOf(path: string): Promise<readonly DataSource[]> {
+  const named = SOURCES.filter((source) => source.isNamed?.(path));
+  if (named.length > 0) return named;
+  const start = await beginning(path);
+  return SOURCES.filter((source) => source.begins?.(start)).slice(0, 1);
 }
 
-/** CIFAR has no images for validation. */
-function cifarSplit(path: string, split: Split = "train"): "train" | "test" {
-  if (split !== "val") return split;
-  throw new FormatError(`${path} has no part val; it is divided in ${path}#train, ${path}#test.`);
+/** The beginning of a file, uncompressed. */
+async function beginning(path: string): Promise<Uint8Array> {
+  using source = await openFileSource(path);
+  const bytes = await source.read(0, Math.min(START_BYTES, source.size));
+  if (!isGzip(bytes)) return bytes;
+  try {
+    return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
+  } catch {
+    return bytes; // whoever reads it says what is wrong
+  }
 }
 
-function noSplit(path: string, split: Split): FormatError {
-  return new FormatError(
-    `${path} is not divided in images for training and others; leave out #${split}.`,
-  );
+/** `a, b, or c`; `a or b`. */
+function listed(names: readonly string[]): string {
+  const first = names.slice(0, -1);
+  return `${first.join(", ")}${first.length > 1 ? "," : ""} or ${names.at(-1)}`;
+}
+
+/** Endings of files of images, or of latents only. */
+function endings(ofLatents: boolean): string[] {
+  return SOURCES.filter(({ latents = false }) => latents === ofLatents)
+    .flatMap(({ endings }) => endings ?? []);
 }
 
 async function stat(spec: string, path: string): Promise<Deno.FileInfo> {

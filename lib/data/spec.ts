@@ -10,17 +10,21 @@
 
 import { FormatError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
+import type { Dataset } from "./dataset.ts";
+import { openDigits } from "./images/digits.ts";
 import { exists, findKnown, KNOWN_DATASETS } from "./known.ts";
 import { parseSplit, type Split } from "./folders/splits.ts";
 
 /** Data sets that are part of the program. */
-export const BUILT_IN_DATASETS: readonly string[] = ["digits"];
+export const BUILT_IN: ReadonlyMap<string, () => Promise<Dataset>> = new Map([
+  ["digits", openDigits],
+]);
 
 /** Says that what follows is a name. */
 const PREFIX = "dataset:";
 
 /** Names of all data sets that are known. */
-export const DATASET_NAMES: readonly string[] = [...BUILT_IN_DATASETS, ...KNOWN_DATASETS];
+export const DATASET_NAMES: readonly string[] = [...BUILT_IN.keys(), ...KNOWN_DATASETS];
 
 /** What a person meant. */
 export interface Located {
@@ -65,7 +69,7 @@ export async function locate(spec: string): Promise<Located> {
       notes: [],
     };
   }
-  const isBuiltIn = BUILT_IN_DATASETS.includes(name);
+  const isBuiltIn = BUILT_IN.has(name);
   const path = isBuiltIn ? "" : await findKnown(name);
   const notes = !base.startsWith(PREFIX) && await exists(name)
     ? [

@@ -21,6 +21,8 @@ import {
   type LabelArray,
   labelsFromArray,
 } from "../folders/labels.ts";
+import type { Split } from "../folders/splits.ts";
+import { type DataSource, namesIn } from "../source.ts";
 
 /** Which of the two sets. */
 export type CifarSplit = "train" | "test";
@@ -38,21 +40,38 @@ const NUMBERED = /^data_batch_(\d+)(\.bin)?$/;
 const BATCHES = 5;
 const BATCH = /^(?:data_batch_\d+|test_batch)(?:\.bin)?$/;
 
-/** Whether a path is called like an archive, which may hold CIFAR. */
-export function isTarName(path: string): boolean {
-  return /\.(?:tar|tar\.gz|tgz)$/i.test(path);
-}
-
-/** Whether a file is called like a batch of CIFAR-10. */
-export function isCifarBatch(path: string): boolean {
-  return BATCH.test(basename(path));
-}
-
 /** Whether these are the files of an unpacked archive. */
 export function holdsCifar(names: readonly string[]): boolean {
   return names.some((name) => NUMBERED.test(name)) ||
     (names.includes("train.bin") && names.includes("fine_label_names.txt")) ||
     (names.includes("train") && names.includes("meta"));
+}
+
+/** The row of the archives, packed and unpacked. */
+export const CIFAR: DataSource = {
+  endings: ".tar.gz (CIFAR)",
+  divided: true,
+  isNamed: (path) => /\.(?:tar|tar\.gz|tgz)$/i.test(path),
+  begins: (start) => String.fromCharCode(...start.subarray(257, 262)) === "ustar",
+  openFile: (path, { split }) => openCifarArchive(path, cifarSplit(path, split)),
+  openFolder(tree, { split }) {
+    const names = namesIn(tree);
+    if (!holdsCifar(names)) return null;
+    tree.close();
+    return openCifarFolder(tree.name, names, cifarSplit(tree.name, split));
+  },
+};
+
+/** The row of single batches of CIFAR-10. */
+export const CIFAR_BATCH: DataSource = {
+  isNamed: (path) => BATCH.test(basename(path)),
+  openFile: (path) => openCifarFiles(path, [path]),
+};
+
+/** CIFAR has no images for validation. */
+function cifarSplit(path: string, split: Split = "train"): CifarSplit {
+  if (split !== "val") return split;
+  throw new FormatError(`${path} has no part val; it is divided in ${path}#train, ${path}#test.`);
 }
 
 /**

@@ -10,6 +10,7 @@ import { type IdxArray, readIdx } from "../../formats/arrays/idx.ts";
 import { ArrayDataset, type Dataset } from "../dataset.ts";
 import { labelsFromArray } from "../folders/labels.ts";
 import type { Split } from "../folders/splits.ts";
+import { type DataSource, namesIn } from "../source.ts";
 
 /** `train-images-idx3-ubyte`, `t10k-images.idx3-ubyte.gz`, … */
 const IMAGES = /^(.*)images([-.])idx[34]-ubyte(\.gz)?$/;
@@ -19,10 +20,21 @@ export function isIdxImagesName(path: string): boolean {
   return IMAGES.test(basename(path));
 }
 
-/** Whether a file is called like an IDX file of any kind. */
-export function isIdxName(path: string): boolean {
-  return /[-.]idx\d-\w+(\.gz)?$|\.idx\d?(\.gz)?$/.test(basename(path));
-}
+/** The row of IDX files, and of folders with them. */
+export const IDX: DataSource = {
+  endings: "-idx3-ubyte (with .gz or without)",
+  isNamed: (path) => /[-.]idx\d-\w+(\.gz)?$|\.idx\d?(\.gz)?$/.test(basename(path)),
+  begins([zero, zeros, type, axes]) {
+    return (zero | zeros) === 0 && type >= 8 && type <= 14 && axes >= 1 && axes <= 4;
+  },
+  openFile: (path) => openIdxDataset(path),
+  openFolder(tree, { split }) {
+    const images = findIdxImages(tree.name, namesIn(tree), split);
+    if (images === null) return null;
+    tree.close();
+    return openIdxDataset(images);
+  },
+};
 
 /**
  * The file of images in a folder that is meant: the one whose name starts with `train` (with `t10k`

@@ -15,7 +15,10 @@ import { BaseDataset, type Dataset } from "../dataset.ts";
 import { countLabels, labelsFromArray } from "../folders/labels.ts";
 import { namesLatents, openNpzLatents } from "../latents/arrays.ts";
 import type { LatentDataset } from "../latents/dataset.ts";
+import type { FileTree } from "../folders/file_tree.ts";
 import type { Split } from "../folders/splits.ts";
+import { notDivided } from "../source.ts";
+import { isPicture } from "./folder.ts";
 
 /** Names of images and their labels: of sets that are not divided, and of the parts of others. */
 const WHOLE = [
@@ -70,12 +73,6 @@ export async function openNpzDataset(
     throw error;
   }
   return await openNpzLatents(file, path, array);
-}
-
-function notDivided(path: string, split: Split): FormatError {
-  return new FormatError(
-    `${path} is not divided in images for training and others; leave out #${split}.`,
-  );
 }
 
 /** Which arrays are meant, and what is left aside. */
@@ -195,4 +192,13 @@ class NpzDataset extends BaseDataset {
   override close(): void {
     this.file.close();
   }
+}
+
+/** Arrays of images or latents, as npz files have them. */
+const ARRAYS = /^(arr_0|images|x_\w+|\w+_images|latents|moments)\.npy$/;
+
+/** Whether an archive is npz: by the name of its file, or by that of an array in it. */
+export function holdsArrays({ name, paths }: FileTree): boolean {
+  return !paths.some(isPicture) &&
+    (name.toLowerCase().endsWith(".npz") || paths.some((path) => ARRAYS.test(path)));
 }

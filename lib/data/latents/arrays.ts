@@ -15,6 +15,8 @@ import { NpyReader } from "../../formats/arrays/npy.ts";
 import type { NpzFile } from "../../formats/arrays/npz.ts";
 import type { NumericType } from "../../formats/arrays/numeric.ts";
 import { NUMERIC_TYPES, openSafetensors } from "../../formats/safetensors/safetensors.ts";
+import { isPicture } from "../images/folder.ts";
+import { type DataSource, namesIn, notDivided } from "../source.ts";
 import { weightsHint } from "../../formats/recognize/bytes.ts";
 import { type ByteSource, openFileSource } from "../../formats/source.ts";
 import { countLabels, labelsFromArray } from "../folders/labels.ts";
@@ -293,4 +295,34 @@ class ArrayLatents extends BaseLatents {
     }
     return low;
   }
+}
+
+/** The row of npy files. */
+export const NPY: DataSource = {
+  endings: ".npy",
+  latents: true,
+  isNamed: (path) => /\.npy$/i.test(path),
+  begins: (start) => String.fromCharCode(...start.subarray(0, 6)) === "\x93NUMPY",
+  openFile: (path) => openNpyLatents(path),
+};
+
+/** The row of safetensors files, and of folders with them. */
+export const SAFETENSORS: DataSource = {
+  endings: ".safetensors",
+  latents: true,
+  isNamed: isSafetensors,
+  // The length of a header of JSON as a 64-bit number.
+  begins: (start) => start[8] === 0x7B && start.subarray(4, 8).every((byte) => byte === 0),
+  openFile: (path) => openSafetensorsLatents(path, [path]),
+  openFolder(tree, { split }) {
+    const names = namesIn(tree).filter(isSafetensors);
+    if (names.length === 0 || tree.paths.some(isPicture)) return null;
+    tree.close();
+    if (split) throw notDivided(tree.name, split);
+    return openSafetensorsLatents(tree.name, names.map((name) => join(tree.name, name)));
+  },
+};
+
+function isSafetensors(path: string): boolean {
+  return /\.safetensors$/i.test(path);
 }

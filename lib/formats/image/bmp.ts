@@ -6,7 +6,13 @@
  */
 
 import { FormatError } from "../../base/errors.ts";
-import { checkSize, type DecodedImage, oddities, type ProbedImage } from "./pixels.ts";
+import {
+  checkSize,
+  type DecodedImage,
+  type ImageFormat,
+  oddities,
+  type ProbedImage,
+} from "./pixels.ts";
 
 const PLAIN = 0;
 const RLE8 = 1;
@@ -198,3 +204,12 @@ function decodeRle(
 function damaged(name: string, what: string): FormatError {
   return new FormatError(`${name} is a truncated or corrupt bitmap: ${what}.`);
 }
+
+/** The row of BMP. */
+export const BMP: ImageFormat = {
+  name: "BMP",
+  extensions: [".bmp", ".dib"],
+  is: isBmp,
+  probe: probeBmp,
+  decode: decodeBmp,
+};

@@ -6,14 +6,14 @@
  */
 
 import { FormatError } from "../../base/errors.ts";
-import { decodeBmp, isBmp, probeBmp } from "./bmp.ts";
-import { decodeGif, isGif, probeGif } from "./gif.ts";
-import { decodeJpeg, isJpeg, loadJpegDecoder, probeJpeg } from "./jpeg.ts";
-import type { DecodedImage, ProbedImage } from "./pixels.ts";
-import { decodePng, isPng, probePng } from "./png.ts";
-import { decodePnm, isPnm, probePnm } from "./pnm.ts";
-import { decodeTiff, isTiff, probeTiff } from "./tiff.ts";
-import { decodeWebp, isWebp, loadWebpDecoder, probeWebp } from "./webp.ts";
+import { BMP } from "./bmp.ts";
+import { GIF } from "./gif.ts";
+import { JPEG } from "./jpeg.ts";
+import type { DecodedImage, ImageFormat, ProbedImage } from "./pixels.ts";
+import { PNG } from "./png.ts";
+import { PNM } from "./pnm.ts";
+import { TIFF } from "./tiff.ts";
+import { WEBP } from "./webp.ts";
 
 export {
   type DecodedImage,
@@ -23,30 +23,11 @@ export {
   toRgb,
 } from "./pixels.ts";
 
-/** A kind of picture files. */
-interface Kind {
-  is(bytes: Uint8Array): boolean;
-  probe(bytes: Uint8Array, name: string): ProbedImage;
-  decode(bytes: Uint8Array, name: string): DecodedImage;
-  /** Makes `decode` ready, where that takes time. */
-  load?(): Promise<void>;
-}
-
-const KINDS: readonly Kind[] = [
-  { is: isPng, probe: probePng, decode: decodePng },
-  { is: isJpeg, probe: probeJpeg, decode: decodeJpeg, load: loadJpegDecoder },
-  { is: isWebp, probe: probeWebp, decode: decodeWebp, load: loadWebpDecoder },
-  { is: isGif, probe: probeGif, decode: decodeGif },
-  { is: isBmp, probe: probeBmp, decode: decodeBmp },
-  { is: isTiff, probe: probeTiff, decode: decodeTiff, load: loadJpegDecoder },
-  { is: isPnm, probe: probePnm, decode: decodePnm },
-];
+/** The formats that are read, the most frequent first. */
+const FORMATS: readonly ImageFormat[] = [PNG, JPEG, WEBP, GIF, BMP, TIFF, PNM];
 
 /** Endings of the files that the decoders are meant for. */
-export const IMAGE_EXTENSIONS: readonly string[] = [
-  ...[".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib"],
-  ...[".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm"],
-];
+export const IMAGE_EXTENSIONS: readonly string[] = FORMATS.flatMap(({ extensions }) => extensions);
 
 /** Endings of pictures of kinds that are not read. */
 export const OTHER_IMAGE_EXTENSIONS: readonly string[] = [
@@ -68,12 +49,12 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<Deco
 
 /** As {@link decodeImage}, at once; {@link loadDecoder} must have been awaited before. */
 export function decodeImageSync(bytes: Uint8Array, name: string): DecodedImage {
-  return kindOf(bytes, name).decode(bytes, name);
+  return formatOf(bytes, name).decode(bytes, name);
 }
 
 /** Makes {@link decodeImageSync} ready for files that start like this one. Cheap when it is. */
 export async function loadDecoder(bytes: Uint8Array): Promise<void> {
-  await KINDS.find((kind) => kind.is(bytes))?.load?.();
+  await FORMATS.find((format) => format.is(bytes))?.load?.();
 }
 
 /**
@@ -84,20 +65,21 @@ export async function loadDecoder(bytes: Uint8Array): Promise<void> {
  * @throws {FormatError} as {@link decodeImage}
  */
 export function probeImage(bytes: Uint8Array, name: string): ProbedImage {
-  return kindOf(bytes, name).probe(bytes, name);
+  return formatOf(bytes, name).probe(bytes, name);
 }
 
-function kindOf(bytes: Uint8Array, name: string): Kind {
-  const kind = KINDS.find((kind) => kind.is(bytes));
-  if (kind !== undefined) return kind;
-  const found = bytes.length === 0 ? "is empty" : `is ${otherKind(bytes)}`;
+function formatOf(bytes: Uint8Array, name: string): ImageFormat {
+  const format = FORMATS.find((format) => format.is(bytes));
+  if (format !== undefined) return format;
+  const found = bytes.length === 0 ? "is empty" : `is ${otherFormat(bytes)}`;
+  const names = FORMATS.map(({ name }) => name);
   throw new FormatError(
-    `${name} ${found}; expected a picture: PNG, JPEG, WebP, GIF, BMP, TIFF or PNM.`,
+    `${name} ${found}; expected a picture: ${names.slice(0, -1).join(", ")} or ${names.at(-1)}.`,
   );
 }
 
-/** What a file seems to be that is none of the kinds. */
-function otherKind(bytes: Uint8Array): string {
+/** What a file seems to be that is none of the formats. */
+function otherFormat(bytes: Uint8Array): string {
   const text = (from: number, to: number) => String.fromCharCode(...bytes.subarray(from, to));
   const brand = text(4, 8) === "ftyp" ? text(8, 12) : "";
   if (/^avi[fs]$/.test(brand)) return "an AVIF file, which is not read";

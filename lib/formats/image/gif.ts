@@ -6,7 +6,14 @@
 
 import { FormatError } from "../../base/errors.ts";
 import { lzwDecode } from "./lzw.ts";
-import { checkSize, type DecodedImage, ODD, oddities, type ProbedImage } from "./pixels.ts";
+import {
+  checkSize,
+  type DecodedImage,
+  type ImageFormat,
+  ODD,
+  oddities,
+  type ProbedImage,
+} from "./pixels.ts";
 
 const SEPARATOR = 0x2C;
 const EXTENSION = 0x21;
@@ -145,3 +152,12 @@ function joinBlocks(bytes: Uint8Array, start: number): { data: Uint8Array; end: 
 function damaged(name: string): FormatError {
   return new FormatError(`${name} is a truncated or corrupt GIF file: it has no frame.`);
 }
+
+/** The row of GIF. */
+export const GIF: ImageFormat = {
+  name: "GIF",
+  extensions: [".gif"],
+  is: isGif,
+  probe: probeGif,
+  decode: decodeGif,
+};

@@ -17,6 +17,7 @@ import {
   checkSize,
   cmykToRgb,
   type DecodedImage,
+  type ImageFormat,
   ODD,
   oddities,
   orientationOddity,
@@ -243,3 +244,13 @@ function readFrame(bytes: Uint8Array, name: string): Frame & { orientation: numb
 function isFrame(marker: number): boolean {
   return marker >= 0xC0 && marker <= 0xCF && ![0xC4, 0xC8, 0xCC].includes(marker);
 }
+
+/** The row of JPEG. */
+export const JPEG: ImageFormat = {
+  name: "JPEG",
+  extensions: [".jpg", ".jpeg", ".jpe", ".jfif"],
+  is: isJpeg,
+  probe: probeJpeg,
+  decode: decodeJpeg,
+  load: loadJpegDecoder,
+};

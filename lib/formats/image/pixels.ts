@@ -37,6 +37,22 @@ export interface DecodedImage extends Image {
   readonly oddities?: readonly string[];
 }
 
+/** A kind of picture files: a row of decode.ts. */
+export interface ImageFormat {
+  /** What messages call it. */
+  readonly name: string;
+  /** Endings of its files. */
+  readonly extensions: readonly string[];
+  /** Whether a file begins like one. */
+  is(bytes: Uint8Array): boolean;
+  /** What its header tells. */
+  probe(bytes: Uint8Array, name: string): ProbedImage;
+  /** Its pixels. */
+  decode(bytes: Uint8Array, name: string): DecodedImage;
+  /** Makes `decode` ready, where that takes time. */
+  load?(): Promise<void>;
+}
+
 /** The most pixels that a file may ask memory for; Pillow's limit, twice that of its warning. */
 export const MAX_PIXELS = 178_956_970;
 const MANY_PIXELS = 89_478_485;

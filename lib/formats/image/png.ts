@@ -16,6 +16,7 @@ import {
   checkSize,
   type DecodedImage,
   type Image,
+  type ImageFormat,
   type ImageShape,
   ODD,
   oddities,
@@ -397,3 +398,12 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   }
   return result;
 }
+
+/** The row of PNG. */
+export const PNG: ImageFormat = {
+  name: "PNG",
+  extensions: [".png"],
+  is: isPng,
+  probe: probePng,
+  decode: decodePng,
+};

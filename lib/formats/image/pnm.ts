@@ -6,7 +6,14 @@
  */
 
 import { FormatError } from "../../base/errors.ts";
-import { checkSize, type DecodedImage, ODD, oddities, type ProbedImage } from "./pixels.ts";
+import {
+  checkSize,
+  type DecodedImage,
+  type ImageFormat,
+  ODD,
+  oddities,
+  type ProbedImage,
+} from "./pixels.ts";
 
 /** Whether the bytes start like such a file. */
 export function isPnm(bytes: Uint8Array): boolean {
@@ -123,3 +130,12 @@ function roundHalfEven(value: number): number {
   const rounded = Math.round(value);
   return rounded - value === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
 }
+
+/** The row of PNM. */
+export const PNM: ImageFormat = {
+  name: "PNM",
+  extensions: [".pbm", ".pgm", ".ppm", ".pnm"],
+  is: isPnm,
+  probe: probePnm,
+  decode: decodePnm,
+};

@@ -9,13 +9,14 @@
 
 import { constants, inflateSync } from "node:zlib";
 import { FormatError } from "../../base/errors.ts";
-import { decodeJpeg } from "./jpeg.ts";
+import { decodeJpeg, loadJpegDecoder } from "./jpeg.ts";
 import { lzwDecode } from "./lzw.ts";
 import {
   checkSize,
   cmykToRgb,
   type DecodedImage,
   type Image,
+  type ImageFormat,
   ODD,
   oddities,
   type ProbedImage,
@@ -409,3 +410,13 @@ function damaged(name: string, what: string): FormatError {
 function unsupported(name: string, what: string): FormatError {
   return new FormatError(`${name} is a TIFF file ${what}, which is not read; convert it to PNG.`);
 }
+
+/** The row of TIFF. */
+export const TIFF: ImageFormat = {
+  name: "TIFF",
+  extensions: [".tif", ".tiff"],
+  is: isTiff,
+  probe: probeTiff,
+  decode: decodeTiff,
+  load: loadJpegDecoder,
+};

@@ -11,6 +11,7 @@ import { exifOrientation } from "./exif.ts";
 import {
   checkSize,
   type DecodedImage,
+  type ImageFormat,
   ODD,
   oddities,
   orientationOddity,
@@ -172,3 +173,13 @@ function text(bytes: Uint8Array, at: number): string {
 function damaged(name: string): FormatError {
   return new FormatError(`${name} is a truncated or corrupt WebP file: its header is damaged.`);
 }
+
+/** The row of WebP. */
+export const WEBP: ImageFormat = {
+  name: "WebP",
+  extensions: [".webp"],
+  is: isWebp,
+  probe: probeWebp,
+  decode: decodeWebp,
+  load: loadWebpDecoder,
+};

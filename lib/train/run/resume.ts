@@ -8,7 +8,7 @@
 import { isAbsolute, join } from "jsr:@std/path@1.0.8";
 import { effortOf, fingerprintDifferences } from "../../data/fingerprint.ts";
 import { exists, findKnown } from "../../data/known.ts";
-import { BUILT_IN_DATASETS, knownName } from "../../data/spec.ts";
+import { BUILT_IN, knownName } from "../../data/spec.ts";
 import { parseSplit } from "../../data/folders/splits.ts";
 import { FormatError, UsageError } from "../../base/errors.ts";
 import { type Change, configChanges, describeChange } from "./changes.ts";
@@ -163,7 +163,7 @@ async function findFiles(config: TrainConfig, origin: string): Promise<TrainConf
   return await withPaths(config, async (path, isData) => {
     const { base, split } = isData ? parseSplit(path) : { base: path };
     const name = isData ? knownName(path) : null;
-    if (name !== null && BUILT_IN_DATASETS.includes(name)) return path;
+    if (name !== null && BUILT_IN.has(name)) return path;
     // A known data set may lie in the folder `data` beside where the run was begun.
     const there = name === null
       ? join(origin, base)
