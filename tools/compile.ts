@@ -15,6 +15,7 @@
  */
 
 import { basename, dirname, fromFileUrl, join } from "jsr:@std/path@1.0.8";
+import { sha256 } from "../lib/base/hash.ts";
 
 const root = fromFileUrl(import.meta.resolve("../"));
 
@@ -210,8 +211,7 @@ async function compile(contents: Contents, output: string, args: readonly string
 
 /** A line as `sha256sum` writes and checks it. */
 async function checksum(path: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(path));
-  return `${new Uint8Array(digest).toHex()}  ${basename(path)}\n`;
+  return `${sha256(await Deno.readFile(path))}  ${basename(path)}\n`;
 }
 
 async function main(args: readonly string[]): Promise<void> {

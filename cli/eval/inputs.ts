@@ -5,7 +5,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
+import { sha256 } from "../../lib/base/hash.ts";
+import type { Shard } from "../../lib/base/shard.ts";
 import { ContentHasher, type Dataset } from "../../lib/data/dataset.ts";
 import { LATENT_NOTE } from "../../lib/data/latents/note.ts";
 import { pathRead } from "../../lib/data/spec.ts";
@@ -23,7 +24,7 @@ import {
   type ImageSource,
 } from "../../lib/eval/images.ts";
 import { holdsStatistics, readReference } from "../../lib/eval/references/files.ts";
-import type { Reference, Shard } from "../../lib/eval/references/reference.ts";
+import type { Reference } from "../../lib/eval/references/reference.ts";
 import { NpzFile } from "../../lib/formats/arrays/npz.ts";
 import { findModel, loadModel, type Model } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
@@ -349,12 +350,12 @@ export async function openSide(
   if (!await holdsStatistics(spec)) return await openImages(spec, args);
   const statistics = await readReference(spec);
   const { mean, covariance } = statistics;
-  const sha256 = createHash("sha256").update(mean).update(covariance).digest("hex");
+  const hash = sha256(mean, covariance);
   const some = await holdsImages(spec) ? await openImages(spec, args) : undefined;
   return {
     statistics,
     some,
-    origin: () => ({ kind: "statistics", sha256 }),
+    origin: () => ({ kind: "statistics", sha256: hash }),
     [Symbol.asyncDispose]: async () => await some?.[Symbol.asyncDispose](),
   };
 }

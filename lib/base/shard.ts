@@ -10,7 +10,9 @@ import { UsageError } from "./errors.ts";
 
 /** Part `index` of `of` parts, counted from 1. */
 export interface Shard {
+  /** Number of the part, from 1. */
   readonly index: number;
+  /** Number of parts. */
   readonly of: number;
 }
 

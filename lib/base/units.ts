@@ -45,6 +45,11 @@ export function formatBytes(bytes: number): string {
   return `${unit === "B" || value >= 100 ? Math.round(value) : value.toFixed(1)} ${unit}`;
 }
 
+/** Bytes of memory that something needs, rounded up: `1434 MiB`. */
+export function mebibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}
+
 /**
  * A list of whole numbers and inclusive ranges: `0-3,70` is 0, 1, 2, 3, 70, in the order written.
  * Throws `UsageError`; `name` is what it is for.

@@ -6,7 +6,8 @@
  * @module
  */
 
-import type { Node, Shape, Tensor } from "../tensor/tensor.ts";
+import { contiguousStrides, type Shape } from "../base/arrays.ts";
+import type { Node, Tensor } from "../tensor/tensor.ts";
 import { InternalError } from "../base/errors.ts";
 
 /** offset + sum(strides[k] * index[k]) over the axes k of the kernel. */
@@ -28,17 +29,6 @@ export class NeedsStorage {
 /** The coordinate that is always 0. */
 export function zero(rank: number): Affine {
   return { offset: 0, strides: new Array<number>(rank).fill(0) };
-}
-
-/** Row-major strides of a shape. */
-export function contiguousStrides(shape: Shape): number[] {
-  const strides = new Array<number>(shape.length);
-  let stride = 1;
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    strides[axis] = stride;
-    stride *= shape[axis];
-  }
-  return strides;
 }
 
 /** sum(factors[i] * coordinates[i]). */

@@ -5,13 +5,13 @@
  * @module
  */
 
+import { contiguousStrides, type Shape } from "../base/arrays.ts";
 import { InternalError } from "../base/errors.ts";
-import type { Shape, Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import {
   type Affine,
   broadcastCoordinates,
   combine,
-  contiguousStrides,
   NeedsStorage,
   reshapeCoordinates,
   SplitAxis,

@@ -5,10 +5,10 @@
  * @module
  */
 
+import { contiguousStrides } from "../base/arrays.ts";
 import { InternalError } from "../base/errors.ts";
 import type { Update } from "../tensor/state.ts";
 import { make, type Node, type Tensor } from "../tensor/tensor.ts";
-import { contiguousStrides } from "./affine.ts";
 import type { Graph } from "./graph.ts";
 import { hasEpilogue, isElementwise, isView } from "./operations.ts";
 import type { Program } from "./program.ts";

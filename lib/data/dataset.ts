@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
+import { Sha256 } from "../base/hash.ts";
 import { FormatError } from "../base/errors.ts";
 import type { PictureFormat, PicturePlace } from "./images/decode_picture.ts";
 import { countLabels } from "./folders/labels.ts";
@@ -77,21 +77,21 @@ export interface Decoding {
 
 /** {@link Dataset.contentHash} of images that someone reads anyway. */
 export class ContentHasher {
-  readonly #hash = createHash("sha256");
+  readonly #hash = new Sha256();
 
   constructor(private readonly set: Pick<Dataset, "length" | "imageShape" | "labelCount">) {
-    this.#hash.update(JSON.stringify([set.length, ...set.imageShape, set.labelCount]));
+    this.#hash.add(JSON.stringify([set.length, ...set.imageShape, set.labelCount]));
   }
 
   /** Takes the pixels of the next images. */
   addImages(pixels: Uint8Array): void {
-    this.#hash.update(pixels);
+    this.#hash.add(pixels);
   }
 
   /** @param labels of all images; not looked at where there are no classes */
   finish(labels: Int32Array): string {
-    if (this.set.labelCount > 0) this.#hash.update(labels);
-    return this.#hash.digest("hex");
+    if (this.set.labelCount > 0) this.#hash.add(labels);
+    return this.#hash.hex();
   }
 }
 

@@ -17,9 +17,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
+import { Sha256, sha256 } from "../base/hash.ts";
 import { FormatError } from "../base/errors.ts";
-import { bytesOf } from "../formats/arrays/numeric.ts";
 import type { Dataset } from "./dataset.ts";
 import { isLatents, type LatentDataset } from "./latents/dataset.ts";
 
@@ -90,7 +89,7 @@ export function fingerprint(
     classNames: labelNames,
     labels: labelCount === 0
       ? null
-      : sha256([Int32Array.from({ length }, (_, i) => set.label(i) ?? -1)]),
+      : sha256(Int32Array.from({ length }, (_, i) => set.label(i) ?? -1)),
     contents: digest(length, effort.contents, (i) => contentsOf(set, i)),
     sizes: sizeOf ? digest(length, effort.sizes, (i) => [Float64Array.of(sizeOf(i))]) : null,
     stored: set.storedChecksum?.() ?? null,
@@ -189,13 +188,11 @@ function shapeOf(set: Dataset | LatentDataset): DataFingerprint["shape"] {
   return isLatents(set) ? set.storedShape : set.imageShape;
 }
 
-function contentsOf(set: Dataset | LatentDataset, index: number): Uint8Array[] {
+function contentsOf(set: Dataset | LatentDataset, index: number): ArrayBufferView[] {
   try {
     if (!isLatents(set)) return [set.image(index)];
     const { hasMirrored } = set;
-    return [false, ...(hasMirrored ? [true] : [])].map((mirrored) =>
-      bytesOf(set.stored(index, mirrored))
-    );
+    return [false, ...(hasMirrored ? [true] : [])].map((mirrored) => set.stored(index, mirrored));
   } catch (error) {
     // Whoever needs this item will say what is wrong with it; here it only has to be the same.
     if (!(error instanceof FormatError)) throw error;
@@ -210,15 +207,9 @@ function digest(
   bytes: (index: number) => readonly ArrayBufferView[],
 ): Digest {
   const items = Math.min(wanted, count);
-  const hash = createHash("sha256");
+  const hash = new Sha256();
   for (let i = 0; i < items; i++) {
-    for (const piece of bytes(Math.floor((i + 0.5) * count / items))) hash.update(bytesOf(piece));
+    hash.add(...bytes(Math.floor((i + 0.5) * count / items)));
   }
-  return { items, sha256: hash.digest("hex") };
-}
-
-function sha256(pieces: readonly ArrayBufferView[]): string {
-  const hash = createHash("sha256");
-  for (const piece of pieces) hash.update(bytesOf(piece));
-  return hash.digest("hex");
+  return { items, sha256: hash.hex() };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { joinArrays } from "../base/arrays.ts";
 import { ImmError } from "../base/errors.ts";
 import type { Extracted, FeatureExtractor } from "./extractors/extractor.ts";
 import { CHUNK, FeatureCache } from "./feature_cache.ts";
@@ -110,7 +111,9 @@ async function collectWith(
     statistics,
     taps: tapStatistics,
     features: features && { rows, dimension, data: features.subarray(0, rows * dimension) },
-    logits: classes ? { data: joined(logits), classes, names: extractor.classNames } : null,
+    logits: classes
+      ? { data: joinArrays(Float32Array, logits), classes, names: extractor.classNames }
+      : null,
     labels: rows > 0 && allLabels.length === rows ? allLabels : null,
     classes: source.classes,
     skipped,
@@ -273,12 +276,12 @@ function joinExtracted(parts: readonly Extracted[]): Extracted {
   const [{ logits, taps: others }] = parts;
   const names = Object.keys(others ?? {});
   return {
-    features: joined(parts.map(({ features }) => features)),
-    ...(logits ? { logits: joined(parts.map(({ logits }) => logits!)) } : {}),
+    features: joinArrays(Float32Array, parts.map(({ features }) => features)),
+    ...(logits ? { logits: joinArrays(Float32Array, parts.map(({ logits }) => logits!)) } : {}),
     ...(others
       ? {
         taps: Object.fromEntries(
-          names.map((tap) => [tap, joined(parts.map(({ taps }) => taps![tap]))]),
+          names.map((tap) => [tap, joinArrays(Float32Array, parts.map(({ taps }) => taps![tap]))]),
         ),
       }
       : {}),
@@ -349,15 +352,4 @@ function rowsOf(all: Extracted, total: number, begin: number, count: number): Ex
       ? { taps: Object.fromEntries(Object.entries(all.taps).map(([k, v]) => [k, part(v)])) }
       : {}),
   };
-}
-
-/** Arrays behind each other. */
-function joined(parts: Float32Array[]): Float32Array {
-  const result = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    result.set(part, offset);
-    offset += part.length;
-  }
-  return result;
 }

@@ -12,8 +12,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
+import { Sha256, sha256 } from "../base/hash.ts";
 import { FormatError } from "../base/errors.ts";
 import { writeFileAtomic } from "../formats/atomic.ts";
 import { parseSafetensors, serializeSafetensors } from "../formats/safetensors/safetensors.ts";
@@ -87,8 +87,7 @@ export class FeatureCache {
    */
   static key(extractorHash: string, images: ImageBatch | readonly ImageBatch[] | string): string {
     if (typeof images === "string") {
-      const text = JSON.stringify(["imm features", VERSION, extractorHash, images]);
-      return createHash("sha256").update(text).digest("hex");
+      return sha256(JSON.stringify(["imm features", VERSION, extractorHash, images]));
     }
     const key = FeatureCache.startKey(extractorHash);
     for (const batch of [images].flat()) key.add(batch);
@@ -97,15 +96,14 @@ export class FeatureCache {
 
   /** The same for images that come one after the other and need not be in memory together. */
   static startKey(extractorHash: string): { add(batch: ImageBatch): void; finish(): string } {
-    const hash = createHash("sha256");
+    const hash = new Sha256();
     return {
       add({ count, height, width, channels, data }) {
         const type = data instanceof Uint8Array ? "u8" : "f32";
         const shape = [count, height, width, channels];
-        hash.update(JSON.stringify(["imm features", VERSION, extractorHash, type, ...shape]));
-        hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+        hash.add(JSON.stringify(["imm features", VERSION, extractorHash, type, ...shape]), data);
       },
-      finish: () => hash.digest("hex"),
+      finish: () => hash.hex(),
     };
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joinArrays } from "../base/arrays.ts";
 import { decodeRgb } from "../base/bytes.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { FormatError, InternalError, UsageError } from "../base/errors.ts";
@@ -237,13 +238,10 @@ export function joinBatches(batches: readonly ImageBatch[]): ImageBatch {
       );
     }
   }
-  const length = batches.reduce((sum, { data }) => sum + data.length, 0);
-  const data = head.data instanceof Uint8Array ? new Uint8Array(length) : new Float32Array(length);
-  let offset = 0;
-  for (const batch of batches) {
-    data.set(batch.data, offset);
-    offset += batch.data.length;
-  }
+  const parts = batches.map(({ data }) => data);
+  const data = head.data instanceof Uint8Array
+    ? joinArrays(Uint8Array, parts)
+    : joinArrays(Float32Array, parts);
   const labels = batches.every((batch) => batch.labels !== undefined)
     ? Int32Array.from(batches.flatMap((batch) => [...batch.labels!]))
     : undefined;

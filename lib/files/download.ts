@@ -4,8 +4,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { basename, dirname } from "node:path";
+import { Sha256 } from "../base/hash.ts";
 import { FormatError, ImmError, UsageError } from "../base/errors.ts";
 import { openFileSource } from "../formats/source.ts";
 
@@ -152,9 +152,9 @@ const PIECE = 1 << 24;
  */
 export async function fileSha256(path: string): Promise<string> {
   using file = await openFileSource(path);
-  const hash = createHash("sha256");
+  const hash = new Sha256();
   for (let at = 0; at < file.size; at += PIECE) {
-    hash.update(await file.read(at, Math.min(PIECE, file.size - at)));
+    hash.add(await file.read(at, Math.min(PIECE, file.size - at)));
   }
-  return hash.digest("hex");
+  return hash.hex();
 }

@@ -5,8 +5,8 @@
  */
 
 import { basename, dirname, join } from "node:path";
+import { bytesOf } from "../base/arrays.ts";
 import { FormatError, WriteError } from "../base/errors.ts";
-import { bytesOf } from "./arrays/numeric.ts";
 import { describeFileError } from "./source.ts";
 
 /** Appends a chunk to the file being written; await it before reusing the chunk's memory. */

@@ -6,8 +6,8 @@
  * @module
  */
 
+import { type Shape, sizeOf } from "../base/arrays.ts";
 import { ImmError } from "../base/errors.ts";
-import { type Shape, sizeOf } from "../tensor/tensor.ts";
 
 /** Two 32-bit words, as unsigned numbers. */
 export type Words = readonly [number, number];

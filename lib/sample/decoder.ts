@@ -8,12 +8,12 @@
  */
 
 import type { InferenceSession, Tensor } from "npm:onnxruntime-web@1.30.0";
+import { bytesOf, channelsLast, type Shape, sizeOf } from "../base/arrays.ts";
 import { denormalized, type LatentNormalization } from "../data/latents/note.ts";
 import { fileSha256 } from "../files/download.ts";
 import { FormatError } from "../base/errors.ts";
-import { bytesOf, toFloat32 } from "../formats/arrays/numeric.ts";
+import { toFloat32 } from "../formats/arrays/numeric.ts";
 import { loadOneToOne } from "../formats/onnx/runtime.ts";
-import { type Shape, sizeOf } from "../tensor/tensor.ts";
 import { requireFinite } from "./finite.ts";
 import type { GeneratedBatch } from "./generator.ts";
 
@@ -142,15 +142,8 @@ export class LatentDecoder implements AsyncDisposable {
       name: () => `that of latent ${index}`,
       reason: `${this.path} or the normalization of the latents does not fit the model`,
     });
-    const plane = rows * columns;
     const [scale, offset] = this.record.range === "unit" ? [2, -1] : [1, 0];
-    const picture = new Float32Array(data.length);
-    for (let c = 0; c < colours; c++) {
-      for (let i = 0; i < plane; i++) {
-        picture[i * colours + c] = data[c * plane + i] * scale + offset;
-      }
-    }
-    return picture;
+    return channelsLast(data, [rows, columns, colours]).map((value) => value * scale + offset);
   }
 }
 

@@ -6,10 +6,10 @@
  */
 
 import { extname } from "jsr:@std/path@1.0.8";
+import { channelsLast, sameShape, type Shape, sizeOf } from "../base/arrays.ts";
 import { FormatError } from "../base/errors.ts";
 import { NpzFile } from "../formats/arrays/npz.ts";
 import { openSafetensors } from "../formats/safetensors/safetensors.ts";
-import { sameShape, type Shape, sizeOf } from "../tensor/tensor.ts";
 import { requireFinite } from "./finite.ts";
 
 const NAME = "latents";
@@ -84,19 +84,4 @@ function theArray(path: string, names: readonly string[]): string {
     `${path} holds ${names.length === 0 ? "no arrays" : names.join(", ")}; expected one array, ` +
       `or one of the name "${NAME}".`,
   );
-}
-
-/** [N, C, H, W] to [N, H, W, C]. */
-function channelsLast(values: Float32Array, [height, width, channels]: Shape): Float32Array {
-  const result = new Float32Array(values.length);
-  const size = sizeOf([height, width, channels]);
-  const plane = height * width;
-  for (let image = 0; image < values.length; image += size) {
-    for (let c = 0; c < channels; c++) {
-      for (let i = 0; i < plane; i++) {
-        result[image + i * channels + c] = values[image + c * plane + i];
-      }
-    }
-  }
-  return result;
 }

@@ -5,8 +5,7 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
-import { bytesOf } from "../formats/arrays/numeric.ts";
+import { sha256 } from "../base/hash.ts";
 import type { Precision } from "../models/precision.ts";
 import type { DecoderRecord } from "./decoder.ts";
 import type { ClassChoice } from "./labels.ts";
@@ -34,7 +33,7 @@ export interface SampleSettings {
 
 /** SHA-256 of numbers in memory. */
 export function numbersHash(data: Float32Array): string {
-  return createHash("sha256").update(bytesOf(data)).digest("hex");
+  return sha256(data);
 }
 
 /** The first setting that differs, for a message. */

@@ -4,8 +4,9 @@
  * @module
  */
 
+import { sameShape, type Shape } from "../base/arrays.ts";
 import { ImmError } from "../base/errors.ts";
-import { type DType, sameShape, type Shape, type Tensor } from "./tensor.ts";
+import type { DType, Tensor } from "./tensor.ts";
 
 /** A mistake in the shapes or types given to an operation: what it expects, what it was given. */
 export function shapeError(operation: string, expected: string, found: string): ImmError {
@@ -56,17 +57,6 @@ export function broadcastShapes(operation: string, ...shapes: Shape[]): number[]
     }
   }
   return result;
-}
-
-/** Distance in elements between neighbours along each axis of a row-major array. */
-export function contiguousStrides(shape: Shape): number[] {
-  const strides = new Array<number>(shape.length);
-  let step = 1;
-  for (let i = shape.length - 1; i >= 0; i--) {
-    strides[i] = step;
-    step *= shape[i];
-  }
-  return strides;
 }
 
 /** The shape after summing `axes` away while keeping them with size 1. */

@@ -12,8 +12,11 @@
  * @module
  */
 
+import { type Shape, sizeOf } from "../base/arrays.ts";
 import { InternalError } from "../base/errors.ts";
 import type { Arena } from "./state.ts";
+
+export { sameShape, type Shape, sizeOf } from "../base/arrays.ts";
 
 /** Element types. `i32` is for labels, indices and random keys. */
 export type DType = "f32" | "i32";
@@ -23,9 +26,6 @@ export type DType = "f32" | "i32";
  * precision. It is computed in f32 either way.
  */
 export type Storage = "f32" | "f16";
-
-/** Sizes of the axes, outermost first. `[]` is a scalar. */
-export type Shape = readonly number[];
 
 /** Element-wise functions. Comparisons give 1 or 0 in f32; `where(c, a, b)` is a where c ≠ 0. */
 export type MapFn =
@@ -244,16 +244,6 @@ export class Tensor {
   toString(): string {
     return `%${this.node.id}${this.index > 0 ? `.${this.index}` : ""}`;
   }
-}
-
-/** Number of elements of a shape. */
-export function sizeOf(shape: Shape): number {
-  return shape.reduce((product, n) => product * n, 1);
-}
-
-/** Whether two shapes are the same. */
-export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((n, i) => n === b[i]);
 }
 
 /** Makes a node with one output and returns that output. */

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@1.0.8";
+import { bytesOf } from "../../lib/base/arrays.ts";
 import { averageBeside } from "../../lib/convert/averages.ts";
 import { findModelIn } from "../../lib/convert/convert.ts";
 import type { ForeignFile, ForeignTensor } from "../../lib/convert/foreign_file.ts";
 import { FormatError, UsageError } from "../../lib/base/errors.ts";
-import { bytesOf } from "../../lib/formats/arrays/numeric.ts";
 import { IMM_DEFAULTS } from "../../lib/imm/config.ts";
 import type { Model } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";

@@ -1,13 +1,14 @@
 /** Element-wise kernels: shapes, strides, types, functions, random numbers. */
 
 import assert from "node:assert/strict";
+import { contiguousStrides } from "../../lib/base/arrays.ts";
 import type { Instr } from "../../lib/compile/plan.ts";
 import { Arena } from "../../lib/tensor/state.ts";
 import type { MapFn } from "../../lib/tensor/tensor.ts";
 import { hostNormal, hostUniform } from "../../lib/random/threefry.ts";
 import { assertClose } from "../support/close.ts";
 import { hashedValues } from "../support/golden/hash.ts";
-import { expression, PlanBuilder, rowMajor, strided } from "../support/devices/plan_builder.ts";
+import { expression, PlanBuilder, strided } from "../support/devices/plan_builder.ts";
 import { FUNCTIONS } from "../support/reference/graph.ts";
 import { deviceTest } from "../support/devices/devices.ts";
 import { assertLikeInterpreter, runPlan } from "../support/devices/run_plan.ts";
@@ -46,8 +47,8 @@ deviceTest("operands are broadcast, transposed and offset", async (device) => {
         strided(row, [0, 1]),
         strided(column, [1, 0]),
         strided(transposed, [1, rows]),
-        strided(offset, rowMajor(shape), 67),
-        strided(offset, rowMajor(shape), 64),
+        strided(offset, contiguousStrides(shape), 67),
+        strided(offset, contiguousStrides(shape), 64),
       ], [
         ...[0, 1, 2, 3, 4, 5].map(load),
         map("add", 0, 1),

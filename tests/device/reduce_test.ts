@@ -1,17 +1,10 @@
 /** Reductions and moments: rows, columns, splits, fused bodies and epilogues. */
 
 import { equal } from "node:assert/strict";
+import { contiguousStrides, type Shape, sizeOf } from "../../lib/base/arrays.ts";
 import type { Instr, ReduceKernel } from "../../lib/compile/plan.ts";
-import type { Shape } from "../../lib/tensor/tensor.ts";
-import { sizeOf } from "../../lib/tensor/tensor.ts";
 import { hashedValues } from "../support/golden/hash.ts";
-import {
-  expression,
-  PlanBuilder,
-  rowMajor,
-  storeResults,
-  strided,
-} from "../support/devices/plan_builder.ts";
+import { expression, PlanBuilder, storeResults, strided } from "../support/devices/plan_builder.ts";
 import { deviceTest, deviceTests } from "../support/devices/devices.ts";
 import { assertLikeInterpreter, runPlan } from "../support/devices/run_plan.ts";
 
@@ -24,7 +17,7 @@ function sumAndMax(shape: Shape, order: readonly number[], keptRank: number): Pl
   const axes = order.map((axis) => shape[axis]);
   const kept = axes.slice(0, keptRank);
   const [sum, max] = [p.output("sum", kept), p.output("max", kept)];
-  const strides = rowMajor(shape);
+  const strides = contiguousStrides(shape);
   return p.kernel({
     kind: "reduce",
     body: expression(axes, [strided(x, order.map((axis) => strides[axis]))]),

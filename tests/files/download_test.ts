@@ -1,12 +1,12 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { join } from "jsr:@std/path@1.0.8";
+import { sha256 } from "../../lib/base/hash.ts";
 import { download, fileSha256, type RemoteFile } from "../../lib/files/download.ts";
 import { FormatError, ImmError } from "../../lib/base/errors.ts";
 import { withTempFolder } from "../support/files.ts";
 
 const CONTENT = Uint8Array.from({ length: 300_000 }, (_, i) => (i * i) % 251);
-const SHA256 = createHash("sha256").update(CONTENT).digest("hex");
+const SHA256 = sha256(CONTENT);
 
 /** What a server was asked, and how it answers. */
 type Handler = (request: Request, count: number) => Response;

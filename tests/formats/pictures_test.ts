@@ -1,7 +1,7 @@
 /** Picture files of every kind that is read, and odd ones, against the pixels that Pillow reads. */
 
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { sha256 } from "../../lib/base/hash.ts";
 import { decodeImage, probeImage, toRgb } from "../../lib/formats/image/decode.ts";
 import { FormatError } from "../../lib/base/errors.ts";
 import { assertFormatError } from "../support/files.ts";
@@ -58,7 +58,7 @@ Deno.test("picture files are decoded to Pillow's pixels, or refused where Pillow
       const expected = ODD.find(([pattern]) => pattern.test(name))?.[1];
       assert.equal(found.length, expected ? 1 : 0, `${name}: ${found}`);
       if (expected) assert.match(found[0], expected, name);
-      return createHash("sha256").update(toRgb(image).data).digest("hex");
+      return sha256(toRgb(image).data);
     };
     if (pixels === null) await assertFormatError(read, new RegExp(`^${name} `));
     else if (NOT_READ.has(name)) await assertFormatError(read, NOT_READ.get(name)!);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@1.0.8";
+import { bytesOf } from "../../lib/base/arrays.ts";
 import { FormatError } from "../../lib/base/errors.ts";
 import { fromFloat32, toFloat32 } from "../../lib/formats/arrays/numeric.ts";
-import { bytesOf } from "../../lib/formats/arrays/numeric.ts";
 import { openTorchFile } from "../../lib/formats/torch/file.ts";
 import { namedTensors } from "../../lib/formats/torch/module.ts";
 import { writeTorch } from "../../lib/formats/torch/writer.ts";

@@ -1,13 +1,9 @@
 import { deepStrictEqual } from "node:assert/strict";
+import { sha256 } from "../../lib/base/hash.ts";
 
 const FOLDER = new URL("../../wasm/", import.meta.url);
 /** Built from the workspace as a whole, not only from the crate's own folder. */
 const SHARED = ["Cargo.lock", "Cargo.toml", "build.sh"];
-
-async function sha256(file: string): Promise<string> {
-  const bytes = await Deno.readFile(new URL(file, FOLDER));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
 
 async function* filesUnder(folder: string): AsyncGenerator<string> {
   for await (const entry of Deno.readDir(new URL(folder, FOLDER))) {
@@ -23,7 +19,7 @@ for await (const { name } of Deno.readDir(FOLDER)) {
   Deno.test(`wasm/${name} was built from the sources beside it`, async () => {
     const actual: Record<string, string> = {};
     for (const file of [...SHARED, ...await Array.fromAsync(filesUnder(`${crate}/`))]) {
-      actual[file] = await sha256(file);
+      actual[file] = sha256(await Deno.readFile(new URL(file, FOLDER)));
     }
     const list = await Deno.readTextFile(new URL(`${module}.sources.sha256`, FOLDER));
     const recorded: Record<string, string> = {};

@@ -5,8 +5,8 @@
  */
 
 import { join, sep } from "node:path";
+import { bytesOf } from "../../base/arrays.ts";
 import { checksum } from "../../formats/archive/crc32.ts";
-import { bytesOf } from "../../formats/arrays/numeric.ts";
 import { type ByteSource, describeFileError } from "../../formats/source.ts";
 import { openZip, type ZipPlace } from "../../formats/archive/zip.ts";
 import { isLeaving, type PassedOver } from "./passed_over.ts";

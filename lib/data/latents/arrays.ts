@@ -22,8 +22,8 @@ import { type ByteSource, openFileSource } from "../../formats/source.ts";
 import { countLabels, labelsFromArray } from "../folders/labels.ts";
 import {
   BaseLatents,
-  channelsLast,
   finiteLatent,
+  latentChannelsLast,
   type LatentDataset,
   type LatentLayout,
   latentLayout,
@@ -274,7 +274,7 @@ class ArrayLatents extends BaseLatents {
     const { latents, mirrored: flipped } = this.parts[part];
     const array = mirrored && flipped ? flipped : latents;
     const row = index - this.#starts[part];
-    return channelsLast(finiteLatent(array.row(row), `${array.name}[${row}]`), this.#layout);
+    return latentChannelsLast(finiteLatent(array.row(row), `${array.name}[${row}]`), this.#layout);
   }
 
   override label(index: number): number | null {

@@ -7,9 +7,9 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
+import { Sha256 } from "../../base/hash.ts";
+import { channelsLast } from "../../base/arrays.ts";
 import { FormatError } from "../../base/errors.ts";
-import { bytesOf } from "../../formats/arrays/numeric.ts";
 import { counted } from "../../base/units.ts";
 import type { Dataset, LabelledSet } from "../dataset.ts";
 
@@ -64,14 +64,14 @@ export abstract class BaseLatents implements LatentDataset {
   contentHash(): string {
     if (this.#hash !== null) return this.#hash;
     const { length, storedShape, labelCount, hasMirrored } = this;
-    const hash = createHash("sha256");
-    hash.update(JSON.stringify(["latents", length, ...storedShape, labelCount, hasMirrored]));
+    const hash = new Sha256();
+    hash.add(JSON.stringify(["latents", length, ...storedShape, labelCount, hasMirrored]));
     for (let i = 0; i < length; i++) {
-      hash.update(bytesOf(this.stored(i)));
-      if (hasMirrored) hash.update(bytesOf(this.stored(i, true)));
+      hash.add(this.stored(i));
+      if (hasMirrored) hash.add(this.stored(i, true));
     }
-    if (labelCount > 0) hash.update(Int32Array.from({ length }, (_, i) => this.label(i)!));
-    return this.#hash = hash.digest("hex");
+    if (labelCount > 0) hash.add(Int32Array.from({ length }, (_, i) => this.label(i)!));
+    return this.#hash = hash.hex();
   }
 
   close(): void {}
@@ -128,15 +128,9 @@ export function finiteLatent(
 }
 
 /** The numbers of one latent, channels last. */
-export function channelsLast(
+export function latentChannelsLast(
   values: Float32Array<ArrayBuffer>,
-  { channelsFirst, shape: [height, width, channels] }: LatentLayout,
+  { channelsFirst, shape }: LatentLayout,
 ): Float32Array<ArrayBuffer> {
-  if (!channelsFirst) return values;
-  const result = new Float32Array(values.length);
-  const plane = height * width;
-  for (let c = 0; c < channels; c++) {
-    for (let i = 0; i < plane; i++) result[i * channels + c] = values[c * plane + i];
-  }
-  return result;
+  return channelsFirst ? channelsLast(values, shape) : values;
 }

@@ -13,8 +13,8 @@ import { type FileTree, treeChecksum } from "../folders/file_tree.ts";
 import { countLabels } from "../folders/labels.ts";
 import {
   BaseLatents,
-  channelsLast,
   finiteLatent,
+  latentChannelsLast,
   type LatentDataset,
   type LatentLayout,
   latentLayout,
@@ -89,7 +89,7 @@ class FolderLatents extends BaseLatents {
           `${this.paths[0]} has (${expected.join(", ")}); all latents of a data set must be alike.`,
       );
     }
-    return channelsLast(
+    return latentChannelsLast(
       finiteLatent(values, this.tree.describe(this.paths[index])),
       this.#layout,
     );

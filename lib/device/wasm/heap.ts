@@ -4,6 +4,7 @@
  * @module
  */
 
+import { mebibytes } from "../../base/units.ts";
 import { DeviceError, InternalError } from "../../base/errors.ts";
 import { PAGE } from "./module.ts";
 
@@ -86,7 +87,6 @@ export class Heap {
 
   /** What to tell people when `what` does not fit. */
   refusal(what: string, bytes: number): DeviceError {
-    const mebibytes = (n: number) => `${Math.ceil(n / 2 ** 20)} MiB`;
     return new DeviceError(
       `${what} needs ${mebibytes(bytes)} beside the ${
         mebibytes(this.#used)

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { mebibytes } from "../../base/units.ts";
 import { DeviceError } from "../../base/errors.ts";
 import { Heap } from "./heap.ts";
 import {
@@ -139,7 +140,7 @@ function reserveMemory(): { memory: WebAssembly.Memory; limit: number } {
       if (!(error instanceof RangeError)) throw error;
       if (limit <= LEAST_MEMORY) {
         throw new DeviceError(
-          `the wasm device needs ${LEAST_MEMORY / 2 ** 20} MiB of address space, but this ` +
+          `the wasm device needs ${mebibytes(LEAST_MEMORY)} of address space, but this ` +
             "process may not have that much; raise the limit (ulimit -v) or use --device webgpu",
         );
       }

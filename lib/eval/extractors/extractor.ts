@@ -81,8 +81,3 @@ export function checkTaps({ id, taps = {} }: FeatureExtractor, wanted: readonly 
     }.`,
   );
 }
-
-/** SHA-256 of some bytes, in hex. */
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}

@@ -5,13 +5,13 @@
  * @module
  */
 
+import { sha256 } from "../../base/hash.ts";
 import { compile } from "../../compile/compile.ts";
 import { ArenaBuffer, arenaMap } from "../../device/arena_buffer.ts";
 import type { Device, Executable } from "../../device/device.ts";
 import { type DeviceName, openDevice } from "../../device/open.ts";
 import { WebGpuDevice } from "../../device/webgpu/device.ts";
-import { bytesOf } from "../../formats/arrays/numeric.ts";
-import { checkTaps, type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
+import { checkTaps, type Extracted, type FeatureExtractor } from "./extractor.ts";
 import { OnnxExtractor } from "./onnx_extractor.ts";
 import type { ImageBatch } from "../images.ts";
 import {
@@ -66,14 +66,9 @@ export async function openInception(
   const id = `inception-${pipeline}${isPublished ? "" : "-other"}`;
   // All that determines the features: which weights, how images are prepared, and this program's
   // version of that.
-  const definition = `imm inception 1 ${pipeline} ${weightsHash}`;
-  const hash = await sha256(new TextEncoder().encode(definition));
+  const hash = sha256(`imm inception 1 ${pipeline} ${weightsHash}`);
   const classifier = weights.get(INCEPTION_CLASSIFIER)?.data;
-  const cacheHash = await sha256(
-    new TextEncoder().encode(
-      `${hash} ${classifier ? await sha256(Uint8Array.from(bytesOf(classifier))) : "no logits"}`,
-    ),
-  );
+  const cacheHash = sha256(`${hash} ${classifier ? sha256(classifier) : "no logits"}`);
   const details = { pipeline, weights: weightsHash };
   if (backend === "imm") {
     const device = await openDevice(options);

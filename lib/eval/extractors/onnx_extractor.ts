@@ -5,11 +5,12 @@
  * @module
  */
 
+import { sha256 } from "../../base/hash.ts";
 import { FormatError, UsageError } from "../../base/errors.ts";
 import { readOnnxMetadata } from "../../formats/onnx/model.ts";
 import { readFileBytes } from "../../formats/source.ts";
 import { inOrder } from "../../base/workers.ts";
-import { checkTaps, type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
+import { checkTaps, type Extracted, type FeatureExtractor } from "./extractor.ts";
 import { type ImageBatch, toBytes } from "../images.ts";
 import {
   descriptionBeside,
@@ -107,7 +108,7 @@ export class OnnxExtractor implements FeatureExtractor {
     const given = options.description ??
       (typeof model === "string" ? await descriptionBeside(model) : undefined);
     const description = parseDescription(given ?? embedded, name);
-    const hash = options.hash ?? await hashOf(bytes, given === undefined ? undefined : description);
+    const hash = options.hash ?? hashOf(bytes, given === undefined ? undefined : description);
 
     const sessions = await openSessions(bytes, name, options.threads);
     const { inputs, outputs } = sessions.names;
@@ -247,13 +248,9 @@ export class OnnxExtractor implements FeatureExtractor {
 }
 
 /** Of the model, and of a description that is not part of it. */
-async function hashOf(
-  bytes: Uint8Array<ArrayBuffer>,
-  description?: ExtractorDescription,
-): Promise<string> {
-  const hash = await sha256(bytes);
-  if (!description) return hash;
-  return await sha256(new TextEncoder().encode(`${hash}\n${JSON.stringify(description)}`));
+function hashOf(bytes: Uint8Array, description?: ExtractorDescription): string {
+  const hash = sha256(bytes);
+  return description ? sha256(`${hash}\n${JSON.stringify(description)}`) : hash;
 }
 
 function channelValue(value: number | readonly number[], channel: number): number {

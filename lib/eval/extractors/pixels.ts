@@ -4,9 +4,10 @@
  * @module
  */
 
+import { sha256 } from "../../base/hash.ts";
 import { UsageError } from "../../base/errors.ts";
 import { encodeRgb } from "../../base/bytes.ts";
-import { type Extracted, type FeatureExtractor, sha256 } from "./extractor.ts";
+import type { Extracted, FeatureExtractor } from "./extractor.ts";
 import type { ImageBatch } from "../images.ts";
 
 /** Larger images would make covariances of hundreds of megabytes that say little. */
@@ -35,6 +36,7 @@ export class PixelExtractor implements FeatureExtractor {
    *
    * @throws {UsageError} when they are larger than 4096 numbers
    */
+  // deno-lint-ignore require-await -- other extractors take time to open
   static async create(
     { height, width, channels }: Pick<ImageBatch, "height" | "width" | "channels">,
   ): Promise<PixelExtractor> {
@@ -45,8 +47,7 @@ export class PixelExtractor implements FeatureExtractor {
       );
     }
     const definition = `pixels on [-1, 1], NHWC, ${height}x${width}x${channels}`;
-    const hash = await sha256(new TextEncoder().encode(definition));
-    return new PixelExtractor(height, width, channels, hash);
+    return new PixelExtractor(height, width, channels, sha256(definition));
   }
 
   /** The pixels as floats on [-1, 1]: bytes are scaled, floats clamped. */

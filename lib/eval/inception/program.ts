@@ -56,7 +56,7 @@ export function inceptionProgram(weights: InceptionWeights, batch: number): Ince
   const conv = (x: Tensor, { name, out, kernel: [kh, kw], stride, padding }: InceptionConv) => {
     const { weight, bias } = foldedConv(weights, name);
     const channels = x.shape[3];
-    const w = state(`${name}.weight`, [kh, kw, channels, out], channelsLast(weight));
+    const w = state(`${name}.weight`, [kh, kw, channels, out], kernelFirst(weight));
     const b = state(`${name}.bias`, [out], bias);
     const [rows, columns] = padding;
     // A convolution pads all sides alike; what more one axis needs is put around the image.
@@ -140,7 +140,7 @@ function windowShares([, height, width]: readonly number[]): Float32Array {
 }
 
 /** `[O, I, kh, kw]` as `[kh, kw, I, O]`. */
-function channelsLast({ shape, data }: { shape: readonly number[]; data: Float32Array }) {
+function kernelFirst({ shape, data }: { shape: readonly number[]; data: Float32Array }) {
   const [out, channels, height, width] = shape;
   const taps = height * width;
   const result = new Float32Array(data.length);

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
+import { Sha256 } from "../../base/hash.ts";
 import {
   download,
   type DownloadOptions,
@@ -136,14 +136,12 @@ export async function readInceptionWeights(
  * the network, each with its name and shape, as float32.
  */
 export function tensorsHash(weights: InceptionWeights): string {
-  const hash = createHash("sha256");
+  const hash = new Sha256();
   for (const [name, shape] of inceptionManifest()) {
     if (name === INCEPTION_CLASSIFIER) continue;
-    hash.update(JSON.stringify([name, shape]));
-    const { data } = weights.get(name)!;
-    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    hash.add(JSON.stringify([name, shape]), weights.get(name)!.data);
   }
-  return hash.digest("hex");
+  return hash.hex();
 }
 
 async function readSafetensors(path: string): Promise<InceptionWeights> {

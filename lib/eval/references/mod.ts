@@ -12,3 +12,4 @@
 export * from "./reference.ts";
 export * from "./files.ts";
 export * from "./foreign_origin.ts";
+export type { Shard } from "../../base/shard.ts";

@@ -8,19 +8,12 @@
  */
 
 import { z } from "npm:zod@4.1.12";
+import type { Shard } from "../../base/shard.ts";
 import { FormatError, UsageError } from "../../base/errors.ts";
 import type { Same } from "../../base/schema.ts";
 import type { FeatureExtractor } from "../extractors/extractor.ts";
 import type { ToldPipeline } from "./foreign_origin.ts";
 import { type Features, FeatureStatistics, type Moments } from "../statistics/statistics.ts";
-
-/** A part of a set of images. */
-export interface Shard {
-  /** Number of the part, from 1. */
-  readonly index: number;
-  /** Number of parts. */
-  readonly of: number;
-}
 
 /** What reference statistics were computed of. */
 export interface Provenance {

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { mebibytes } from "../../base/units.ts";
 import * as module from "../../../wasm/statistics.wasm";
 import { ImmError } from "../../base/errors.ts";
 
@@ -22,7 +23,7 @@ export class Scratch {
     const pointer = module.allocate(bytes) >>> 0;
     if (pointer === 0) {
       throw new ImmError(
-        `The statistics need ${Math.ceil(bytes / 2 ** 20)} MiB more than the 4 GiB that ` +
+        `The statistics need ${mebibytes(bytes)} more than the 4 GiB that ` +
           `WebAssembly can address; use fewer images or an extractor with fewer features.`,
       );
     }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joinArrays } from "../../base/arrays.ts";
 import { FormatError, UsageError } from "../../base/errors.ts";
 import {
   parseSafetensors,
@@ -216,7 +217,7 @@ export class FeatureStatistics {
         ["products", { dtype: "F64", shape: [d, d], data: this.#sums.products }],
       );
     }
-    return concat(serializeSafetensors(tensors, metadata));
+    return joinArrays(Uint8Array, serializeSafetensors(tensors, metadata));
   }
 
   /**
@@ -372,14 +373,4 @@ function emptySums(d: number): Sums {
 
 function addTo(target: Float64Array, source: Float64Array): void {
   for (let i = 0; i < target.length; i++) target[i] += source[i];
-}
-
-function concat(pieces: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const result = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let offset = 0;
-  for (const piece of pieces) {
-    result.set(piece, offset);
-    offset += piece.length;
-  }
-  return result;
 }

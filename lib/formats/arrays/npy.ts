@@ -6,15 +6,9 @@
  * @module
  */
 
+import { bytesOf } from "../../base/arrays.ts";
 import { FormatError } from "../../base/errors.ts";
-import {
-  bytesOf,
-  NUMERIC_SIZE,
-  type NumericType,
-  swapBytes,
-  toFloat32,
-  toFloat64,
-} from "./numeric.ts";
+import { NUMERIC_SIZE, type NumericType, swapBytes, toFloat32, toFloat64 } from "./numeric.ts";
 import { type ByteSource, bytesSource } from "../source.ts";
 
 /** The element types that npy and this project have in common. */

@@ -8,6 +8,8 @@
  * @module
  */
 
+import { bytesOf } from "../../base/arrays.ts";
+
 /** An element type of at least one byte. `bool` is one byte, 0 or 1. */
 export type NumericType =
   | "bool"
@@ -44,11 +46,6 @@ export const NUMERIC_SIZE: Readonly<Record<NumericType, 1 | 2 | 4 | 8>> = {
   i64: 8,
   f64: 8,
 };
-
-/** The bytes behind any typed array or view, without a copy. */
-export function bytesOf(data: ArrayBufferView): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
 
 /** Reverses each group of `size` bytes, in place: big-endian to little-endian and back. */
 export function swapBytes(bytes: Uint8Array, size: number): void {

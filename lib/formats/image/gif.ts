@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joinArrays } from "../../base/arrays.ts";
 import { FormatError } from "../../base/errors.ts";
 import { lzwDecode } from "./lzw.ts";
 import {
@@ -140,13 +141,7 @@ function joinBlocks(bytes: Uint8Array, start: number): { data: Uint8Array; end: 
   for (; at < bytes.length && bytes[at] > 0; at += 1 + bytes[at]) {
     parts.push(bytes.subarray(at + 1, at + 1 + bytes[at]));
   }
-  const data = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let filled = 0;
-  for (const part of parts) {
-    data.set(part, filled);
-    filled += part.length;
-  }
-  return { data, end: at + 1 };
+  return { data: joinArrays(Uint8Array, parts), end: at + 1 };
 }
 
 function damaged(name: string): FormatError {

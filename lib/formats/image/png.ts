@@ -9,6 +9,7 @@
  */
 
 import { constants, deflateSync, inflateSync } from "node:zlib";
+import { joinArrays } from "../../base/arrays.ts";
 import { FormatError } from "../../base/errors.ts";
 import { checksum } from "../archive/crc32.ts";
 import { exifOrientation } from "./exif.ts";
@@ -148,19 +149,12 @@ export function encodePng({ width, height, channels, data }: Image): Uint8Array<
   new DataView(header.buffer).setUint32(0, width);
   new DataView(header.buffer).setUint32(4, height);
   header.set([8, colourType], 8);
-  const pieces = [
-    Uint8Array.from(SIGNATURE),
+  return joinArrays(Uint8Array, [
+    SIGNATURE,
     chunk("IHDR", header),
     chunk("IDAT", deflateSync(filterRows(data, width * channels, channels))),
     chunk("IEND", new Uint8Array()),
-  ];
-  const file = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let position = 0;
-  for (const piece of pieces) {
-    file.set(piece, position);
-    position += piece.length;
-  }
-  return file;
+  ]);
 }
 
 function readHeader(bytes: Uint8Array, name: string): Header {
@@ -237,7 +231,11 @@ function readChunks(
     }
     at = end;
   }
-  return { palette, compressed: concat(parts), found };
+  return {
+    palette,
+    compressed: parts.length === 1 ? parts[0] : joinArrays(Uint8Array, parts),
+    found,
+  };
 }
 
 /** Decompresses, bounded: a few bytes could otherwise become gigabytes. */
@@ -386,17 +384,6 @@ function chunk(type: string, content: Uint8Array): Uint8Array {
 
 function chunkName(bytes: Uint8Array, at: number): string {
   return String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0];
-  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let position = 0;
-  for (const part of parts) {
-    result.set(part, position);
-    position += part.length;
-  }
-  return result;
 }
 
 /** The row of PNG. */

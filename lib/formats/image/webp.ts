@@ -6,6 +6,7 @@
  * @module
  */
 
+import { joinArrays } from "../../base/arrays.ts";
 import { FormatError } from "../../base/errors.ts";
 import { exifOrientation } from "./exif.ts";
 import {
@@ -155,14 +156,8 @@ function firstFrame(
     part.set(content, 8);
     return part;
   });
-  const file = new Uint8Array(12 + parts.reduce((sum, { length }) => sum + length, 0));
-  file.set(new TextEncoder().encode("RIFF    WEBP"));
+  const file = joinArrays(Uint8Array, [new TextEncoder().encode("RIFF    WEBP"), ...parts]);
   new DataView(file.buffer).setUint32(4, file.length - 8, true);
-  let at = 12;
-  for (const part of parts) {
-    file.set(part, at);
-    at += part.length;
-  }
   return { file, left: 2 * uint24(0), top: 2 * uint24(3) };
 }
 

@@ -5,8 +5,8 @@
  * @module
  */
 
+import { bytesOf } from "../../base/arrays.ts";
 import { FormatError, InternalError } from "../../base/errors.ts";
-import { bytesOf } from "../arrays/numeric.ts";
 import { MessageWriter, readMessage } from "./protobuf.ts";
 
 /** Operator set of the models: the first in which Resize has all that Inception needs. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { joinArrays } from "../../base/arrays.ts";
 import { FormatError } from "../../base/errors.ts";
 
 const WIRE_VARINT = 0;
@@ -62,13 +63,7 @@ export class MessageWriter {
 
   /** The message. */
   toBytes(): Uint8Array<ArrayBuffer> {
-    const result = new Uint8Array(this.#length);
-    let offset = 0;
-    for (const piece of this.#pieces) {
-      result.set(piece, offset);
-      offset += piece.length;
-    }
-    return result;
+    return joinArrays(Uint8Array, this.#pieces);
   }
 
   #key(field: number, wireType: number): void {

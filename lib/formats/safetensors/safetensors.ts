@@ -10,16 +10,11 @@
  * @module
  */
 
+import { bytesOf } from "../../base/arrays.ts";
 import { FormatError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../atomic.ts";
 import { checksum } from "../archive/crc32.ts";
-import {
-  bytesOf,
-  NUMERIC_SIZE,
-  type NumericType,
-  toFloat32,
-  toFloat64,
-} from "../arrays/numeric.ts";
+import { NUMERIC_SIZE, type NumericType, toFloat32, toFloat64 } from "../arrays/numeric.ts";
 import {
   CHECKSUMS_KEY,
   checksumsPlaceholder,

@@ -5,8 +5,8 @@
  * @module
  */
 
+import { bytesOf } from "../../base/arrays.ts";
 import { FormatError } from "../../base/errors.ts";
-import { bytesOf } from "../arrays/numeric.ts";
 
 /** A float64 or float32 array of numpy. */
 export interface PickledArray {

@@ -6,9 +6,10 @@
  * @module
  */
 
+import { bytesOf, joinArrays } from "../../base/arrays.ts";
 import { FormatError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../atomic.ts";
-import { bytesOf, NUMERIC_SIZE, type NumericType } from "../arrays/numeric.ts";
+import { NUMERIC_SIZE, type NumericType } from "../arrays/numeric.ts";
 import { storageClass } from "./tensor.ts";
 import { ZipWriter } from "../archive/zip_writer.ts";
 
@@ -169,13 +170,7 @@ class PickleWriter {
   }
 
   get bytes(): Uint8Array {
-    const bytes = new Uint8Array(this.#pieces.reduce((sum, piece) => sum + piece.length, 0));
-    let at = 0;
-    for (const piece of this.#pieces) {
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-    return bytes;
+    return joinArrays(Uint8Array, this.#pieces);
   }
 
   #put(...bytes: number[]): this {

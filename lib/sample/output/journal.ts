@@ -7,11 +7,11 @@
  */
 
 import { basename, dirname, join } from "jsr:@std/path@1.0.8";
+import { bytesOf, sizeOf } from "../../base/arrays.ts";
 import { FormatError, ImmError, UsageError, WriteError } from "../../base/errors.ts";
 import { checksum } from "../../formats/archive/crc32.ts";
-import { bytesOf, toFloat32 } from "../../formats/arrays/numeric.ts";
+import { toFloat32 } from "../../formats/arrays/numeric.ts";
 import { decodeRgb, encodeRgb } from "../../base/bytes.ts";
-import { sizeOf } from "../../tensor/tensor.ts";
 import { formatRanges } from "../../base/units.ts";
 import type { GeneratedBatch } from "../generator.ts";
 import type { SampleSet } from "./sample_set.ts";

@@ -6,11 +6,11 @@
  */
 
 import { extname } from "jsr:@std/path@1.0.8";
+import { bytesOf, joinArrays, sameShape } from "../../base/arrays.ts";
 import { FormatError, UsageError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
 import type { ArrayToWrite, NpyReader } from "../../formats/arrays/npy.ts";
 import { NpzFile, writeNpz } from "../../formats/arrays/npz.ts";
-import { bytesOf } from "../../formats/arrays/numeric.ts";
 import {
   openSafetensors,
   type SafetensorsFile,
@@ -23,7 +23,6 @@ import { parseRanges } from "../../base/units.ts";
 import { type FileRecord, partRecord } from "./file_record.ts";
 import { RECORD_NAME } from "./sample_set.ts";
 import { difference } from "../settings.ts";
-import { sameShape } from "../../tensor/tensor.ts";
 
 /** Rows of an array that are copied at a time. */
 const ROWS = 256;
@@ -163,7 +162,7 @@ async function mergeSafetensors(paths: readonly string[], out: string): Promise<
       const count = entries.reduce((sum, each) => sum + each.shape[0], 0);
       const data = async () => {
         const pieces = await Promise.all(files.map(async (file) => (await file.read(name)).bytes));
-        return joined(pieces);
+        return joinArrays(Uint8Array, pieces.map(bytesOf));
       };
       return [name, { dtype, shape: [count, ...shape.slice(1)], data }] as const;
     });
@@ -175,16 +174,6 @@ async function mergeSafetensors(paths: readonly string[], out: string): Promise<
   } finally {
     for (const file of files) file.close();
   }
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(bytesOf(piece), at);
-    at += piece.length;
-  }
-  return all;
 }
 
 /** Opens files; when one cannot be opened, the others are closed again. */

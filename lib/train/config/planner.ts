@@ -5,6 +5,7 @@
  * @module
  */
 
+import { mebibytes } from "../../base/units.ts";
 import { compile } from "../../compile/compile.ts";
 import { planFlops } from "../../compile/flops.ts";
 import { type PlanSummary, summarize } from "../../compile/print.ts";
@@ -162,7 +163,6 @@ export function chooseMicroBatch(config: TrainConfig, limits: MemoryLimits): Mic
   const best = again && (!kept || again.microBatch > kept.microBatch) ? again : kept;
   if (best) return best;
   const least = memoryOf(config, true)(M);
-  const mebibytes = (n: number) => `${Math.ceil(n / 2 ** 20)} MiB`;
   throw new ImmError(
     `one group of ${M} images needs ${mebibytes(least.total)} on the device and a buffer of ` +
       `${mebibytes(least.buffer)}, but there are ${mebibytes(limits.total)} and ` +

@@ -4,10 +4,11 @@
  */
 
 import { equal } from "node:assert/strict";
+import { contiguousStrides } from "../../../lib/base/arrays.ts";
 import type { Access, ConvKernel, Epilogue, Kernel } from "../../../lib/compile/plan.ts";
 import { type Dispatch, SCRATCH, type Target } from "../../../lib/device/webgpu/dispatch.ts";
 import { generate } from "../../../lib/device/webgpu/kernels.ts";
-import { expression, rowMajor, storeResults } from "../../support/devices/plan_builder.ts";
+import { expression, storeResults } from "../../support/devices/plan_builder.ts";
 
 const FOLDER = new URL("./snapshots/", import.meta.url);
 
@@ -28,7 +29,7 @@ const SOFTWARE: Target = { ...HARDWARE, software: true, wantedWorkgroups: 8 };
 
 let buffers = 0;
 function array(...shape: number[]): Access {
-  return { buffer: buffers++, offset: 0, strides: rowMajor(shape), dtype: "f32" };
+  return { buffer: buffers++, offset: 0, strides: contiguousStrides(shape), dtype: "f32" };
 }
 
 function convolution(kind: ConvKernel["kind"], rows: number, columns: number): ConvKernel {

@@ -1,5 +1,6 @@
 /** Building small plans by hand, to test one kernel of a device at a time. */
 
+import { contiguousStrides, type Shape, sizeOf } from "../../../lib/base/arrays.ts";
 import type {
   Access,
   Epilogue,
@@ -11,7 +12,7 @@ import type {
   Store,
 } from "../../../lib/compile/plan.ts";
 import type { Arena } from "../../../lib/tensor/state.ts";
-import { type DType, type Shape, sizeOf } from "../../../lib/tensor/tensor.ts";
+import type { DType } from "../../../lib/tensor/tensor.ts";
 
 /** A plan in the making; every value gets a buffer of its own. */
 export class PlanBuilder {
@@ -24,13 +25,13 @@ export class PlanBuilder {
   input(name: string, shape: Shape, dtype: DType = "f32"): Access {
     const buffer = this.#buffer({ length: sizeOf(shape), role: "input", label: name });
     this.#inputs.set(name, { buffer, shape, dtype });
-    return { buffer, offset: 0, strides: rowMajor(shape), dtype };
+    return { buffer, offset: 0, strides: contiguousStrides(shape), dtype };
   }
 
   output(name: string, shape: Shape, dtype: DType = "f32"): Access {
     const buffer = this.#buffer({ length: sizeOf(shape), role: "output", label: name });
     this.#outputs.set(name, { buffer, shape, dtype });
-    return { buffer, offset: 0, strides: rowMajor(shape), dtype };
+    return { buffer, offset: 0, strides: contiguousStrides(shape), dtype };
   }
 
   slot(length: number, dtype: DType = "f32"): Access {
@@ -66,11 +67,6 @@ export class PlanBuilder {
   #buffer(buffer: PlanBuffer): number {
     return this.#buffers.push(buffer) - 1;
   }
-}
-
-/** Strides of a contiguous array. */
-export function rowMajor(shape: Shape): number[] {
-  return shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
 }
 
 /** The same memory with other strides or another start. */

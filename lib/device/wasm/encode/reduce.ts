@@ -4,7 +4,7 @@
  * @module
  */
 
-import { contiguousStrides } from "../../../compile/affine.ts";
+import { contiguousStrides, sizeOf } from "../../../base/arrays.ts";
 import type {
   Access,
   Block,
@@ -13,7 +13,6 @@ import type {
   MomentsKernel,
   ReduceKernel,
 } from "../../../compile/plan.ts";
-import { sizeOf } from "../../../tensor/tensor.ts";
 import { type Blocks, blocksOf, MAX_RANK } from "../blocks.ts";
 import type { Encoder } from "../encoder.ts";
 import { PHASE } from "../opcodes.ts";

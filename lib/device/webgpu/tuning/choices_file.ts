@@ -9,6 +9,7 @@
  */
 
 import { join } from "node:path";
+import { sha256 } from "../../../base/hash.ts";
 import { writeFileAtomic } from "../../../formats/atomic.ts";
 import { userCacheFolder } from "../../../base/user_cache.ts";
 
@@ -45,7 +46,7 @@ export class ChoicesFile {
   static async open(measured: Measured, folder?: string | null): Promise<ChoicesFile> {
     const where = folder === undefined ? await defaultFolder() : folder;
     if (where === null) return new ChoicesFile(null, measured);
-    const file = new ChoicesFile(join(where, `${await digest(measured)}.json`), measured);
+    const file = new ChoicesFile(join(where, `${digest(measured)}.json`), measured);
     await file.#load();
     return file;
   }
@@ -117,8 +118,6 @@ async function granted(name: "read" | "write", path: string): Promise<boolean> {
   return (await Deno.permissions.query({ name, path: join(path, "..") })).state === "granted";
 }
 
-async function digest(measured: Measured): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify([measured.adapter, measured.deno]));
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return hash.slice(0, 8).toHex();
+function digest(measured: Measured): string {
+  return sha256(JSON.stringify([measured.adapter, measured.deno])).slice(0, 16);
 }
