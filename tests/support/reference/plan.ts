@@ -5,6 +5,8 @@
  */
 
 import { blocksOf } from "../../../lib/compile/blocks.ts";
+import type { Operand } from "../../../lib/compile/kernels/kernel.ts";
+import { describe, type KernelKind, type KernelOfKind } from "../../../lib/compile/kernels/mod.ts";
 import type {
   Access,
   Block,
@@ -14,6 +16,7 @@ import type {
   Plan,
 } from "../../../lib/compile/plan.ts";
 import type { Arena } from "../../../lib/tensor/state.ts";
+import { contiguousStrides } from "../../../lib/base/arrays.ts";
 import { type Shape, sizeOf } from "../../../lib/tensor/tensor.ts";
 import { STREAM_FACTOR, threefry2x32 } from "../../../lib/random/threefry.ts";
 import { FUNCTIONS, type Value } from "./graph.ts";
@@ -23,6 +26,7 @@ import {
   conv2d,
   conv2dGradInput,
   conv2dGradWeight,
+  matmul,
   resample,
 } from "./kernels.ts";
 import { normal, uniform } from "./random.ts";
@@ -53,95 +57,108 @@ export function interpretPlan(
 }
 
 function runKernel(kernel: Kernel, memory: Memory): void {
-  switch (kernel.kind) {
-    case "elementwise":
-      forEachIndex(kernel.body.shape, (index) => {
-        const values = evaluate(kernel.body, index, [], memory);
-        store(kernel.stores, values, index, memory);
-      });
-      return;
-    case "reduce": {
-      const results = kernel.reductions.map(({ fn, value }) =>
-        rows(kernel.body, kernel.keptRank, value, memory).map((row) =>
-          fn === "sum" ? row.reduce((sum, x) => sum + x, 0) : Math.max(...row)
-        )
-      );
-      return finish(kernel.epilogue, results, memory);
-    }
-    case "moments":
-      rows(kernel.body, kernel.keptRank, kernel.value, memory).forEach((row, i) => {
-        const mean = row.reduce((sum, x) => sum + x, 0) / row.length;
-        const variance = row.reduce((sum, x) => sum + (x - mean) ** 2, 0) / row.length;
-        memory[kernel.mean.buffer][kernel.mean.offset + i] = mean;
-        memory[kernel.rstd.buffer][kernel.rstd.offset + i] = 1 / Math.sqrt(variance + kernel.eps);
-      });
-      return;
-    case "matmul": {
-      const { batch, m, n, k } = kernel;
-      const a = gather(kernel.a, [batch, m, k], memory).data;
-      const b = gather(kernel.b, [batch, k, n], memory).data;
-      const result: number[] = [];
-      forEachIndex([batch, m, n], ([group, row, column]) => {
-        let sum = 0;
-        for (let j = 0; j < k; j++) {
-          sum += a[(group * m + row) * k + j] * b[(group * k + j) * n + column];
-        }
-        result.push(sum);
-      });
-      return finish(kernel.epilogue, [result], memory);
-    }
-    case "conv2d":
-    case "conv2dGradInput":
-    case "conv2dGradWeight": {
-      const { geometry, inputShape, outputShape, operands: [first, second] } = kernel;
-      const weightShape = [...geometry.kernel, inputShape[3], outputShape[3]];
-      const at = (block: Block, shape: Shape) => contiguous(block, shape, memory);
-      const result = kernel.kind === "conv2d"
-        ? conv2d(at(first, inputShape), at(second, weightShape), outputShape, geometry)
-        : kernel.kind === "conv2dGradInput"
-        ? conv2dGradInput(at(first, outputShape), at(second, weightShape), inputShape, geometry)
-        : conv2dGradWeight(at(first, inputShape), at(second, outputShape), weightShape, geometry);
-      return finish(kernel.epilogue, [result], memory);
-    }
-    case "attention": {
-      const [q, k, v] = attentionOperands(kernel, memory);
-      const [out, lse] = attention(q, k, v, kernel.scale);
-      write(kernel.out, out, memory);
-      if (kernel.lse) write(kernel.lse, lse, memory);
-      return;
-    }
-    case "attentionGrad": {
-      const [q, k, v] = attentionOperands(kernel, memory);
-      const dout = gather(kernel.dout, kernel.shape, memory);
-      const targets = [kernel.dq, kernel.dk, kernel.dv];
-      attentionGrad(q, k, v, dout, kernel.scale).forEach((data, i) =>
-        write(targets[i], data, memory)
-      );
-      return;
-    }
-    case "gather":
-    case "scatterAdd": {
-      const { vocabulary, count, width } = kernel;
-      const index = contiguous(kernel.index, [count], memory).data;
-      const forward = kernel.kind === "gather";
-      const source = contiguous(kernel.source, [forward ? vocabulary : count, width], memory).data;
-      const result = new Float64Array((forward ? count : vocabulary) * width);
-      index.forEach((row, i) => {
-        if (row < 0 || row >= vocabulary) return;
-        for (let w = 0; w < width; w++) {
-          if (forward) result[i * width + w] = source[row * width + w];
-          else result[row * width + w] += source[i * width + w];
-        }
-      });
-      return write(kernel.target, result, memory);
-    }
-    case "resample": {
-      const x = contiguous(kernel.source, kernel.inputShape, memory);
-      const y = resample(kernel.direction, kernel.filter, x, kernel.outputShape);
-      return write(kernel.target, y, memory);
-    }
+  if (kernel.kind === "elementwise") {
+    return forEachIndex(kernel.body.shape, (index) => {
+      store(kernel.stores, evaluate(kernel.body, index, [], memory), index, memory);
+    });
   }
+  const operands = operandsOf(kernel);
+  const inputs = operands.filter(({ mode }) => mode === "read")
+    .map(({ block, shape }) => gather(block!, shape, memory));
+  const row: Row<Kernel> = ROWS[kernel.kind];
+  const results = row.results(kernel, inputs, memory);
+  if ("epilogue" in kernel) return finish(kernel.epilogue, results, memory);
+  operands.filter(({ mode }) => mode === "write").forEach(({ block }, i) => {
+    if (block && results[i]) write(block, results[i], memory);
+  });
 }
+
+/** The operands that kernels have beside those of their expressions; null where one is left out. */
+function operandsOf(kernel: Kernel): (Operand & { block: Block | null })[] {
+  const fields: Readonly<Record<string, unknown>> = { ...kernel };
+  return Object.entries<Operand | readonly Operand[]>(describe(kernel).operands(kernel))
+    .flatMap(([name, operand]) => {
+      const blocks = [fields[name]].flat() as (Block | null)[];
+      return [operand].flat().map((each, i) => ({ ...each, block: blocks[i] }));
+    });
+}
+
+/** What a kind of kernel computes. (A method: so the row of one kind also is one of any kind.) */
+interface Row<K> {
+  /** Of what it reads: what it writes, in order, or the results of its epilogue. */
+  results(kernel: K, inputs: readonly Value[], memory: Memory): readonly Float64Array[];
+}
+
+const ROWS: { [Kind in Exclude<KernelKind, "elementwise">]: Row<KernelOfKind<Kind>> } = {
+  reduce: {
+    results: ({ body, keptRank, reductions }, _, memory) =>
+      reductions.map(({ fn, value }) =>
+        Float64Array.from(
+          rows(body, keptRank, value, memory),
+          (row) => fn === "sum" ? row.reduce((sum, x) => sum + x, 0) : Math.max(...row),
+        )
+      ),
+  },
+  moments: {
+    results({ body, keptRank, value, eps }, _, memory) {
+      const all = rows(body, keptRank, value, memory);
+      const mean = all.map((row) => row.reduce((sum, x) => sum + x, 0) / row.length);
+      const variance = all.map((row, i) =>
+        row.reduce((sum, x) => sum + (x - mean[i]) ** 2, 0) / row.length
+      );
+      return [
+        Float64Array.from(mean),
+        Float64Array.from(variance, (value) => 1 / Math.sqrt(value + eps)),
+      ];
+    },
+  },
+  matmul: {
+    results: ({ batch, m, n }, [a, b]) => [matmul(a, b, [batch, m, n], false, false)],
+  },
+  conv2d: {
+    results: ({ geometry, outputShape }, [x, w]) => [conv2d(x, w, outputShape, geometry)],
+  },
+  conv2dGradInput: {
+    results: ({ geometry, inputShape }, [dy, w]) => [conv2dGradInput(dy, w, inputShape, geometry)],
+  },
+  conv2dGradWeight: {
+    results({ geometry, inputShape, outputShape }, [x, dy]) {
+      const weightShape = [...geometry.kernel, inputShape[3], outputShape[3]];
+      return [conv2dGradWeight(x, dy, weightShape, geometry)];
+    },
+  },
+  attention: { results: ({ scale }, [q, k, v]) => attention(q, k, v, scale) },
+  attentionGrad: {
+    // Scratch comes first, and is not used here.
+    results: ({ scale }, [q, k, v, , , dout]) => [
+      new Float64Array(),
+      ...attentionGrad(q, k, v, dout, scale),
+    ],
+  },
+  gather: {
+    results: ({ vocabulary, count, width }, [index, table]) => [
+      Float64Array.from({ length: count * width }, (_, i) => {
+        const row = index.data[Math.floor(i / width)];
+        return row >= 0 && row < vocabulary ? table.data[row * width + i % width] : 0;
+      }),
+    ],
+  },
+  scatterAdd: {
+    results({ vocabulary, width }, [index, rows]) {
+      const result = new Float64Array(vocabulary * width);
+      rows.data.forEach((value, i) => {
+        const row = index.data[Math.floor(i / width)];
+        if (row >= 0 && row < vocabulary) result[row * width + i % width] += value;
+      });
+      return [result];
+    },
+  },
+  resample: {
+    results: ({ direction, filter, outputShape }, [x]) => [
+      resample(direction, filter, x, outputShape),
+    ],
+  },
+};
 
 /** Values of the instructions at an index. */
 function evaluate(
@@ -222,30 +239,15 @@ function store(
   }
 }
 
-function attentionOperands(
-  kernel: Extract<Kernel, { kind: "attention" | "attentionGrad" }>,
-  memory: Memory,
-): Value[] {
-  const [batch, , heads, width] = kernel.shape;
-  const keyShape = [batch, kernel.keys, heads, width];
-  return [
-    gather(kernel.q, kernel.shape, memory),
-    gather(kernel.k, keyShape, memory),
-    gather(kernel.v, keyShape, memory),
-  ];
-}
-
-function gather(access: Access, shape: Shape, memory: Memory): Value {
+/** What a block holds, by strides where it has some. */
+function gather(block: Block, shape: Shape, memory: Memory): Value {
+  const { strides = contiguousStrides(shape) }: Partial<Access> = block;
   const data: number[] = [];
   forEachIndex(shape, (index) => {
-    const at = access.strides.reduce((sum, s, k) => sum + s * index[k], access.offset);
-    data.push(memory[access.buffer][at]);
+    const at = strides.reduce((sum, s, k) => sum + s * index[k], block.offset);
+    data.push(memory[block.buffer][at]);
   });
   return { shape, data: Float64Array.from(data) };
-}
-
-function contiguous({ buffer, offset }: Block, shape: Shape, memory: Memory): Value {
-  return { shape, data: memory[buffer].slice(offset, offset + sizeOf(shape)) };
 }
 
 function write({ buffer, offset, dtype }: Block, data: Float64Array, memory: Memory): void {
