@@ -6,6 +6,7 @@ import { GateError, ImmError, UsageError } from "../../lib/base/errors.ts";
 import { classesOfClassifier, matchClasses, type NamedClasses } from "../../lib/eval/classes.ts";
 import { evaluate, type Evaluation } from "../../lib/eval/evaluate.ts";
 import type { FeatureExtractor } from "../../lib/eval/extractors/extractor.ts";
+import { isQuick } from "../../lib/eval/extractors/open.ts";
 import { makeGallery } from "../../lib/eval/reports/gallery.ts";
 import {
   type Baseline,
@@ -35,7 +36,7 @@ import { referenceFormat, writeReference } from "../../lib/eval/references/files
 import type { MadeReference } from "../../lib/eval/references/reference.ts";
 import { textReport } from "../../lib/eval/reports/text.ts";
 import { readFileBytes } from "../../lib/formats/source.ts";
-import { isQuick, openCache, openExtractor } from "./extractor.ts";
+import { openCache, openFittingExtractor } from "./extractor.ts";
 import {
   filesRead,
   isStatistics,
@@ -236,7 +237,7 @@ async function compare(
   signal: AbortSignal,
 ): Promise<void> {
   const sides = reference ? [fake, reference] : [fake];
-  await using extractor = await openExtractor(args, sides, terminal, signal);
+  await using extractor = await openFittingExtractor(args, sides, terminal, signal);
   const required = [
     ...requirements.thresholds.map(({ metric }) => metric),
     ...[...requirements.tolerances.keys()].filter((name) => name !== null),
@@ -434,9 +435,8 @@ function fittingMetrics(
 ): { readonly metrics: Metric[]; readonly warnings: string[] } {
   const metrics: Metric[] = [isInception(extractor) ? "fid" : "fd"];
   const warnings: string[] = [];
-  const quick = extractor.id === "digit-classifier" || extractor.id.startsWith("pixels-");
   const own = isStatistics(fake) ? undefined : fake.images.classes;
-  if (!quick || !own) return { metrics, warnings };
+  if (!isQuick(extractor) || !own) return { metrics, warnings };
   const addWhereTheyMatch = (metric: Metric, other: NamedClasses) => {
     try {
       matchClasses({ set: (fake as Side).images.name, classes: own }, other);

@@ -7,29 +7,18 @@
 import { join } from "jsr:@std/path@1.0.8";
 import type { DeviceName } from "../../lib/device/open.ts";
 import { InternalError, UsageError } from "../../lib/base/errors.ts";
-import { openDigitClassifier } from "../../lib/eval/extractors/digit_classifier.ts";
 import type { FeatureExtractor } from "../../lib/eval/extractors/extractor.ts";
+import { INCEPTION_BACKENDS, type InceptionBackend } from "../../lib/eval/extractors/inception.ts";
+import { extractorName, isQuick, openExtractor } from "../../lib/eval/extractors/open.ts";
 import { FeatureCache } from "../../lib/eval/feature_cache.ts";
-import { refuseTilde } from "../../lib/files/outputs.ts";
-import { OnnxExtractor } from "../../lib/eval/extractors/onnx_extractor.ts";
 import { INCEPTION_FEATURES } from "../../lib/eval/inception/network.ts";
-import {
-  INCEPTION_BACKENDS,
-  type InceptionBackend,
-  openInception,
-} from "../../lib/eval/extractors/inception.ts";
-import {
-  findInceptionWeights,
-  INCEPTION_WEIGHTS,
-  readInceptionWeights,
-} from "../../lib/eval/inception/weights.ts";
+import { findInceptionWeights, INCEPTION_WEIGHTS } from "../../lib/eval/inception/weights.ts";
 import {
   checkedPipeline,
   type PipelineName,
   PIPELINES,
 } from "../../lib/eval/inception/pipelines.ts";
-import { PixelExtractor } from "../../lib/eval/extractors/pixels.ts";
-import { didYouMean } from "../../lib/base/suggest.ts";
+import { refuseTilde } from "../../lib/files/outputs.ts";
 import { userCacheFolder } from "../../lib/base/user_cache.ts";
 import { isStatistics, type Side, type StatisticsSide } from "./inputs.ts";
 import { choice, flag, flagName, text } from "../base/options.ts";
@@ -77,7 +66,7 @@ const LARGEST_PIXELS = 16;
  *
  * @throws {UsageError} when there is no obvious one, or no such one
  */
-export async function openExtractor(
+export async function openFittingExtractor(
   args: ExtractorArgs,
   sides: readonly (Side | StatisticsSide)[],
   terminal: Terminal,
@@ -86,38 +75,27 @@ export async function openExtractor(
   const images = sides.find((side) => !isStatistics(side)) as Side | undefined;
   if (!images) return recordedExtractor(sides.filter(isStatistics));
   const [height, width, channels] = images.shape;
-  const chosen = args.extractor ?? fittingExtractor(args, sides, height, width);
-  if (chosen === "inception") {
-    const pipeline = args.pipeline ?? recordedPipeline(sides) ?? toldPipeline(sides) ?? "fid";
-    const path = args.weights ?? await downloadedWeights(terminal, signal);
-    const weights = await readInceptionWeights(path, { allowOther: args.allowOtherWeights });
-    const { backend, device, threads } = args;
-    const counts = sides.flatMap((side) =>
-      isStatistics(side) ? side.some?.images.count ?? [] : side.images.count
-    );
-    // Not --batch, which says how many images a model makes at a time.
-    return await openInception(weights, {
-      pipeline,
-      backend,
-      device,
-      threads,
-      most: Math.max(...counts),
-    });
-  }
+  const name = args.extractor ?? fittingExtractor(args, sides, height, width);
   const forInception = inceptionOption(args);
-  if (forInception) {
+  if (forInception && name !== "inception") {
     throw new UsageError(
-      `${forInception} is for Inception's features; use --extractor inception instead of ${chosen}.`,
+      `${forInception} is for Inception's features; use --extractor inception instead of ${name}.`,
     );
   }
-  if (chosen === "pixels") return await PixelExtractor.create({ height, width, channels });
-  if (chosen === "digits") return await openDigitClassifier();
-  if (chosen.toLowerCase().endsWith(".onnx")) return await OnnxExtractor.load(chosen);
-  throw new UsageError(
-    `--extractor expects inception, pixels, digits, or an .onnx file, but got "${chosen}"${
-      didYouMean(chosen, ["inception", "pixels", "digits"]) || "."
-    }`,
+  const counts = sides.flatMap((side) =>
+    isStatistics(side) ? side.some?.images.count ?? [] : side.images.count
   );
+  const isInception = name === "inception";
+  const { allowOtherWeights, backend, device, threads } = args;
+  return await openExtractor(name, {
+    setting: "--extractor",
+    size: { height, width, channels },
+    pipeline: isInception ? pipelineOf(args, sides) : undefined,
+    weights: isInception ? args.weights ?? await downloadedWeights(terminal, signal) : undefined,
+    ...{ allowOtherWeights, backend, device, threads },
+    // Not --batch, which says how many images a model makes at a time.
+    most: Math.max(...counts),
+  });
 }
 
 /** Inception's weights, which are fetched when they are needed for the first time. */
@@ -135,6 +113,14 @@ async function downloadedWeights(terminal: Terminal, signal?: AbortSignal): Prom
   } finally {
     shown?.finish();
   }
+}
+
+/** The pipeline that was asked for, or that of the statistics. */
+function pipelineOf(
+  args: ExtractorArgs,
+  sides: readonly (Side | StatisticsSide)[],
+): PipelineName {
+  return args.pipeline ?? recordedPipeline(sides) ?? inferredPipeline(sides) ?? "fid";
 }
 
 /** The first option that only Inception understands. */
@@ -155,14 +141,14 @@ function recordedPipeline(sides: readonly (Side | StatisticsSide)[]): PipelineNa
 }
 
 /**
- * The pipeline of statistics of other programs, as far as it can be told.
+ * The pipeline of statistics of other programs, as far as it can be inferred.
  *
  * @throws {UsageError} where nothing tells it: a wrong one gives a wrong score
  */
-function toldPipeline(sides: readonly (Side | StatisticsSide)[]): PipelineName | undefined {
-  for (const { statistics: { name, told, provenance } } of sides.filter(isStatistics)) {
+function inferredPipeline(sides: readonly (Side | StatisticsSide)[]): PipelineName | undefined {
+  for (const { statistics: { name, inferred, provenance } } of sides.filter(isStatistics)) {
     if (provenance) continue;
-    if (told) return told.pipeline;
+    if (inferred) return inferred.pipeline;
     throw new UsageError(
       `Nothing in ${name} tells how its images were prepared; say it with --pipeline ` +
         `${Object.keys(PIPELINES).join(", ")} (what each is comparable with: imm eval --help).`,
@@ -171,12 +157,15 @@ function toldPipeline(sides: readonly (Side | StatisticsSide)[]): PipelineName |
   return undefined;
 }
 
+/** Name of an extractor that nothing says. */
+const UNKNOWN = "unknown";
+
 /** What made statistics, as far as they say; where only statistics are compared nothing is run. */
 function recordedExtractor(sides: readonly StatisticsSide[]): FeatureExtractor {
   const recorded = sides.find(({ statistics }) => statistics.provenance);
-  const told = sides.find(({ statistics }) => statistics.told)?.statistics.told;
+  const inferred = sides.find(({ statistics }) => statistics.inferred)?.statistics.inferred;
   const { id, hash, details } = recorded?.statistics.provenance?.extractor ??
-    { id: "unknown", hash: "unknown", details: told && { pipeline: told.pipeline } };
+    { id: UNKNOWN, hash: UNKNOWN, details: inferred && { pipeline: inferred.pipeline } };
   const { dimension, taps = {} } = (recorded ?? sides[0]).statistics;
   return {
     id,
@@ -203,9 +192,8 @@ function fittingExtractor(
   if (statistics) {
     const { name, provenance } = statistics;
     const made = provenance?.extractor.id;
-    if (made === "digit-classifier") return "digits";
-    if (made?.startsWith("pixels-")) return "pixels";
-    if (made?.startsWith("inception-")) return "inception";
+    const named = made === undefined ? undefined : extractorName(made);
+    if (named) return named;
     // Files of other programs do not say it, but nearly all with this length are Inception's.
     if (made === undefined && statistics.dimension === INCEPTION_FEATURES) return "inception";
     throw new UsageError(
@@ -219,11 +207,6 @@ function fittingExtractor(
   return height <= LARGEST_PIXELS && width <= LARGEST_PIXELS ? "pixels" : "inception";
 }
 
-/** Whether an extractor is so quick that keeping its features would take longer. */
-export function isQuick({ id }: Pick<FeatureExtractor, "id">): boolean {
-  return id === "digit-classifier" || id.startsWith("pixels-") || id === "unknown";
-}
-
 /**
  * Where features are kept: in the folder that was asked for, or with the user's other caches.
  *
@@ -233,7 +216,9 @@ export function openCache(
   { cache, cacheLimit }: { readonly cache?: string; readonly cacheLimit: number },
   extractor: FeatureExtractor,
 ): FeatureCache | undefined {
-  if (cache === "none" || (cache === undefined && isQuick(extractor))) return undefined;
+  if (
+    cache === "none" || (cache === undefined && (isQuick(extractor) || extractor.id === UNKNOWN))
+  ) return undefined;
   if (cache !== undefined) refuseTilde(cache, "--cache");
   return new FeatureCache(cache ?? userFeatureFolder(), cacheLimit);
 }

@@ -9,7 +9,7 @@ import {
 } from "../../lib/eval/references/files.ts";
 import { namedProvenance, type Provenance } from "../../lib/eval/references/reference.ts";
 import { parseShard, SHARD_FORMS } from "../../lib/base/shard.ts";
-import { openCache, openExtractor } from "./extractor.ts";
+import { openCache, openFittingExtractor } from "./extractor.ts";
 import { filesRead, openGenerated, openImages } from "./inputs.ts";
 import {
   checkGeneration,
@@ -87,7 +87,7 @@ export const verb = defineVerb({
         await using side = data !== undefined
           ? await openImages(data, { ...args, shard, onNote: (note) => terminal.warn(note) })
           : await openGenerated(args.checkpoint!, { ...args, shard, seeds: seedsOf(args), signal });
-        await using extractor = await openExtractor(args, [side], terminal, signal);
+        await using extractor = await openFittingExtractor(args, [side], terminal, signal);
         const made = await withProgress(
           terminal,
           (progress) =>

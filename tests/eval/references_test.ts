@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, rejects, strictEqual, throws } from "node:assert/strict";
 import { fromFileUrl, join } from "jsr:@std/path@1.0.8";
-import { type ForeignFile, tellPipeline } from "../../lib/eval/references/foreign_origin.ts";
+import { type ForeignFile, inferPipeline } from "../../lib/eval/references/foreign_origin.ts";
 import {
   checkedFormat,
   holdsStatistics,
@@ -271,7 +271,7 @@ Deno.test("features and statistics that torch-fidelity keeps are read from its f
 
 Deno.test("how a program prepared its images is told from the habits in its files", () => {
   const npz = (file: Partial<ForeignFile> = {}) =>
-    tellPipeline({
+    inferPipeline({
       path: "x/stats.npz",
       container: "npz",
       names: ["mu", "sigma"],
@@ -301,14 +301,14 @@ Deno.test("how a program prepared its images is told from the habits in its file
     [npz({ container: "torch", path: "c-inception-v3-compat-stat-fid-2048.pt" }), "fid"],
     [npz({ container: "torch", path: "c-dinov2-vit-l-14-stat-fid-2048.pt" }), undefined],
   ];
-  for (const [i, [told, pipeline]] of cases.entries()) {
-    strictEqual(told?.pipeline, pipeline, `case ${i}`);
+  for (const [i, [inferred, pipeline]] of cases.entries()) {
+    strictEqual(inferred?.pipeline, pipeline, `case ${i}`);
   }
 });
 
-Deno.test("statistics of another program go with the pipeline that they are told to be of", () => {
-  const told = { pipeline: "clean-fid", why: "as clean-fid writes them" } as const;
-  const reference = { ...moments(), name: "ref.npz", told };
+Deno.test("statistics of another program go with the pipeline that they are inferred to be of", () => {
+  const inferred = { pipeline: "clean-fid", why: "as clean-fid writes them" } as const;
+  const reference = { ...moments(), name: "ref.npz", inferred };
   const extractor = (pipeline: string) => ({
     ...{ id: `inception-${pipeline}`, hash: "abc", dimension: 3, details: { pipeline } },
   });

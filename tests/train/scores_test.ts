@@ -91,7 +91,7 @@ Deno.test("scores of points and unknown features are refused", async () => {
     const unknown = await imm(...startArguments(out, [...SCORES, "report.scores.extractor=magic"]));
     assert.match(
       unknown.stderr,
-      /report\.scores\.extractor: expected pixels, digits, inception or/,
+      /report\.scores\.extractor expects inception, pixels, digits, or/,
     );
   });
 });

@@ -32,7 +32,7 @@ import { TorchTensor } from "../../formats/torch/tensor.ts";
 import { openZip } from "../../formats/archive/zip.ts";
 import { ZipWriter } from "../../formats/archive/zip_writer.ts";
 import { checkMoments } from "../statistics/check_moments.ts";
-import { type ForeignFile, tellPipeline } from "./foreign_origin.ts";
+import { type ForeignFile, inferPipeline } from "./foreign_origin.ts";
 import {
   parseProvenance,
   type PartialStatistics,
@@ -167,7 +167,7 @@ async function readNpzReference(path: string): Promise<Reference> {
   const spatial = SPATIAL.every((name) => file.names.includes(name))
     ? await readMoments(file, SPATIAL, path)
     : null;
-  const told = provenance ? null : tellPipeline({
+  const inferred = provenance ? null : inferPipeline({
     path,
     container: "npz",
     names: file.names,
@@ -180,7 +180,7 @@ async function readNpzReference(path: string): Promise<Reference> {
     ...moments,
     count: provenance?.count,
     provenance,
-    ...(told ? { told } : {}),
+    ...(inferred ? { inferred } : {}),
     ...(spatial ? { taps: { spatial } } : {}),
   };
 }
@@ -279,13 +279,13 @@ function featureReference(
   } catch (error) {
     throw new FormatError(`${path}: ${(error as Error).message}`, { cause: error });
   }
-  const told = tellPipeline({ path, dimension, ...file });
+  const inferred = inferPipeline({ path, dimension, ...file });
   return {
     ...statistics.moments(),
     name: path,
     features,
     sums: { statistics, taps: {} },
-    ...(told ? { told } : {}),
+    ...(inferred ? { inferred } : {}),
   };
 }
 
@@ -340,7 +340,7 @@ async function readPickledReference(spec: string): Promise<Reference> {
     : undefined;
   const count = whole.get("num_images");
   const isOther = name === "fd_dinov2" || (set !== undefined && set !== "fid");
-  const told = provenance || (chosen !== whole && isOther) ? null : tellPipeline({
+  const inferred = provenance || (chosen !== whole && isOther) ? null : inferPipeline({
     path: spec,
     container: file.format === "pickle" ? "pickle" : "torch",
     names: [...chosen.keys()].map(String),
@@ -349,7 +349,7 @@ async function readPickledReference(spec: string): Promise<Reference> {
   });
   return {
     name: spec,
-    ...(told ? { told } : {}),
+    ...(inferred ? { inferred } : {}),
     dimension,
     count: provenance?.count ?? (typeof count === "number" && count > 0 ? count : undefined),
     mean: mean.data,

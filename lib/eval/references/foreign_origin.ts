@@ -11,7 +11,7 @@ import { INCEPTION_FEATURES } from "../inception/network.ts";
 import type { PipelineName } from "../inception/pipelines.ts";
 
 /** A pipeline, and what it was told from. */
-export interface ToldPipeline {
+export interface InferredPipeline {
   /** How the images were prepared. */
   readonly pipeline: PipelineName;
   /** A clause such as `as EDM's scripts write them (uncompressed, mu as float64)`. */
@@ -40,32 +40,37 @@ const CLEAN_MODES: readonly (readonly [RegExp, PipelineName])[] = [
 ];
 
 /** The pipeline of a file of another program; null where nothing tells it. */
-export function tellPipeline(file: ForeignFile): ToldPipeline | null {
+export function inferPipeline(file: ForeignFile): InferredPipeline | null {
   const { path, container, names, dimension, type, isCompressed } = file;
   if (dimension !== INCEPTION_FEATURES) return null;
   const name = basename(path).toLowerCase();
   const has = (...wanted: string[]) => wanted.every((item) => names.includes(item));
-  const told = (pipeline: PipelineName, why: string) => ({ pipeline, why });
+  const inferred = (pipeline: PipelineName, why: string) => ({ pipeline, why });
   if (container === "torch") {
     // torch-fidelity's files carry the name of the extractor.
     const [, extractor] = /-(.+?)-(?:stat|features)-/.exec(name) ?? [];
     if (extractor !== undefined && !/inception-v3-compat$/.test(extractor)) return null;
-    return told("fid", "as torch-fidelity keeps them");
+    return inferred("fid", "as torch-fidelity keeps them");
   }
-  if (container === "pickle") return told("fid", "as EDM2's scripts write them");
-  if (has("ref_mu")) return told("fid", "as MeanFlow's scripts write them (ref_mu, ref_sigma)");
-  if (has("mu_s")) return told("fid", "as guided-diffusion's are (with mu_s, sigma_s)");
+  if (container === "pickle") return inferred("fid", "as EDM2's scripts write them");
+  if (has("ref_mu")) return inferred("fid", "as MeanFlow's scripts write them (ref_mu, ref_sigma)");
+  if (has("mu_s")) return inferred("fid", "as guided-diffusion's are (with mu_s, sigma_s)");
   const mode = CLEAN_MODES.find(([pattern]) => pattern.test(name));
-  if (mode) return told(mode[1], `by clean-fid's mode in its name`);
-  if (has("feats")) return told("clean-fid", "as clean-fid writes features (feats), mode clean");
-  if (name.startsWith("fid_stats_")) return told("fid", "by its name, as TTUR's are called");
+  if (mode) return inferred(mode[1], `by clean-fid's mode in its name`);
+  if (has("feats")) {
+    return inferred("clean-fid", "as clean-fid writes features (feats), mode clean");
+  }
+  if (name.startsWith("fid_stats_")) return inferred("fid", "by its name, as TTUR's are called");
   if (isCompressed && type === "f64") {
-    return told("pytorch-fid", "as pytorch-fid writes them (compressed, mu as float64)");
+    return inferred("pytorch-fid", "as pytorch-fid writes them (compressed, mu as float64)");
   }
   if (isCompressed) {
-    return told("clean-fid", "as clean-fid writes them (compressed, mu as float32), mode clean");
+    return inferred(
+      "clean-fid",
+      "as clean-fid writes them (compressed, mu as float32), mode clean",
+    );
   }
   return type === "f64"
-    ? told("fid", "as EDM's scripts write them (uncompressed, mu as float64)")
+    ? inferred("fid", "as EDM's scripts write them (uncompressed, mu as float64)")
     : null;
 }

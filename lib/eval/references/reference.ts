@@ -12,7 +12,7 @@ import type { Shard } from "../../base/shard.ts";
 import { FormatError, UsageError } from "../../base/errors.ts";
 import type { Same } from "../../base/schema.ts";
 import type { FeatureExtractor } from "../extractors/extractor.ts";
-import type { ToldPipeline } from "./foreign_origin.ts";
+import type { InferredPipeline } from "./foreign_origin.ts";
 import { type Features, FeatureStatistics, type Moments } from "../statistics/statistics.ts";
 
 /** What reference statistics were computed of. */
@@ -67,7 +67,7 @@ export interface Reference extends Moments {
   /** Undefined for files of other programs. */
   readonly provenance?: Provenance;
   /** How such a program prepared the images, where something tells it (foreign_origin.ts). */
-  readonly told?: ToldPipeline;
+  readonly inferred?: InferredPipeline;
   /** All vectors, for files that hold these. */
   readonly features?: Features;
   /** Statistics of other vectors of the same images, by name: `spatial` for sFID. */
@@ -139,22 +139,23 @@ export function checkReference(
 
 /** What must be said about statistics of another program. */
 function foreignWarnings(
-  { name, told }: Reference,
+  { name, inferred }: Reference,
   { id, details }: Pick<FeatureExtractor, "id" | "details">,
   force: boolean,
 ): string[] {
   const pipeline = details?.pipeline;
-  if (!told || pipeline === undefined) {
+  if (!inferred || pipeline === undefined) {
     return [
       `${name} does not say which extractor made it; a distance is only meaningful if it was ${id}.`,
     ];
   }
-  const found = `${name} does not say how its images were prepared; it is ${told.why}, so the ` +
-    `pipeline is taken to be ${told.pipeline}`;
-  if (pipeline === told.pipeline) return [`${found}.`];
+  const found =
+    `${name} does not say how its images were prepared; it is ${inferred.why}, so the ` +
+    `pipeline is taken to be ${inferred.pipeline}`;
+  if (pipeline === inferred.pipeline) return [`${found}.`];
   if (force) return [`${found}; the comparison with ${pipeline} was forced.`];
   throw new UsageError(
-    `${found}, not ${pipeline}; use --pipeline ${told.pipeline}, or force the comparison if it is ` +
+    `${found}, not ${pipeline}; use --pipeline ${inferred.pipeline}, or force the comparison if it is ` +
       `something else.`,
   );
 }

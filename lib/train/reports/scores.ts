@@ -7,16 +7,11 @@
 
 import type { Dataset } from "../../data/dataset.ts";
 import type { Device } from "../../device/device.ts";
-import { UsageError } from "../../base/errors.ts";
-import { openDigitClassifier } from "../../eval/extractors/digit_classifier.ts";
 import { computeReference, evaluate } from "../../eval/evaluate.ts";
 import type { FeatureExtractor } from "../../eval/extractors/extractor.ts";
-import { OnnxExtractor } from "../../eval/extractors/onnx_extractor.ts";
 import { datasetImages, type ImageSource, memoryImages } from "../../eval/images.ts";
-import { openInception } from "../../eval/extractors/inception.ts";
-import { findInceptionWeights, readInceptionWeights } from "../../eval/inception/weights.ts";
+import { openExtractor } from "../../eval/extractors/open.ts";
 import type { MadeReference } from "../../eval/references/reference.ts";
-import { PixelExtractor } from "../../eval/extractors/pixels.ts";
 import { objectiveOf } from "../../objectives/registry.ts";
 import { uniformSteps } from "../../sample/schedule.ts";
 import { Generator } from "../../sample/generator.ts";
@@ -43,10 +38,14 @@ export class Scorer {
   readonly score = async (learner: Learner, signal?: AbortSignal): Promise<Scores> => {
     const { scores, grid } = this.config.report;
     const images = datasetImages(this.dataset);
-    const extractor = this.#extractor ??= await openScoreExtractor(
-      scores,
-      this.dataset.imageShape,
-    );
+    const [height, width, channels] = this.dataset.imageShape;
+    const extractor = this.#extractor ??= await openExtractor(scores.extractor, {
+      setting: "report.scores.extractor",
+      size: { height, width, channels },
+      weights: scores.weights ?? undefined,
+      // A run is compared with itself, so a file that was named may hold any weights.
+      allowOtherWeights: scores.weights !== null,
+    });
     const onlyFd = scores.metrics.every((metric) => metric === "fd");
     if (onlyFd) this.#reference ??= await computeReference(images, extractor);
     this.#generator ??= await Generator.create(this.device, {
@@ -99,23 +98,4 @@ export class Scorer {
     const names = classes === this.dataset.labelCount ? this.dataset.labelNames : null;
     return labels ? { ...images, classes: { count: classes, names } } : images;
   }
-}
-
-/** The extractor that `report.scores.extractor` names. @throws {UsageError} when there is none */
-async function openScoreExtractor(
-  { extractor: name, weights: file }: ScoreSettings,
-  [height, width, channels]: Dataset["imageShape"],
-): Promise<FeatureExtractor> {
-  if (name === "pixels") return await PixelExtractor.create({ height, width, channels });
-  if (name === "digits") return await openDigitClassifier();
-  if (name === "inception") {
-    // A run is compared with itself, so a file that was named may hold any weights.
-    const path = file ?? await findInceptionWeights();
-    const weights = await readInceptionWeights(path, { allowOther: file !== undefined });
-    return await openInception(weights, { pipeline: "fid" });
-  }
-  if (name.toLowerCase().endsWith(".onnx")) return await OnnxExtractor.load(name);
-  throw new UsageError(
-    `report.scores.extractor: expected pixels, digits, inception or an .onnx file, but it is ${name}`,
-  );
 }
