@@ -12,7 +12,7 @@ import type { Arena } from "../../tensor/state.ts";
 import type { Device, DeviceBuffer, HostArray } from "../device.ts";
 import { requireFloat16, usesFloat16 } from "../float16.ts";
 import { WasmExecutable } from "./executable.ts";
-import { OutOfMemory } from "./heap.ts";
+import { asWasmBuffer, OutOfMemory, WasmBuffer } from "./heap.ts";
 import { bestSimd, type Simd } from "./module.ts";
 import { Team, ThreadError } from "./team.ts";
 
@@ -26,11 +26,6 @@ export interface WasmOptions {
 
 /** More threads than this are a mistake. */
 const MOST_THREADS = 256;
-
-/** Memory of the wasm device. */
-class WasmBuffer implements DeviceBuffer {
-  constructor(readonly address: number, readonly bytes: number, readonly label: string) {}
-}
 
 /** Threads on the processor. */
 export class WasmDevice implements Device {
@@ -105,7 +100,7 @@ export class WasmDevice implements Device {
         `${data.byteLength} bytes do not fit at ${byteOffset} of ${label} (${bytes} bytes)`,
       );
     }
-    this.copyIn(address + byteOffset, data);
+    this.team.heap.copyIn(address + byteOffset, data);
   }
 
   // deno-lint-ignore require-await -- the interface is asynchronous
@@ -120,7 +115,7 @@ export class WasmDevice implements Device {
         `cannot read ${byteLength} bytes at ${byteOffset} of ${label} (${bytes} bytes)`,
       );
     }
-    return this.copyOut(address + byteOffset, byteLength);
+    return this.team.heap.copyOut(address + byteOffset, byteLength);
   }
 
   free(buffer: DeviceBuffer): void {
@@ -134,7 +129,9 @@ export class WasmDevice implements Device {
     this.#usable();
     if (usesFloat16(plan)) requireFloat16(this);
     for (const buffer of arenas.values()) this.#own(buffer);
-    const executable = new WasmExecutable(this, plan, arenas);
+    const executable = new WasmExecutable(this.team, plan, arenas, (destroyed) => {
+      this.#executables.delete(destroyed);
+    });
     this.#executables.add(executable);
     return executable;
   }
@@ -153,24 +150,6 @@ export class WasmDevice implements Device {
     this.team.end();
   }
 
-  /** Called by an executable that was destroyed. */
-  forget(executable: WasmExecutable): void {
-    this.#executables.delete(executable);
-  }
-
-  /** Copies an array to an address. */
-  copyIn(address: number, data: HostArray): void {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    new Uint8Array(this.team.heap.memory.buffer, address, data.byteLength).set(bytes);
-  }
-
-  /** A copy of what lies at an address. */
-  copyOut(address: number, bytes: number): ArrayBuffer {
-    const copy = new Uint8Array(bytes);
-    copy.set(new Uint8Array(this.team.heap.memory.buffer, address, bytes));
-    return copy.buffer;
-  }
-
   #own(buffer: DeviceBuffer): WasmBuffer {
     this.#usable();
     const own = asWasmBuffer(buffer);
@@ -183,12 +162,4 @@ export class WasmDevice implements Device {
   #usable(): void {
     if (this.#closed) throw new InternalError("the device was closed");
   }
-}
-
-/** The memory behind the interface. */
-export function asWasmBuffer(buffer: DeviceBuffer): WasmBuffer {
-  if (!(buffer instanceof WasmBuffer)) {
-    throw new InternalError(`the buffer ${buffer.label} is not of the wasm device`);
-  }
-  return buffer;
 }

@@ -4,8 +4,10 @@
  * @module
  */
 
+import { bytesOf } from "../../base/arrays.ts";
 import { mebibytes } from "../../base/units.ts";
 import { DeviceError, InternalError } from "../../base/errors.ts";
+import type { DeviceBuffer, HostArray } from "../device.ts";
 import { PAGE } from "./module.ts";
 
 /** Blocks start at multiples of this many bytes, and so do vectors of any size. */
@@ -85,6 +87,18 @@ export class Heap {
     else this.#free.splice(at, 0, { start: address, end });
   }
 
+  /** Copies an array to an address. */
+  copyIn(address: number, data: HostArray): void {
+    new Uint8Array(this.memory.buffer, address, data.byteLength).set(bytesOf(data));
+  }
+
+  /** A copy of what lies at an address. */
+  copyOut(address: number, bytes: number): ArrayBuffer {
+    const copy = new Uint8Array(bytes);
+    copy.set(new Uint8Array(this.memory.buffer, address, bytes));
+    return copy.buffer;
+  }
+
   /** What to tell people when `what` does not fit. */
   refusal(what: string, bytes: number): DeviceError {
     return new DeviceError(
@@ -141,4 +155,17 @@ export class Heap {
 
 function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}
+
+/** Memory of the wasm device. */
+export class WasmBuffer implements DeviceBuffer {
+  constructor(readonly address: number, readonly bytes: number, readonly label: string) {}
+}
+
+/** The memory behind the interface. */
+export function asWasmBuffer(buffer: DeviceBuffer): WasmBuffer {
+  if (!(buffer instanceof WasmBuffer)) {
+    throw new InternalError(`the buffer ${buffer.label} is not of the wasm device`);
+  }
+  return buffer;
 }

@@ -5,11 +5,12 @@
  * @module
  */
 
-import type { Plan, PlanValue } from "../../compile/plan.ts";
+import type { Plan } from "../../compile/plan.ts";
 import { InternalError } from "../../base/errors.ts";
 import type { Arena } from "../../tensor/state.ts";
 import { sizeOf } from "../../tensor/tensor.ts";
 import type { DeviceBuffer, Executable, HostArray } from "../device.ts";
+import { checkComplete, checkInput, findArena, findOutput } from "../inputs.ts";
 import { asGpuBuffer, GpuBuffer, upload } from "./buffers.ts";
 import type { WebGpuDevice } from "./device.ts";
 import { type Dispatch, ELEMENT_BYTES, SCRATCH } from "./dispatch.ts";
@@ -93,7 +94,7 @@ export class WebGpuExecutable implements Executable {
     let params: GPUBuffer | null = null;
     try {
       const buffers = plan.buffers.map((buffer) => {
-        if (buffer.role === "arena") return arenaBuffer(arenas, buffer.arena!);
+        if (buffer.role === "arena") return asGpuBuffer(findArena(arenas, buffer.arena!));
         const bytes = buffer.length * ELEMENT_BYTES;
         const made = new GpuBuffer(device.gpu, bytes, `${plan.label}: ${buffer.label}`);
         owned.push(made);
@@ -161,22 +162,12 @@ export class WebGpuExecutable implements Executable {
     this.#device.check();
     let uploaded = 0;
     for (const [name, data] of Object.entries(inputs)) {
-      const value = this.plan.inputs.get(name);
-      if (!value) {
-        throw new InternalError(
-          `${this.plan.label} has no input ${name}; it has ${[...this.plan.inputs.keys()]}`,
-        );
-      }
-      checkInput(this.plan.label, name, value, data);
-      upload(this.#device.gpu.queue, this.#buffers[value.buffer], data, 0);
+      const { buffer } = checkInput(this.plan, name, data);
+      upload(this.#device.gpu.queue, this.#buffers[buffer], data, 0);
       uploaded += data.byteLength;
       this.#missing.delete(name);
     }
-    if (this.#missing.size > 0) {
-      throw new InternalError(
-        `the first run of ${this.plan.label} needs the inputs ${[...this.#missing].join(", ")}`,
-      );
-    }
+    checkComplete(this.plan, this.#missing);
     if (this.#device.debug >= 3) this.#encodeTimed();
     else this.#encode();
     this.#device.throttle(uploaded);
@@ -186,15 +177,7 @@ export class WebGpuExecutable implements Executable {
     names: Names,
   ): Promise<{ [Name in Names[number]]: HostArray }> {
     this.#usable();
-    const values = names.map((name) => {
-      const value = this.plan.outputs.get(name);
-      if (!value) {
-        throw new InternalError(
-          `${this.plan.label} has no output ${name}; it has ${[...this.plan.outputs.keys()]}`,
-        );
-      }
-      return value;
-    });
+    const values = names.map((name) => findOutput(this.plan, name));
     const data = await this.#device.readRanges(values.map((value) => ({
       buffer: this.#buffers[value.buffer],
       byteOffset: 0,
@@ -278,18 +261,6 @@ export class WebGpuExecutable implements Executable {
   }
 }
 
-function arenaBuffer(arenas: ReadonlyMap<Arena, DeviceBuffer>, arena: Arena): GpuBuffer {
-  const buffer = arenas.get(arena);
-  if (!buffer) throw new InternalError(`the plan needs a buffer for the arena ${arena.name}`);
-  if (buffer.bytes < arena.bytes) {
-    throw new InternalError(
-      `the arena ${arena.name} needs ${arena.bytes} bytes, but its buffer has ` +
-        `${buffer.bytes}`,
-    );
-  }
-  return asGpuBuffer(buffer);
-}
-
 /** One buffer for the partial results of all split kernels: they use it one after another. */
 function scratchBuffer(
   gpu: GPUDevice,
@@ -327,19 +298,4 @@ function uniformBuffer(
   });
   gpu.queue.writeBuffer(buffer, 0, data);
   return { buffer, offsets };
-}
-
-function checkInput(plan: string, name: string, value: PlanValue, data: HostArray): void {
-  const expected = value.dtype === "i32" ? Int32Array : Float32Array;
-  if (!(data instanceof expected)) {
-    throw new InternalError(
-      `the input ${name} of ${plan} is ${value.dtype} and needs a ${expected.name}`,
-    );
-  }
-  if (data.length !== sizeOf(value.shape)) {
-    throw new InternalError(
-      `the input ${name} of ${plan} has the shape [${value.shape}] and needs ` +
-        `${sizeOf(value.shape)} elements, but ${data.length} were given`,
-    );
-  }
 }
