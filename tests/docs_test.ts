@@ -41,9 +41,33 @@ async function deno(args: readonly string[], cwd = root) {
   return { code, output: text(stdout) + text(stderr) };
 }
 
+const entryPoints = Object.values(config.exports);
+
 Deno.test("everything that the library exports is documented", async () => {
-  const { code, output } = await deno(["doc", "--lint", ...importMapArguments(), "mod.ts"]);
+  const { code, output } = await deno(["doc", "--lint", ...importMapArguments(), ...entryPoints]);
   assert.equal(code, 0, output);
+});
+
+Deno.test("entry points list what they export, and export nothing that only their room uses", () => {
+  const room = (path: string) => path.startsWith("lib/") ? path.split("/")[1] : "";
+  const others = [...files(".ts"), ...files(".md")].filter((path) => !path.endsWith("/mod.ts"));
+  // Types may be there because a function that is exported takes or gives them.
+  const valuesOf = (text: string) =>
+    [...text.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, names]) =>
+      names.split(",").map((name) => name.trim()).filter((name) => /^[^\s]+$/.test(name))
+    );
+  const words = new Map(others.map((path) => [path, new Set(read(path).match(/\w+/g))]));
+  for (const entry of entryPoints.map((path) => path.slice(2))) {
+    const text = read(entry);
+    assert.doesNotMatch(text, /^export (type )?\*/m, entry);
+    if (room(entry) === "tensor") continue; // operations come in families, used or not
+    const unused = valuesOf(text).filter((name) =>
+      !others.some((path) =>
+        (entry === "mod.ts" || room(path) !== room(entry)) && words.get(path)!.has(name)
+      )
+    );
+    assert.deepEqual(unused, [], entry);
+  }
 });
 
 Deno.test("the library can be published: complete and with explicit types", async () => {

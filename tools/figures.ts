@@ -11,26 +11,19 @@
  * @module
  */
 
+import { createNetwork, Generator, openDevice } from "../mod.ts";
 import {
-  createNetwork,
-  createObjective,
-  deriveKey,
-  Generator,
-  hostNormal,
-  hostUniform,
   immConfig,
-  immDraw,
-  latents,
-  Learner,
   Mapping,
   type MappingName,
-  openDevice,
   pushforwardSteps,
   sampleTimes,
   scheduleTimes,
-  trainingKey,
   weight,
-} from "../mod.ts";
+} from "../lib/imm/mod.ts";
+import { createObjective, immDraw, latents } from "../lib/objectives/mod.ts";
+import { deriveKey, hostNormal, hostUniform, trainingKey } from "../lib/random/mod.ts";
+import { Learner } from "../lib/train/mod.ts";
 import { type Panel, svg } from "./svg.ts";
 
 const folder = new URL("../docs/pictures/", import.meta.url);

@@ -30,7 +30,9 @@ import { decideStorage } from "./storage.ts";
  *
  * @example
  * ```ts
- * import { add, compile, input, mul, openDevice, summarize } from "@imm/imm";
+ * import { openDevice } from "@imm/imm";
+ * import { compile, summarize } from "@imm/imm/compile";
+ * import { add, input, mul } from "@imm/imm/tensor";
  * import assert from "node:assert/strict";
  *
  * const [x, y] = [input("x", [2]), input("y", [])];

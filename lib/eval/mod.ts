@@ -15,16 +15,130 @@
  * @module
  */
 
-export * from "./images.ts";
-export * from "./classes.ts";
-export * from "./extractors/mod.ts";
-export * from "./inception/mod.ts";
-export * from "./collect.ts";
-export * from "./feature_cache.ts";
-export * from "./statistics/mod.ts";
-export * from "./references/mod.ts";
-export * from "./metrics/mod.ts";
-export * from "./requirements.ts";
-export * from "./evaluate.ts";
-export * from "./gate.ts";
-export * from "./reports/mod.ts";
+export { type ClassMatch, type ImageClasses, matchClasses, type NamedClasses } from "./classes.ts";
+export {
+  collect,
+  type Collected,
+  type CollectOptions,
+  type EvaluationProgress,
+} from "./collect.ts";
+export { openDigitClassifier } from "./extractors/digit_classifier.ts";
+export {
+  type DigitReport,
+  type DigitSamples,
+  type DigitScores,
+  evaluateDigits,
+} from "./reports/digits.ts";
+export { computeReference, evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
+export type { Extracted, FeatureExtractor, Logits } from "./extractors/extractor.ts";
+export {
+  CACHE_LIMIT,
+  type CachedFeatures,
+  type CacheUsage,
+  FeatureCache,
+} from "./feature_cache.ts";
+export { OnnxExtractor } from "./extractors/onnx_extractor.ts";
+export type { InferredPipeline } from "./references/foreign_origin.ts";
+export { frechetDistance } from "./metrics/frechet.ts";
+export {
+  type ExtrapolationOptions,
+  frechetDistanceAtInfinity,
+} from "./metrics/frechet_infinity.ts";
+export {
+  type Gallery,
+  type GalleryImage,
+  type GalleryNeighbours,
+  type GallerySide,
+  makeGallery,
+} from "./reports/gallery.ts";
+export {
+  type Baseline,
+  type BaselineOutcome,
+  checkBaseline,
+  checkThresholds,
+  gateFailures,
+  type GateOutcome,
+  joinGates,
+  type Judged,
+  parseBaseline,
+  parseThreshold,
+  parseTolerances,
+  type Threshold,
+  type ThresholdOutcome,
+  type Tolerance,
+  type Tolerances,
+} from "./gate.ts";
+export {
+  datasetImages,
+  type DatasetImagesOptions,
+  generatedImages,
+  type ImageBatch,
+  type ImageIdentity,
+  imageRange,
+  type ImageSource,
+  memoryImages,
+} from "./images.ts";
+export {
+  INCEPTION_BACKENDS,
+  type InceptionBackend,
+  type InceptionOptions,
+  openInception,
+} from "./extractors/inception.ts";
+export {
+  type InceptionScore,
+  inceptionScore,
+  type InceptionScoreOptions,
+} from "./metrics/inception_score.ts";
+export {
+  findInceptionWeights,
+  type FindWeightsOptions,
+  INCEPTION_WEIGHTS,
+  type LoadedWeights,
+  readInceptionWeights,
+  type ReadWeightsOptions,
+} from "./inception/weights.ts";
+export {
+  gaussianDiscrepancy,
+  type GaussianDiscrepancyOptions,
+  type KernelDistance,
+  kernelDistance,
+  type KernelDistanceOptions,
+} from "./metrics/kernel_distance.ts";
+export { type ManifoldMetrics, manifoldMetrics } from "./metrics/manifold.ts";
+export type { MetricInputs, MetricSet, MetricSettings } from "./metrics/metric.ts";
+export type {
+  ClassifierOutput,
+  ExtractorDescription,
+  ExtractorInput,
+  ExtractorOutput,
+} from "./extractors/onnx_description.ts";
+export { type PipelineName, PIPELINES, type Resampling } from "./inception/pipelines.ts";
+export { PixelExtractor } from "./extractors/pixels.ts";
+export {
+  readPartial,
+  readReference,
+  REFERENCE_FORMATS,
+  type ReferenceFormat,
+  writeReference,
+} from "./references/files.ts";
+export {
+  type MadeReference,
+  mergePartials,
+  type PartialStatistics,
+  type Provenance,
+  type Reference,
+  referenceOf,
+  type Sums,
+} from "./references/reference.ts";
+export { jsonReport, textReport } from "./reports/text.ts";
+export { githubAnnotations, junitReport, markdownReport } from "./reports/ci.ts";
+export { htmlReport, type HtmlReportOptions } from "./reports/html.ts";
+export { type Features, FeatureStatistics, type Moments } from "./statistics/statistics.ts";
+export { StatisticsPool } from "./statistics/pool.ts";
+export type { InceptionTensor, InceptionWeights } from "./inception/network.ts";
+export type { DownloadOptions, RemoteFile } from "../files/download.ts";
+export { nearestLabelAccuracy } from "./metrics/accuracy.ts";
+export { computeMetrics, type ComputeOptions, type MetricResults } from "./metrics/compute.ts";
+export { type Metric, METRICS } from "./metrics/registry.ts";
+export type { Comparison } from "./requirements.ts";
+export type { Shard } from "../base/shard.ts";

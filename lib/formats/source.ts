@@ -24,6 +24,7 @@ export interface ByteSource {
   readSync(offset: number, length: number): Uint8Array<ArrayBuffer>;
   /** Releases the file. Further reads fail. */
   close(): void;
+  /** Closes it. */
   [Symbol.dispose](): void;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Inductive Moment Matching (Zhou, Ermon, Song, 2025, arXiv 2503.07565): the method, without
- * networks, optimisers or data. To be read with the paper beside, in this order:
+ * networks, optimizers or data. To be read with the paper beside, in this order:
  *
  * 1. interpolant.ts, the path x_t between data and noise;
  * 2. parameterization.ts, f_{s,t}: how a network's output becomes a sample at time s;
@@ -12,14 +12,42 @@
  * @module
  */
 
-export * from "./config.ts";
-export * from "./interpolant.ts";
-export * from "./parameterization.ts";
-export * from "./mapping.ts";
-export * from "./weighting.ts";
-export * from "./kernel.ts";
-export * from "./times.ts";
-export * from "./objective.ts";
-export * from "./guidance.ts";
-export * from "./schedule.ts";
-export * from "./sampler.ts";
+export { IMM_DEFAULTS, type ImmConfig, immConfig } from "./config.ts";
+export { type Interpolant, interpolant, type InterpolantName } from "./interpolant.ts";
+export {
+  type CallCoefficients,
+  callCoefficients,
+  cIn,
+  cNoise,
+  cNoiseSecond,
+  cOut,
+  cSkip,
+  type ParameterizationName,
+  type PrecondConfig,
+  type TimeConditioning,
+} from "./parameterization.ts";
+export { Mapping, type MappingName } from "./mapping.ts";
+export { kernelWeight, weight, type WeightingConfig } from "./weighting.ts";
+export { kernel, type KernelConfig, type KernelName, mmdSquared } from "./kernel.ts";
+export {
+  type CoefficientName,
+  COEFFICIENTS,
+  dropLabels,
+  groupCoefficients,
+  type GroupTimes,
+  type NoiseLabels,
+  noiseLabels,
+  packCoefficients,
+  sampleTimes,
+  withTargets,
+} from "./times.ts";
+export {
+  groupLosses,
+  type ImmLoss,
+  objective,
+  type ObjectiveInputs,
+  type Pass,
+} from "./objective.ts";
+export { guide } from "./guidance.ts";
+export { explicitTime, type Schedule, type ScheduleConfig, scheduleTimes } from "./schedule.ts";
+export { type ImmStep, pushforwardSteps, restartSteps } from "./sampler.ts";

@@ -6,6 +6,7 @@
  */
 
 import type { Program } from "../compile/program.ts";
+import { threefry2x32 } from "../random/threefry.ts";
 import {
   attention,
   conv2d,
@@ -21,7 +22,6 @@ import {
   sizeOf,
   sum,
   type Tensor,
-  threefry2x32,
 } from "../tensor/mod.ts";
 
 /** C [n, n] = A [n, n] B [n, n]. */

@@ -15,7 +15,7 @@ import { objectiveOf, sectionsOf } from "../objectives/registry.ts";
 import { trainingKey, type TrainingPurpose } from "../random/keys.ts";
 import { Generator, samplingProgram } from "../sample/generator.ts";
 import { uniformSteps } from "../sample/schedule.ts";
-import { hostUniform } from "../tensor/mod.ts";
+import { hostUniform } from "../random/threefry.ts";
 import { parseTrainConfig, type TrainConfig } from "../train/config/config.ts";
 import { Learner } from "../train/step/learner.ts";
 import { preset, presetShape } from "../train/config/presets.ts";

@@ -25,7 +25,9 @@ export type ResampleFilter = readonly [1, 1] | readonly [1, 3, 3, 1];
 
 /** What a {@link Conv2d} does. */
 export interface ConvOptions {
+  /** Channels that it reads. */
   readonly inChannels: number;
+  /** Channels that it writes. */
   readonly outChannels: number;
   /** Side of the square kernel. 0: only resample, without weights. */
   readonly kernel: 0 | 1 | 3;
@@ -44,12 +46,15 @@ export interface ConvOptions {
 
 /** Convolution with "same" padding, after upsampling or downsampling by two where asked. */
 export class Conv2d {
+  /** Channels that it reads. */
   readonly inChannels: number;
+  /** Channels that it writes. */
   readonly outChannels: number;
   readonly #options: Required<Omit<ConvOptions, "init">>;
   readonly #weight: Tensor | null = null;
   readonly #bias: Tensor | null = null;
 
+  /** Declares its parameters in the store. */
   constructor(store: ParameterStore, readonly name: string, options: ConvOptions) {
     const { inChannels, outChannels, kernel, resample = "none", filter = [1, 1], init } = options;
     this.#options = { ...options, resample, filter, fused: options.fused ?? false };
@@ -77,6 +82,7 @@ export class Conv2d {
     }
   }
 
+  /** Applies it to images, [batch, height, width, channels]. */
   forward(x: Tensor): Tensor {
     const { kernel, resample, filter, fused } = this.#options;
     if (kernel === 0) return this.#resample(x);

@@ -61,6 +61,7 @@ export function initialValues(
  * is a plain N(0, weight²).
  */
 export interface LayerInit {
+  /** Which formula, as in the public code. */
   readonly mode: "xavier_uniform" | "kaiming_uniform" | "kaiming_normal" | "normal";
   /** Factor on the weight. */
   readonly weight: number;

@@ -10,6 +10,7 @@ export class Linear {
   readonly #weight: Tensor;
   readonly #bias: Tensor | undefined;
 
+  /** Declares its parameters in the store. */
   constructor(
     store: ParameterStore,
     name: string,
@@ -32,6 +33,7 @@ export class Linear {
     }
   }
 
+  /** Applies it to the last axis. */
   forward(x: Tensor): Tensor {
     return linear(x, this.#weight, this.#bias);
   }

@@ -28,6 +28,7 @@ export class GroupNorm {
   readonly #weight: Tensor;
   readonly #bias: Tensor;
 
+  /** Declares its parameters in the store. */
   constructor(store: ParameterStore, name: string, channels: number, readonly eps: number) {
     checkGroups(channels, name);
     this.#groups = groupCount(channels);
@@ -35,6 +36,7 @@ export class GroupNorm {
     this.#bias = store.parameter(`${name}.bias`, [channels], zeros);
   }
 
+  /** Normalizes groups of the channels, the last axis. */
   forward(x: Tensor): Tensor {
     return groupNorm(x, this.#groups, this.#weight, this.#bias, this.eps);
   }
@@ -45,11 +47,13 @@ export class LayerNorm {
   readonly #weight: Tensor;
   readonly #bias: Tensor;
 
+  /** Declares its parameters in the store. */
   constructor(store: ParameterStore, name: string, channels: number, readonly eps: number) {
     this.#weight = store.parameter(`${name}.weight`, [channels], ones);
     this.#bias = store.parameter(`${name}.bias`, [channels], zeros);
   }
 
+  /** Normalizes the channels, the last axis. */
   forward(x: Tensor): Tensor {
     return layerNorm(x, this.eps, this.#weight, this.#bias);
   }

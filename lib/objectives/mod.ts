@@ -11,8 +11,41 @@
  * @module
  */
 
-export * from "./objective.ts";
-export * from "./imm.ts";
-export * from "./flow.ts";
-export * from "./sampler.ts";
-export * from "./registry.ts";
+export type {
+  BatchSource,
+  DrawContext,
+  Objective,
+  ObjectiveSettings,
+  PassConditioning,
+  PassSpec,
+  Sampler,
+  StepDraw,
+  StepGraph,
+  StepLoss,
+  TrainingBatch,
+} from "./objective.ts";
+export { type ImmBatch, immDraw, type ImmObjectiveConfig } from "./imm.ts";
+export { type FlowBatch, type FlowConfig, flowDraw, flowTimes, velocityFactors } from "./flow.ts";
+export {
+  type Denoise,
+  latents,
+  restartNoise,
+  sample,
+  type SampleOptions,
+  type SamplerStep,
+  stepCount,
+} from "./sampler.ts";
+export {
+  createObjective,
+  OBJECTIVE_SETTINGS,
+  type ObjectiveConfig,
+  type ObjectiveInput,
+  objectiveOf,
+  type ObjectiveSections,
+  objectiveSections,
+  objectiveTitle,
+  type OtherObjective,
+  parseObjective,
+  SAMPLER_NAMES,
+  sectionsOf,
+} from "./registry.ts";

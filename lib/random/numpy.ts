@@ -14,6 +14,7 @@ export class RandomState {
   #next = SIZE;
 
   /** @param seed an integer in [0, 2^32) */
+  /** The generator that `numpy.random.RandomState(seed)` is. */
   constructor(seed: number) {
     this.#state[0] = seed >>> 0;
     for (let i = 1; i < SIZE; i++) {

@@ -86,13 +86,8 @@ export interface GeneratedBatch {
  *
  * @example Points from an untrained model in memory; `loadModel` reads a trained one.
  * ```ts
- * import {
- *   createNetwork,
- *   Generator,
- *   immConfig,
- *   openDevice,
- *   uniformSteps,
- * } from "@imm/imm";
+ * import { createNetwork, Generator, openDevice, uniformSteps } from "@imm/imm";
+ * import { immConfig } from "@imm/imm/imm";
  * import assert from "node:assert/strict";
  *
  * const network = createNetwork({ type: "mlp", hidden: 16, depth: 1 });

@@ -32,7 +32,7 @@ export interface GradOptions {
  *
  * @example Gradients are tensors: they can be computed with, and differentiated again.
  * ```ts
- * import { grad, input, mul, square, sum } from "@imm/imm";
+ * import { grad, input, mul, square, sum } from "@imm/imm/tensor";
  * import assert from "node:assert/strict";
  *
  * const w = input("w", [4, 3]);

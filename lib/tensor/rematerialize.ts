@@ -18,7 +18,7 @@ import { customGradient, inNewRegion, nextNodeId, type Tensor } from "./tensor.t
  *
  * @example
  * ```ts
- * import { grad, input, matmul, rematerialize, silu, sum } from "@imm/imm";
+ * import { grad, input, matmul, rematerialize, silu, sum } from "@imm/imm/tensor";
  * import assert from "node:assert/strict";
  *
  * const [x, w] = [input("x", [64, 8]), input("w", [8, 8])];

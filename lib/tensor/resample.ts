@@ -32,7 +32,9 @@ export interface ResampleOptions {
 
 /** A number read by a resampling, and its weight. */
 export interface ResampleTap {
+  /** Where it reads. */
   readonly position: number;
+  /** What it multiplies by. */
   readonly weight: number;
 }
 

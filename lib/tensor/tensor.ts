@@ -166,7 +166,8 @@ export function inNewRegion<Result>(build: () => Result): Result {
  *
  * @example Activations and their gradients take half of the memory.
  * ```ts
- * import { Arena, compile, grad, input, linear, silu, sum, withStorage } from "@imm/imm";
+ * import { compile } from "@imm/imm/compile";
+ * import { Arena, grad, input, linear, silu, sum, withStorage } from "@imm/imm/tensor";
  * import assert from "node:assert/strict";
  *
  * const weights = new Arena("weights", "f16");

@@ -1,18 +1,15 @@
 import assert from "node:assert/strict";
 import { ImmError } from "../../lib/base/errors.ts";
+import { deriveKey, hostNormal, hostUniform, threefry2x32 } from "../../lib/random/threefry.ts";
 import {
   constant,
-  deriveKey,
   dropout,
   grad,
-  hostNormal,
-  hostUniform,
   input,
   randomNormal,
   randomUniform,
   sum,
   type Tensor,
-  threefry2x32,
 } from "../../lib/tensor/mod.ts";
 import { assertClose } from "../support/close.ts";
 import { evaluateGraph } from "../support/reference/graph.ts";

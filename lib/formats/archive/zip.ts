@@ -23,10 +23,15 @@ import {
 
 /** One file in an archive. Sizes in bytes. */
 export interface ZipMember {
+  /** Its path in the archive. */
   readonly name: string;
+  /** How its bytes are packed. */
   readonly method: "stored" | "deflate";
+  /** Bytes, unpacked. */
   readonly size: number;
+  /** Bytes in the archive. */
   readonly compressedSize: number;
+  /** The checksum of its unpacked bytes. */
   readonly crc32: number;
   /** Whether it stands for a symbolic link, and holds where that leads. */
   readonly isLink: boolean;
@@ -46,6 +51,7 @@ export interface ZipPlace {
 
 /** An open archive. */
 export interface ZipArchive extends Disposable {
+  /** Path of the archive. */
   readonly name: string;
   /** By name, in the order of the directory; folders are left out. */
   readonly members: ReadonlyMap<string, ZipMember>;
@@ -72,6 +78,7 @@ export interface ZipArchive extends Disposable {
    * @throws {FormatError} as {@link read}
    */
   place(member: string, limit?: number): ZipPlace;
+  /** Closes the file. */
   close(): void;
 }
 
@@ -103,7 +110,11 @@ export function isZip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x50 && bytes[1] === 0x4B && bytes[2] === 3 && bytes[3] === 4;
 }
 
-/** @throws {FormatError} when the file cannot be opened or is not a valid archive */
+/**
+ * Opens an archive and reads its directory.
+ *
+ * @throws {FormatError} when the file cannot be opened or is not a valid archive
+ */
 export async function openZip(path: string): Promise<ZipArchive> {
   return await zipFrom(await openFileSource(path));
 }

@@ -58,6 +58,7 @@ export class ZipWriter {
   readonly #members: WrittenMember[] = [];
   #position = 0;
 
+  /** Writes with the given function, from front to back. */
   constructor(write: ChunkWriter) {
     this.#write = write;
   }

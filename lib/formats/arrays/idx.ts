@@ -13,8 +13,11 @@ import { readFileBytes } from "../source.ts";
 
 /** An array from an IDX file; `bytes` are little-endian by now. */
 export interface IdxArray {
+  /** Type of its numbers. */
   readonly type: NumericType;
+  /** Its sizes, slowest axis first. */
   readonly shape: readonly number[];
+  /** Its numbers, little endian. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 

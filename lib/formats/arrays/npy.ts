@@ -36,17 +36,25 @@ const MAX_HEADER_BYTES = 1 << 16;
 
 /** An array in row-major order, little-endian. The conversions are copies. */
 export interface NpyArray {
+  /** Type of its numbers. */
   readonly type: NpyType;
+  /** Its sizes. */
   readonly shape: readonly number[];
+  /** Its numbers, little endian, last axis fastest. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Its numbers in float32. */
   toFloat32(): Float32Array<ArrayBuffer>;
+  /** Its numbers in float64. */
   toFloat64(): Float64Array<ArrayBuffer>;
 }
 
 /** An array to write, row-major: its numbers, or a function that brings them piece by piece. */
 export interface ArrayToWrite {
+  /** Type of its numbers. */
   readonly type: NpyType;
+  /** Its sizes. */
   readonly shape: readonly number[];
+  /** Its numbers, or chunks of them one after another. */
   readonly data:
     | ArrayBufferView
     | (() => Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>);
@@ -63,15 +71,21 @@ export function parseNpy(bytes: Uint8Array, { name }: { name: string }): NpyArra
 
 /** An npy file whose header has been read and checked; its numbers are read when asked for. */
 export class NpyReader {
+  /** What errors call the array. */
   readonly name: string;
+  /** Type of its numbers. */
   readonly type: NpyType;
+  /** Its sizes. */
   readonly shape: readonly number[];
+  /** Whether the first axis is the fastest in the file. */
   readonly fortranOrder: boolean;
   readonly #littleEndian: boolean;
   readonly #dataOffset: number;
   readonly #source: ByteSource;
 
   /**
+   * Reads the header.
+   *
    * @param source is borrowed: whoever opened it closes it
    * @throws {FormatError} when it is not exactly one array of a known element type
    */

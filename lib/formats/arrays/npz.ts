@@ -28,7 +28,11 @@ export class NpzFile implements Disposable {
       .filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length));
   }
 
-  /** @throws {FormatError} when the file cannot be opened or is not a zip archive */
+  /**
+   * Opens a file and reads its directory.
+   *
+   * @throws {FormatError} when the file cannot be opened or is not a zip archive
+   */
   static async open(path: string): Promise<NpzFile> {
     return await NpzFile.from(await openFileSource(path));
   }
@@ -70,10 +74,12 @@ export class NpzFile implements Disposable {
     return new TextDecoder().decode(await this.#archive.read(name, MAX_NOTE_BYTES));
   }
 
+  /** Closes the file. */
   close(): void {
     this.#archive.close();
   }
 
+  /** Closes the file. */
   [Symbol.dispose](): void {
     this.close();
   }

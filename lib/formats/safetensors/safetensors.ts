@@ -68,32 +68,49 @@ const METADATA_KEY = "__metadata__";
 
 /** A tensor as the file stores it. The conversions are copies; `bytes` may share memory. */
 export interface StoredTensor {
+  /** Type of its numbers. */
   readonly dtype: SafetensorsDtype;
+  /** Its sizes. */
   readonly shape: readonly number[];
+  /** Its numbers, little endian. */
   readonly bytes: Uint8Array;
+  /** Its numbers in float32. */
   toFloat32(): Float32Array<ArrayBuffer>;
+  /** Its numbers in float64. */
   toFloat64(): Float64Array<ArrayBuffer>;
 }
 
 /** A whole file in memory; tensors in the order of their bytes. */
 export interface Safetensors {
+  /** The texts of the header. */
   readonly metadata: Record<string, string>;
+  /** The tensors by name. */
   readonly tensors: Map<string, StoredTensor>;
 }
 
 /** Where one tensor lies; offsets count from the end of the header. */
 export interface TensorEntry {
+  /** Type of its numbers. */
   readonly dtype: SafetensorsDtype;
+  /** Its sizes. */
   readonly shape: readonly number[];
+  /** Its first byte, after the header. */
   readonly begin: number;
+  /** The byte after its last one. */
   readonly end: number;
 }
 
 /** An open file: the header has been read and checked, tensors are read when asked for. */
 export interface SafetensorsFile extends Disposable {
+  /** The texts of the header. */
   readonly metadata: Record<string, string>;
+  /** Type, shape and place of every tensor. */
   readonly entries: ReadonlyMap<string, TensorEntry>;
-  /** @throws {FormatError} when there is no such tensor, or it does not match its checksum */
+  /**
+   * Reads one tensor.
+   *
+   * @throws {FormatError} when there is no such tensor, or it does not match its checksum
+   */
   read(name: string): Promise<StoredTensor>;
   /**
    * `count` entries of a tensor's first axis from `begin`, at once and without reading the others:
@@ -102,13 +119,17 @@ export interface SafetensorsFile extends Disposable {
    * @throws {FormatError} when there is no such tensor, or it does not reach that far
    */
   readRowsSync(name: string, begin: number, count: number): StoredTensor;
+  /** Closes the file. */
   close(): void;
 }
 
 /** A tensor to write: its numbers, or a function that brings them when their turn comes. */
 export interface TensorToWrite {
+  /** Type of its numbers. */
   readonly dtype: SafetensorsDtype;
+  /** Its sizes. */
   readonly shape: readonly number[];
+  /** Its numbers, or what makes them when they are written. */
   readonly data: ArrayBufferView | (() => ArrayBufferView | Promise<ArrayBufferView>);
 }
 

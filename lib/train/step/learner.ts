@@ -133,14 +133,10 @@ interface HalfParts {
  *
  * @example A few steps of a small network that learns one point.
  * ```ts
- * import {
- *   createNetwork,
- *   createObjective,
- *   Learner,
- *   openDevice,
- *   parseObjective,
- *   trainingKey,
- * } from "@imm/imm";
+ * import { createNetwork, openDevice } from "@imm/imm";
+ * import { createObjective, parseObjective } from "@imm/imm/objectives";
+ * import { trainingKey } from "@imm/imm/random";
+ * import { Learner } from "@imm/imm/train";
  * import assert from "node:assert/strict";
  *
  * const device = await openDevice();

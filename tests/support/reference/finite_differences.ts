@@ -1,15 +1,7 @@
 /** Gradient rules against central differences in float64, through the reference interpreter. */
 
-import {
-  deriveKey,
-  grad,
-  hostUniform,
-  input,
-  mul,
-  type Shape,
-  sum,
-  type Tensor,
-} from "../../../lib/tensor/mod.ts";
+import { deriveKey, hostUniform } from "../../../lib/random/threefry.ts";
+import { grad, input, mul, type Shape, sum, type Tensor } from "../../../lib/tensor/mod.ts";
 import { assertClose } from "../close.ts";
 import { evaluateGraph } from "./graph.ts";
 
