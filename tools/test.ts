@@ -4,6 +4,7 @@
  * ```sh
  * ./imm test                               # everything, the examples in the documentation, too
  * ./imm test tests/eval --filter "FID"     # files and folders; options go to `deno test`
+ * IMM_GOLDEN=DIR ./imm test                # with the expected values in another folder
  * ```
  *
  * Test files are independent of each other, so that groups of them run in processes side by side,
@@ -13,9 +14,9 @@
  * @module
  */
 
-import { fromFileUrl, join, relative, SEPARATOR } from "jsr:@std/path@1.0.8";
+import { fromFileUrl, join, relative, resolve, SEPARATOR } from "jsr:@std/path@1.0.8";
 import { importMapArguments } from "../tests/support/cli/imm.ts";
-import { needOf, NEEDS } from "../tests/support/needs.ts";
+import { describeNeed, needOf } from "../tests/support/needs.ts";
 
 const root = fromFileUrl(import.meta.resolve("../"));
 
@@ -166,7 +167,12 @@ async function keepTimes(times: Times): Promise<void> {
 function environment(): Record<string, string> {
   // Mesa's driver for the processor compiles every shader anew for every size, and the tests run
   // each for milliseconds: a quarter of their time went into optimizing them.
-  return { GALLIVM_PERF: "nopt", ...Deno.env.toObject() };
+  const golden = Deno.env.get("IMM_GOLDEN");
+  return {
+    GALLIVM_PERF: "nopt",
+    ...Deno.env.toObject(),
+    ...golden ? { IMM_GOLDEN: resolve(golden) } : {},
+  };
 }
 
 async function runGroup(group: Group, options: readonly string[]): Promise<Outcome> {
@@ -292,7 +298,7 @@ function ignoredList(outcomes: readonly Outcome[]): string[] {
     lines.push(
       need === null
         ? `  ${count} without a reason:`
-        : `  ${count}: missing is ${NEEDS[need].what}; to get it: ${NEEDS[need].get}`,
+        : `  ${count}: missing is ${describeNeed(need).what}; to get it: ${describeNeed(need).get}`,
     );
     for (const name of tests) lines.push(`    ${name}`);
   }

@@ -12,7 +12,7 @@ import { loadModel, type Model, saveModel } from "../../lib/models/model_file.ts
 import { toOfficial } from "../../lib/models/official.ts";
 import { fixtures } from "../formats/torch_fixtures.ts";
 import { withTempFolder } from "../support/files.ts";
-import { goldenModel, randomModel } from "../support/examples/models.ts";
+import { exampleModel, randomModel } from "../support/examples/models.ts";
 import { memorySink } from "../support/cli/sink.ts";
 
 async function imm(...args: string[]) {
@@ -75,10 +75,10 @@ Deno.test("a pickled module of the public code converts without any further word
   });
 });
 
-for (const name of ["net_ddpmpp", "net_ncsnpp", "net_skip", "net_dit_qknorm"]) {
+for (const name of ["ddpmpp", "ncsnpp", "skip", "dit_qknorm"] as const) {
   Deno.test(`${name}: a checkpoint of PyTorch and back, number by number`, async () => {
     await withTempFolder(async (folder) => {
-      const model = goldenModel(name, { parameterization: "simple_edm", eps: 0.006 });
+      const model = exampleModel(name, { parameterization: "simple_edm", eps: 0.006 });
       const [pt, out, back] = ["a.pt", "b.safetensors", "c.pth"].map((f) => join(folder, f));
       const current = asTorch(model, (name) => `model.module.${name}`);
       await writeTorch(pt, [
@@ -108,7 +108,7 @@ for (const name of ["net_ddpmpp", "net_ncsnpp", "net_skip", "net_dit_qknorm"]) {
 
 Deno.test("safetensors and npz of others are read like the files of PyTorch", async () => {
   await withTempFolder(async (folder) => {
-    const model = goldenModel("net_dit");
+    const model = exampleModel("dit");
     const config = join(folder, "config.json");
     await Deno.writeTextFile(config, JSON.stringify(toOfficial(model.network, model.imm!)));
     const [npz, safe, out] = ["a.npz", "a.safetensors", "b.safetensors"].map((f) =>
@@ -135,7 +135,7 @@ Deno.test("safetensors and npz of others are read like the files of PyTorch", as
 
 Deno.test("what follows from the sizes need not be in the file", async () => {
   await withTempFolder(async (folder) => {
-    const model = goldenModel("net_ncsnpp");
+    const model = exampleModel("ncsnpp");
     const [pt, out] = [join(folder, "a.pt"), join(folder, "b.safetensors")];
     const some = asTorch(model, (name) => name).filter(([name]) => !name.includes("resample"));
     await writeTorch(pt, some);
@@ -203,7 +203,7 @@ Deno.test("--dtype writes no infinities: the tensor is named, and the type that 
 
 Deno.test("what sample would refuse is refused at the door: filters of other numbers", async () => {
   await withTempFolder(async (folder) => {
-    const model = goldenModel("net_ncsnpp");
+    const model = exampleModel("ncsnpp");
     const [pt, out] = [join(folder, "a.pt"), join(folder, "b.safetensors")];
     const filter = [...model.weights.keys()].find((name) => name.endsWith("resample_filter"))!;
     model.weights.get(filter)!.data[0] *= 2;
@@ -218,7 +218,7 @@ Deno.test("what sample would refuse is refused at the door: filters of other num
 
 Deno.test("mistakes are said before anything is written", async () => {
   await withTempFolder(async (folder) => {
-    const model = goldenModel("net_dit");
+    const model = exampleModel("dit");
     const [pt, out, config] = ["a.pt", "b.safetensors", "c.json"].map((f) => join(folder, f));
     await writeTorch(pt, asTorch(model, (name) => name));
     const refuses = async (code: number, message: RegExp, ...args: string[]) => {
@@ -276,7 +276,7 @@ Deno.test("a network of EDM is called what it is", async () => {
 
 Deno.test("a model in several files is read from their list, or their folder", async () => {
   await withTempFolder(async (folder) => {
-    const model = goldenModel("net_dit");
+    const model = exampleModel("dit");
     const parts = join(folder, "parts");
     const list = join(parts, "model.safetensors.index.json");
     await Deno.mkdir(parts);
@@ -327,7 +327,7 @@ Deno.test("no file is replaced unasked, and what is read never", async () => {
   await withTempFolder(async (folder) => {
     const [model, out] = ["run/model.safetensors", "a.pt"].map((name) => join(folder, name));
     await Deno.mkdir(join(folder, "run"));
-    await saveModel(model, goldenModel("net_dit"));
+    await saveModel(model, exampleModel("dit"));
     const before = await Deno.readFile(model);
     const refuses = async (message: RegExp, ...args: string[]) => {
       const found = await imm("convert", ...args);
@@ -361,7 +361,7 @@ Deno.test("no file is replaced unasked, and what is read never", async () => {
 Deno.test("info describes models, foreign files and files without a model", async () => {
   await withTempFolder(async (folder) => {
     const file = (name: string) => join(folder, name);
-    const model = goldenModel("net_dit");
+    const model = exampleModel("dit");
     await saveModel(file("model.safetensors"), model);
     const own = await json("info", file("model.safetensors"));
     assert.deepEqual((own.model as Record<string, unknown>).network, model.network);

@@ -11,9 +11,9 @@ import { IMM_DEFAULTS } from "../../lib/imm/config.ts";
 import type { Model } from "../../lib/models/model_file.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { withTempFolder } from "../support/files.ts";
-import { goldenModel } from "../support/examples/models.ts";
+import { exampleModel } from "../support/examples/models.ts";
 
-const model = goldenModel("net_ncsnpp");
+const model = exampleModel("ncsnpp");
 const { specs } = createNetwork(model.network).parameters;
 const isTrained = (name: string) => specs.get(name)?.trainable === true;
 

@@ -10,7 +10,7 @@ import {
   serializeSafetensors,
 } from "../../lib/formats/safetensors/safetensors.ts";
 import { writeNpz } from "../../lib/formats/arrays/npz.ts";
-import { pseudoRandom } from "../support/golden/features.ts";
+import { pseudoRandom } from "../support/examples/features.ts";
 import { withTempFolder } from "../support/files.ts";
 
 function momentsOf(rows: number, dimension: number): Moments {

@@ -1,27 +1,37 @@
 import { deepStrictEqual, notDeepStrictEqual, throws } from "node:assert/strict";
 import { inceptionScore } from "../../lib/eval/metrics/inception_score.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson } from "../support/golden/fixtures.ts";
-import { goldenArray } from "../support/golden/features.ts";
+import { pseudoRandom } from "../support/examples/features.ts";
+import { withStatistics } from "../support/golden/statistics.ts";
 
 interface Expected {
-  expected: {
-    inception_score: { per_split: number[]; mean: number; std_ddof0: number; one_split: number };
+  readonly inception_score: {
+    readonly splits: number;
+    readonly per_split: readonly number[];
+    readonly mean: number;
+    readonly std_ddof0: number;
+    readonly one_split: number;
   };
 }
-const golden = goldenJson<Expected>("stats").expected.inception_score;
 
-Deno.test("inceptionScore gives the golden values", () => {
-  const logits = goldenArray("is_logits");
-  const ten = inceptionScore(logits, 20);
-  assertClose(ten.values, golden.per_split, { rel: 1e-6 });
-  assertClose([ten.mean, ten.std], [golden.mean, golden.std_ddof0], { rel: 1e-6 });
-  assertClose([inceptionScore(logits, 20, { splits: 1 }).mean], [golden.one_split], { rel: 1e-6 });
-});
+withStatistics<Expected>((golden) => {
+  const expected = golden.expected.inception_score;
+  const { splits } = expected;
+  const { data, dimension: classes } = golden.features("is_logits");
 
-Deno.test("inceptionScore takes log probabilities as logits", () => {
-  const logProbabilities = goldenArray("is_probs").map(Math.log);
-  assertClose([inceptionScore(logProbabilities, 20).mean], [golden.mean], { rel: 1e-6 });
+  Deno.test("inceptionScore gives the golden values", () => {
+    const found = inceptionScore(data, classes, { splits });
+    assertClose(found.values, expected.per_split, { rel: 1e-6 });
+    assertClose([found.mean, found.std], [expected.mean, expected.std_ddof0], { rel: 1e-6 });
+    const whole = inceptionScore(data, classes, { splits: 1 });
+    assertClose([whole.mean], [expected.one_split], { rel: 1e-6 });
+  });
+
+  Deno.test("inceptionScore takes log probabilities as logits", () => {
+    const logProbabilities = golden.array("is_probs").map(Math.log);
+    const { mean } = inceptionScore(logProbabilities, classes, { splits });
+    assertClose([mean], [expected.mean], { rel: 1e-6 });
+  });
 });
 
 Deno.test("inceptionScore of certain and balanced predictions is the number of classes", () => {
@@ -31,7 +41,7 @@ Deno.test("inceptionScore of certain and balanced predictions is the number of c
 });
 
 Deno.test("inceptionScore shuffles when it is given a seed", () => {
-  const logits = goldenArray("is_logits");
+  const { data: logits } = pseudoRandom(600, 20);
   const shuffled = inceptionScore(logits, 20, { shuffleSeed: 2020 });
   notDeepStrictEqual(shuffled.values, inceptionScore(logits, 20).values);
   deepStrictEqual(shuffled, inceptionScore(logits, 20, { shuffleSeed: 2020 }));

@@ -7,37 +7,39 @@ import {
   squaredDiscrepancy,
 } from "../../lib/eval/metrics/kernel_distance.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson } from "../support/golden/fixtures.ts";
-import { goldenFeatures, goldenIndexRows, pseudoRandom } from "../support/golden/features.ts";
+import { pseudoRandom, twoSets } from "../support/examples/features.ts";
+import { withStatistics } from "../support/golden/statistics.ts";
 
 interface Expected {
-  expected: {
-    kid: {
-      A_B_full: number;
-      C_D_full: number;
-      subset_values: number[];
-      subset_mean: number;
-      subset_std_ddof0: number;
-    };
+  /** Whole sets by name, `A_B_full`, and the subsets. */
+  readonly kid: Readonly<Record<string, number>> & {
+    readonly subset_values: readonly number[];
+    readonly subset_mean: number;
+    readonly subset_std_ddof0: number;
   };
 }
-const { kid } = goldenJson<Expected>("stats").expected;
 
-Deno.test("squaredDiscrepancy gives the golden values of whole sets", async () => {
-  const full = (a: string, b: string) => squaredDiscrepancy(goldenFeatures(a), goldenFeatures(b));
-  assertClose([await full("A", "B")], [kid.A_B_full], { abs: 1e-12 }, "A B");
-  assertClose([await full("C", "D")], [kid.C_D_full], { abs: 1e-12 }, "C D");
-});
+withStatistics<Expected>((golden) => {
+  const { kid } = golden.expected;
 
-Deno.test("kernelDistanceOfSubsets gives the golden values", async () => {
-  const [rowsA, rowsB] = [goldenIndexRows("kid_index_A"), goldenIndexRows("kid_index_B")];
-  const result = await kernelDistanceOfSubsets(
-    goldenFeatures("A"),
-    goldenFeatures("B"),
-    rowsA.map((rows, i) => [rows, rowsB[i]]),
-  );
-  assertClose(result.values, kid.subset_values, { abs: 1e-12 });
-  assertClose([result.mean, result.std!], [kid.subset_mean, kid.subset_std_ddof0], { abs: 1e-12 });
+  for (const name of Object.keys(kid).filter((name) => name.endsWith("_full"))) {
+    Deno.test(`squaredDiscrepancy gives the golden value of whole sets: ${name}`, async () => {
+      const [a, b] = name.replace("_full", "").split("_").map((set) => golden.features(set));
+      assertClose([await squaredDiscrepancy(a, b)], [kid[name]], { abs: 1e-12 });
+    });
+  }
+
+  Deno.test("kernelDistanceOfSubsets gives the golden values", async () => {
+    const [rowsA, rowsB] = ["A", "B"].map((set) => golden.indexRows(`kid_index_${set}`));
+    const result = await kernelDistanceOfSubsets(
+      golden.features("A"),
+      golden.features("B"),
+      rowsA.map((rows, i) => [rows, rowsB[i]]),
+    );
+    assertClose(result.values, kid.subset_values, { abs: 1e-12 });
+    const expected = [kid.subset_mean, kid.subset_std_ddof0];
+    assertClose([result.mean, result.std!], expected, { abs: 1e-12 });
+  });
 });
 
 Deno.test("squaredDiscrepancy equals the definition where blocks meet", async () => {
@@ -59,7 +61,7 @@ Deno.test("squaredDiscrepancy equals the definition where blocks meet", async ()
 });
 
 Deno.test("kernelDistance depends on its seed only", async () => {
-  const [a, b] = [goldenFeatures("A"), goldenFeatures("B")];
+  const [a, b] = twoSets();
   const options = { subsets: 3, size: 50 };
   deepStrictEqual(
     await kernelDistance(a, b, options),
@@ -74,21 +76,20 @@ Deno.test("kernelDistance depends on its seed only", async () => {
 });
 
 Deno.test("kernelDistance over all rows of the smaller side needs no size", async () => {
-  const a = goldenFeatures("A", 500);
-  const b = goldenFeatures("B", 499);
+  const [a, b] = twoSets(500, 499);
   const result = await kernelDistance(a, b, { subsets: 2 });
   strictEqual(result.values.length, 2);
   assertClose(result.values, [0, 0].fill(await squaredDiscrepancy(a, b)), { rel: 0.2 });
 });
 
 Deno.test("kernelDistance shows no spread where every subset would be the whole of both sets", async () => {
-  const [a, b] = [goldenFeatures("A", 60), goldenFeatures("B", 60)];
+  const [a, b] = twoSets(60, 60);
   const whole = await kernelDistance(a, b);
   assertClose([...whole.values], [await squaredDiscrepancy(a, b)], { rel: 1e-12 });
   strictEqual(whole.std, null);
   strictEqual(kernelDistancePairs(60, 60), 2 * 60 ** 2, "and the work is that of one");
   // Subsets of one side only differ, so they have a spread; smaller ones can be asked for.
-  ok((await kernelDistance(a, goldenFeatures("B"))).std! > 0);
+  ok((await kernelDistance(a, twoSets()[1])).std! > 0);
   const smaller = await kernelDistance(a, b, { size: 40, subsets: 5 });
   strictEqual(smaller.values.length, 5);
   ok(smaller.std! > 0);
@@ -107,16 +108,16 @@ Deno.test("kernelDistance refuses subsets that are too large or too small", asyn
 Deno.test("gaussianDiscrepancy gives the values of its definition in NumPy", async () => {
   // k = lambda a, b: np.exp(-((a[:, None] - b[None])**2).sum(-1) / (2 * sigma**2)).mean() of rows
   // over their norms, in float64; 1000 * (k(a, a) + k(b, b) - 2 * k(a, b)).
-  const [a, b] = [goldenFeatures("A"), goldenFeatures("B")];
-  assertClose([await gaussianDiscrepancy(a, b)], [0.07432931808892818], { rel: 1e-6 });
-  const [some, others] = [goldenFeatures("A", 50), goldenFeatures("B", 40)];
+  const [a, b] = twoSets();
+  assertClose([await gaussianDiscrepancy(a, b)], [4.3263502671069265], { rel: 1e-6 });
+  const [some, others] = twoSets(50, 40);
   const found = await gaussianDiscrepancy(some, others, { sigma: 0.5 });
-  assertClose([found], [47.731934607037644], { rel: 1e-6 });
+  assertClose([found], [154.77339499625245], { rel: 1e-6 });
 });
 
 Deno.test("gaussianDiscrepancy does not depend on the lengths of the vectors", async () => {
-  const a = goldenFeatures("A", 20);
+  const [a] = twoSets(20);
   const longer = { ...a, data: a.data.map((value) => 4 * value) };
   assertClose([await gaussianDiscrepancy(a, longer)], [0], { abs: 1e-12 });
-  await rejects(() => gaussianDiscrepancy(a, pseudoRandom(8, 5)), /found dimensions 64 and 5/);
+  await rejects(() => gaussianDiscrepancy(a, pseudoRandom(8, 5)), /found dimensions 16 and 5/);
 });

@@ -24,7 +24,7 @@ import type { ArrayToWrite } from "../../lib/formats/arrays/npy.ts";
 import { NpzFile, writeNpz } from "../../lib/formats/arrays/npz.ts";
 import { assertClose } from "../support/close.ts";
 import { withTempFolder } from "../support/files.ts";
-import { pseudoRandom } from "../support/golden/features.ts";
+import { pseudoRandom } from "../support/examples/features.ts";
 
 const PROVENANCE: Provenance = {
   version: 1,

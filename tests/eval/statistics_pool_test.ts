@@ -4,7 +4,7 @@ import { manifoldMetrics, neighbourRadii } from "../../lib/eval/metrics/manifold
 import { nearestNeighbours } from "../../lib/eval/statistics/nearest.ts";
 import type { Features } from "../../lib/eval/statistics/statistics.ts";
 import { PANEL, StatisticsPool } from "../../lib/eval/statistics/pool.ts";
-import { pseudoRandom } from "../support/golden/features.ts";
+import { pseudoRandom } from "../support/examples/features.ts";
 
 /** Three panels, the last of them short, and rows that fill no strip or block of the module. */
 const ROWS = 2 * PANEL + 333;

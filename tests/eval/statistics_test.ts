@@ -3,21 +3,19 @@ import { FeatureStatistics } from "../../lib/eval/statistics/statistics.ts";
 import { FormatError, UsageError } from "../../lib/base/errors.ts";
 import { StatisticsPool } from "../../lib/eval/statistics/pool.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson } from "../support/golden/fixtures.ts";
 import { hash32 } from "../support/golden/hash.ts";
-import { goldenFeatures, pseudoRandom } from "../support/golden/features.ts";
+import { pseudoRandom } from "../support/examples/features.ts";
+import { withStatistics } from "../support/golden/statistics.ts";
 
 interface Expected {
-  expected: {
-    moments: Record<string, {
-      mu: number[];
-      sigma?: number[][];
-      sigma_diag: number[];
-      sigma_trace: number;
-      sigma_frobenius: number;
-      sigma_probe_dot: number;
-    }>;
-  };
+  moments: Record<string, {
+    mu: number[];
+    sigma?: number[][];
+    sigma_diag: number[];
+    sigma_trace: number;
+    sigma_frobenius: number;
+    sigma_probe_dot: number;
+  }>;
 }
 
 function statisticsOf(features: Float32Array, dimension: number, batch: number) {
@@ -28,34 +26,34 @@ function statisticsOf(features: Float32Array, dimension: number, batch: number) 
   return result;
 }
 
-const { expected } = goldenJson<Expected>("stats");
-
-for (const [name, moments] of Object.entries(expected.moments)) {
-  Deno.test(`FeatureStatistics computes the golden moments of ${name}`, () => {
-    const { data, dimension, rows } = goldenFeatures(name);
-    const statistics = statisticsOf(data, dimension, 37);
-    strictEqual(statistics.count, rows);
-    assertClose(statistics.mean(), moments.mu, { abs: 1e-9 }, "mean");
-    const covariance = statistics.covariance();
-    if (moments.sigma) assertClose(covariance, moments.sigma.flat(), { abs: 1e-9 }, "covariance");
-    const diagonal = moments.sigma_diag.map((_, i) => covariance[i * (dimension + 1)]);
-    assertClose(diagonal, moments.sigma_diag, { abs: 1e-9 }, "diagonal");
-    const weight = (i: number) => 2 * hash32("probe.sigma", i) / 2 ** 32 - 1;
-    assertClose(
-      [
-        diagonal.reduce((sum, value) => sum + value, 0),
-        Math.sqrt(covariance.reduce((sum, value) => sum + value * value, 0)),
-        covariance.reduce((sum, value, i) => sum + value * weight(i), 0),
-      ],
-      [moments.sigma_trace, moments.sigma_frobenius, moments.sigma_probe_dot],
-      { abs: 1e-9 },
-      "trace, Frobenius norm and probe of the covariance",
-    );
-  });
-}
+withStatistics<Expected>((golden) => {
+  for (const [name, moments] of Object.entries(golden.expected.moments)) {
+    Deno.test(`FeatureStatistics computes the golden moments of ${name}`, () => {
+      const { data, dimension, rows } = golden.features(name);
+      const statistics = statisticsOf(data, dimension, 37);
+      strictEqual(statistics.count, rows);
+      assertClose(statistics.mean(), moments.mu, { abs: 1e-9 }, "mean");
+      const covariance = statistics.covariance();
+      if (moments.sigma) assertClose(covariance, moments.sigma.flat(), { abs: 1e-9 }, "covariance");
+      const diagonal = moments.sigma_diag.map((_, i) => covariance[i * (dimension + 1)]);
+      assertClose(diagonal, moments.sigma_diag, { abs: 1e-9 }, "diagonal");
+      const weight = (i: number) => 2 * hash32("probe.sigma", i) / 2 ** 32 - 1;
+      assertClose(
+        [
+          diagonal.reduce((sum, value) => sum + value, 0),
+          Math.sqrt(covariance.reduce((sum, value) => sum + value * value, 0)),
+          covariance.reduce((sum, value, i) => sum + value * weight(i), 0),
+        ],
+        [moments.sigma_trace, moments.sigma_frobenius, moments.sigma_probe_dot],
+        { abs: 1e-9 },
+        "trace, Frobenius norm and probe of the covariance",
+      );
+    });
+  }
+});
 
 Deno.test("FeatureStatistics gives the same bits for any batch size", () => {
-  const { data, dimension } = goldenFeatures("A");
+  const { data, dimension } = pseudoRandom(600, 64, 1);
   const whole = statisticsOf(data, dimension, 600).covariance();
   for (const batch of [1, 64, 257, 512]) {
     deepStrictEqual(statisticsOf(data, dimension, batch).covariance(), whole);
@@ -90,7 +88,7 @@ Deno.test("FeatureStatistics computes the covariance by its definition where blo
 });
 
 Deno.test("FeatureStatistics of merged parts equals that of the whole", () => {
-  const { data, dimension } = goldenFeatures("A");
+  const { data, dimension } = pseudoRandom(600, 64, 1);
   const whole = statisticsOf(data, dimension, 600);
   for (const cut of [10, 300, 590]) {
     const first = statisticsOf(data.subarray(0, cut * dimension), dimension, 50);
@@ -102,7 +100,7 @@ Deno.test("FeatureStatistics of merged parts equals that of the whole", () => {
 });
 
 Deno.test("FeatureStatistics can be merged with itself", () => {
-  const { data, dimension } = goldenFeatures("B");
+  const { data, dimension } = pseudoRandom(500, 64, 2);
   const statistics = statisticsOf(data, dimension, 500);
   const mean = statistics.mean();
   statistics.merge(statistics);
@@ -111,7 +109,7 @@ Deno.test("FeatureStatistics can be merged with itself", () => {
 });
 
 Deno.test("FeatureStatistics continues from its bytes bit for bit", () => {
-  const { data, dimension } = goldenFeatures("A");
+  const { data, dimension } = pseudoRandom(600, 64, 1);
   for (const cut of [0, 20, 400]) {
     const first = statisticsOf(data.subarray(0, cut * dimension), dimension, 100);
     const restored = FeatureStatistics.fromBytes(first.toBytes({ extractor: "test" }));

@@ -6,7 +6,7 @@ import { interpolant, type InterpolantName } from "../../lib/imm/interpolant.ts"
 import { Mapping, type MappingName } from "../../lib/imm/mapping.ts";
 import { cIn, cOut, cSkip, type ParameterizationName } from "../../lib/imm/parameterization.ts";
 import { kernelWeight, weight } from "../../lib/imm/weighting.ts";
-import { goldenJson } from "../support/golden/fixtures.ts";
+import { goldenJson, withGolden } from "../support/golden/fixtures.ts";
 
 type Rows = readonly (readonly number[])[];
 
@@ -32,8 +32,6 @@ interface MapsFixture {
   }[];
 }
 
-const fixture = goldenJson<MapsFixture>("imm_maps");
-
 function near(
   actual: number,
   expected: number,
@@ -44,23 +42,82 @@ function near(
   ok(error <= abs + rel * Math.abs(expected), `${what}: ${actual}, expected ${expected}`);
 }
 
-Deno.test("interpolants agree with 60-digit arithmetic", () => {
-  for (const [name, golden] of Object.entries(fixture.schedules)) {
-    const path = interpolant(name as InterpolantName);
-    for (const [t, alpha, sigma, eta, lambda, minusSlope] of golden.rows) {
-      near(path.alpha(t), alpha, { rel: 1e-11 }, `${name} alpha(${t})`);
-      near(path.sigma(t), sigma, { rel: 1e-11 }, `${name} sigma(${t})`);
-      near(path.eta(t), eta, { rel: 1e-11 }, `${name} eta(${t})`);
-      near(path.logSnr(t), lambda, { abs: 2e-13 }, `${name} lambda(${t})`);
-      near(-path.dLogSnr(t), minusSlope, { rel: 1e-11 }, `${name} -dlambda/dt(${t})`);
+withGolden(["imm_maps.json"], () => {
+  const fixture = goldenJson<MapsFixture>("imm_maps");
+
+  Deno.test("interpolants agree with 60-digit arithmetic", () => {
+    for (const [name, golden] of Object.entries(fixture.schedules)) {
+      const path = interpolant(name as InterpolantName);
+      for (const [t, alpha, sigma, eta, lambda, minusSlope] of golden.rows) {
+        near(path.alpha(t), alpha, { rel: 1e-11 }, `${name} alpha(${t})`);
+        near(path.sigma(t), sigma, { rel: 1e-11 }, `${name} sigma(${t})`);
+        near(path.eta(t), eta, { rel: 1e-11 }, `${name} eta(${t})`);
+        near(path.logSnr(t), lambda, { abs: 2e-13 }, `${name} lambda(${t})`);
+        near(-path.dLogSnr(t), minusSlope, { rel: 1e-11 }, `${name} -dlambda/dt(${t})`);
+      }
+      for (const [lambda, t] of golden.lambda_to_t) {
+        near(path.logSnrInverse(lambda), t, { rel: 1e-11 }, `${name} lambda = ${lambda}`);
+      }
+      for (const [eta, t] of golden.eta_to_t) {
+        near(path.etaInverse(eta), t, { rel: 1e-11 }, `${name} eta = ${eta}`);
+      }
     }
-    for (const [lambda, t] of golden.lambda_to_t) {
-      near(path.logSnrInverse(lambda), t, { rel: 1e-11 }, `${name} lambda = ${lambda}`);
+  });
+
+  Deno.test("every mapping r(s, t) agrees with 60-digit arithmetic, and its gap to 12 digits", () => {
+    for (const golden of fixture.mapping) {
+      const config = immConfig({
+        interpolant: golden.noise_schedule,
+        parameterization: "simple_edm",
+        mapping: golden.mapping,
+        T: golden.T,
+        eps: golden.eps,
+        k: golden.k,
+        minGap: golden.min_gap,
+        etaRange: golden.eta_range,
+      });
+      const mapping = new Mapping(config);
+      const what = `${golden.noise_schedule} ${golden.mapping} k=${golden.k} T=${golden.T}`;
+      near(mapping.decrement, golden.decrement, { rel: 1e-11 }, `decrement, ${what}`);
+      for (const [s, t, r, gap] of golden.rows) {
+        near(mapping.r(s, t), r, { abs: 3e-14 }, `r(${s}, ${t}), ${what}`);
+        near(t - mapping.r(s, t), gap, { abs: 3e-14 }, `t - r(${s}, ${t}), ${what}`);
+        near(mapping.gap(s, t), gap, { rel: 1e-12 }, `gap(${s}, ${t}), ${what}`);
+        if (r === s) equal(mapping.r(s, t), s, `r is s itself, ${what}`);
+      }
     }
-    for (const [eta, t] of golden.eta_to_t) {
-      near(path.etaInverse(eta), t, { rel: 1e-11 }, `${name} eta = ${eta}`);
+  });
+
+  Deno.test("the weighting w(t) agrees with 60-digit arithmetic", () => {
+    for (const golden of fixture.weighting) {
+      const config = immConfig({
+        interpolant: golden.noise_schedule,
+        parameterization: "simple_edm",
+        a: golden.a,
+        b: golden.b,
+      });
+      for (const [t, w] of golden.rows) {
+        near(weight(config, t), w, { rel: 1e-11 }, `w(${t}), a=${golden.a} b=${golden.b}`);
+      }
     }
-  }
+  });
+
+  Deno.test("coefficients and kernel weights keep nine digits down to t - s = 2^-22", () => {
+    for (const golden of fixture.coefficients) {
+      const config = immConfig({
+        interpolant: golden.noise_schedule,
+        parameterization: golden.f_type,
+        sigmaData: golden.sigma_data,
+      });
+      const what = `${golden.noise_schedule} ${golden.f_type}`;
+      for (const [s, t, in_, skip, out, tilde] of golden.rows) {
+        near(cIn(config, t), in_, { rel: 1e-11 }, `c_in(${t}), ${what}`);
+        near(cSkip(config, s, t), skip, { rel: 1e-11 }, `c_skip(${s}, ${t}), ${what}`);
+        near(cOut(config, s, t), out, { rel: 1e-9 }, `c_out(${s}, ${t}), ${what}`);
+        near(kernelWeight(config, s, t), tilde, { rel: 1e-9 }, `w~(${s}, ${t}), ${what}`);
+      }
+    }
+  });
 });
 
 Deno.test("the derivative of the log-SNR is its derivative", () => {
@@ -74,44 +131,13 @@ Deno.test("the derivative of the log-SNR is its derivative", () => {
   }
 });
 
-Deno.test("every mapping r(s, t) agrees with 60-digit arithmetic, and its gap to 12 digits", () => {
-  equal(fixture.mapping.length, 41);
-  for (const golden of fixture.mapping) {
-    const config = immConfig({
-      interpolant: golden.noise_schedule,
-      parameterization: "simple_edm",
-      mapping: golden.mapping,
-      T: golden.T,
-      eps: golden.eps,
-      k: golden.k,
-      minGap: golden.min_gap,
-      etaRange: golden.eta_range,
-    });
-    const mapping = new Mapping(config);
-    const what = `${golden.noise_schedule} ${golden.mapping} k=${golden.k} T=${golden.T}`;
-    near(mapping.decrement, golden.decrement, { rel: 1e-11 }, `decrement, ${what}`);
-    for (const [s, t, r, gap] of golden.rows) {
-      near(mapping.r(s, t), r, { abs: 3e-14 }, `r(${s}, ${t}), ${what}`);
-      near(t - mapping.r(s, t), gap, { abs: 3e-14 }, `t - r(${s}, ${t}), ${what}`);
-      near(mapping.gap(s, t), gap, { rel: 1e-12 }, `gap(${s}, ${t}), ${what}`);
-      if (r === s) equal(mapping.r(s, t), s, `r is s itself, ${what}`);
+Deno.test("the weighting is finite at the ends, and can be left out", () => {
+  for (const interpolant of ["fm", "vp_cosine"] as const) {
+    for (const a of [1, 2]) {
+      const config = immConfig({ interpolant, parameterization: "simple_edm", a });
+      equal(weight(config, 0), 0);
+      ok(Number.isFinite(weight(config, 1)));
     }
-  }
-});
-
-Deno.test("the weighting w(t) agrees with 60-digit arithmetic, and is finite at the ends", () => {
-  for (const golden of fixture.weighting) {
-    const config = immConfig({
-      interpolant: golden.noise_schedule,
-      parameterization: "simple_edm",
-      a: golden.a,
-      b: golden.b,
-    });
-    for (const [t, w] of golden.rows) {
-      near(weight(config, t), w, { rel: 1e-11 }, `w(${t}), a=${golden.a} b=${golden.b}`);
-    }
-    equal(weight(config, 0), 0);
-    if (golden.a >= 1) ok(Number.isFinite(weight(config, 1)));
   }
   equal(weight({ ...immConfig(), weighting: "none" }, 0.3), 1);
 });
@@ -128,29 +154,17 @@ Deno.test("the weighting has the published values", () => {
   }
 });
 
-Deno.test("coefficients and kernel weights keep nine digits down to t - s = 2^-22", () => {
-  for (const golden of fixture.coefficients) {
-    const config = immConfig({
-      interpolant: golden.noise_schedule,
-      parameterization: golden.f_type,
-      sigmaData: golden.sigma_data,
-    });
-    const what = `${golden.noise_schedule} ${golden.f_type}`;
-    for (const [s, t, in_, skip, out, tilde] of golden.rows) {
-      near(cIn(config, t), in_, { rel: 1e-11 }, `c_in(${t}), ${what}`);
-      near(cSkip(config, s, t), skip, { rel: 1e-11 }, `c_skip(${s}, ${t}), ${what}`);
-      near(cOut(config, s, t), out, { rel: 1e-9 }, `c_out(${s}, ${t}), ${what}`);
-      near(kernelWeight(config, s, t), tilde, { rel: 1e-9 }, `w~(${s}, ${t}), ${what}`);
-    }
-  }
-});
-
 Deno.test("at s = t every parameterisation is the identity in every bit", () => {
-  for (const golden of fixture.coefficients) {
-    const config = immConfig({
-      interpolant: golden.noise_schedule,
-      parameterization: golden.f_type,
-    });
+  for (
+    const [interpolant, parameterization] of [
+      ["fm", "identity"],
+      ["fm", "simple_edm"],
+      ["fm", "euler_fm"],
+      ["vp_cosine", "identity"],
+      ["vp_cosine", "simple_edm"],
+    ] as const
+  ) {
+    const config = immConfig({ interpolant, parameterization });
     for (const t of [0, 0.006, 0.1, 1 / 3, 0.7, 0.994]) {
       equal(cSkip(config, t, t), 1);
       equal(cOut(config, t, t), 0);

@@ -1,6 +1,6 @@
 /** Samplers: against the official states (golden samplers), and where the answer is known. */
 
-import { deepEqual, equal, notDeepEqual, ok, rejects } from "node:assert/strict";
+import { deepEqual, notDeepEqual, ok, rejects } from "node:assert/strict";
 import { type ImmConfig, immConfig } from "../../lib/imm/config.ts";
 import { interpolant } from "../../lib/imm/interpolant.ts";
 import { guide } from "../../lib/imm/guidance.ts";
@@ -13,82 +13,59 @@ import {
   sample,
   type SamplerStep,
 } from "../../lib/objectives/sampler.ts";
-import { type Schedule, scheduleTimes } from "../../lib/imm/schedule.ts";
+import { scheduleTimes } from "../../lib/imm/schedule.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson, goldenTensor, goldenTensors } from "../support/golden/fixtures.ts";
+import { bothFiles, goldenTensor, goldenTensors, withGolden } from "../support/golden/fixtures.ts";
+import { samplerRuns } from "../support/golden/sampler_cases.ts";
 
-interface SamplersFixture {
-  cases: Record<string, {
-    sampler: "pushforward" | "restart";
-    discretization?: "uniform" | "edm";
-    num_steps?: number;
-    mid_nt?: number[] | null;
-    noise_schedule: ImmConfig["interpolant"];
-    f_type: ImmConfig["parameterization"];
-    temb_type: ImmConfig["timeConditioning"];
-    T: number;
-    eps: number;
-    calls: [number, number][];
-  }>;
-}
+withGolden(bothFiles("samplers"), () => {
+  const runs = samplerRuns();
+  const golden = goldenTensors("samplers");
 
-const { cases } = goldenJson<SamplersFixture>("samplers");
-const golden = goldenTensors("samplers");
-
-/** The steps of a case of the fixture. */
-function stepsOf(name: string): SamplerStep[] {
-  const c = cases[name];
-  const config = immConfig({
-    interpolant: c.noise_schedule,
-    parameterization: c.f_type,
-    timeConditioning: c.temb_type,
-    T: c.T,
-    eps: c.eps,
-  });
-  const schedule: Schedule = c.discretization
-    ? { kind: c.discretization, steps: c.num_steps! }
-    : { kind: "explicit", etas: c.mid_nt ?? [] };
-  const times = scheduleTimes(config, schedule);
-  return (c.sampler === "restart" ? restartSteps : pushforwardSteps)(config, times);
-}
-
-Deno.test("every official sampling run calls the network at the times of our steps", () => {
-  equal(Object.keys(cases).length, 21);
-  for (const [name, c] of Object.entries(cases)) {
-    const steps = stepsOf(name);
-    assertClose(steps.flatMap(({ t, s }) => [t, s]), c.calls.flat(), { abs: 1e-9 }, name);
-  }
-});
-
-Deno.test("one network output explains the official states of all parameterisations", async () => {
-  // Same latents, times and network input, so the same raw output F, turned into a sample by three
-  // different c_skip and c_out (by two for the DiT).
-  const families = [
-    ["ddpmpp", "pf_uniform_2", ["pf_uniform_2_euler", "pf_uniform_2_identity"]],
-    ["dit", "pf_uniform_2_cfg", ["pf_uniform_2_cfg_edm"]],
-  ] as const;
-  for (const [network, first, others] of families) {
-    const initial = goldenTensor(golden, `${network}.latents`).data;
-    const [known] = stepsOf(`${network}.${first}`);
-    const state = goldenTensor(golden, `${network}.${first}.step0`).data;
-    const F = Float64Array.from(state, (x, i) => (x - known.cSkip * initial[i]) / known.cOut);
-    for (const other of others) {
-      const name = `${network}.${other}`;
-      const x = await sample(stepsOf(name).slice(0, 1), initial, () => Promise.resolve(F));
-      const expected = goldenTensor(golden, `${name}.step0`).data;
-      assertClose(x, expected, { abs: 2e-5, rel: 2e-5 }, name);
+  Deno.test("every official sampling run calls the network at the times of our steps", () => {
+    for (const { name, steps, calls } of runs) {
+      assertClose(steps.flatMap(({ t, s }) => [t, s]), calls.flat(), { abs: 1e-9 }, name);
     }
-  }
+  });
+
+  Deno.test("one network output explains the official states of all parameterizations", async () => {
+    // Runs whose first call has the same latents, times and conditioning get the same raw output F;
+    // their own c_skip and c_out make different samples of it.
+    const alike = Map.groupBy(
+      runs,
+      ({ family, imm, steps: [{ t, s }], labels, cfg_scale }) =>
+        JSON.stringify([family, imm.interpolant, imm.timeConditioning, t, s, labels, cfg_scale]),
+    );
+    for (const [first, ...others] of alike.values()) {
+      const initial = goldenTensor(golden, `${first.family}.latents`).data;
+      const { cSkip, cOut } = first.steps[0];
+      const state = goldenTensor(golden, first.states[0]).data;
+      const F = Float64Array.from(state, (x, i) => (x - cSkip * initial[i]) / cOut);
+      for (const { name, steps, states } of others) {
+        const step = { ...steps[0], renoise: null };
+        const x = await sample([step], initial, () => Promise.resolve(F));
+        const expected = goldenTensor(golden, states[0]).data;
+        assertClose(x, expected, { abs: 2e-5, rel: 2e-5 }, `${name} after ${first.name}`);
+      }
+    }
+  });
+
+  Deno.test("pixels are decoded and encoded as by the public code", () => {
+    const decoded = decodeRgb(goldenTensor(golden, "rgb.latent").data);
+    deepEqual([...decoded], [...goldenTensor(golden, "rgb.pixels").data]);
+    const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+    const encoded = encodeRgb(bytes);
+    assertClose(encoded, goldenTensor(golden, "rgb.encoded").data, { abs: 1e-7 }, "encoded");
+    deepEqual(decodeRgb(encoded), bytes);
+  });
 });
 
 Deno.test("the first step of a restart run is the whole of a one-step run", () => {
-  const [restart] = stepsOf("ddpmpp.restart_uniform_2");
-  const [pushforward] = stepsOf("ddpmpp.pf_uniform_1");
+  const config = immConfig({ eps: 0.006 });
+  const times = scheduleTimes(config, { kind: "uniform", steps: 2 });
+  const [restart] = restartSteps(config, times);
+  const [pushforward] = pushforwardSteps(config, [config.T, config.eps]);
   deepEqual({ ...restart, renoise: null }, pushforward);
-  deepEqual(
-    goldenTensor(golden, "ddpmpp.restart_uniform_2.step0").data,
-    goldenTensor(golden, "ddpmpp.pf_uniform_1.out").data,
-  );
 });
 
 Deno.test("a run feeds c_in x, applies the step, shows it, then adds fresh noise", async () => {
@@ -241,13 +218,4 @@ Deno.test("guidance mixes raw outputs, and weight 1 is the conditional network",
   deepEqual(guide([1, 2], [3, -2], 1), Float32Array.of(3, -2));
   deepEqual(guide([1, 2], [3, -2], 0), Float32Array.of(1, 2));
   deepEqual(guide([1, 2], [3, -2], 1.5), Float32Array.of(4, -4));
-});
-
-Deno.test("pixels are decoded and encoded as by the public code", () => {
-  const decoded = decodeRgb(goldenTensor(golden, "rgb.latent").data);
-  deepEqual([...decoded], [...goldenTensor(golden, "rgb.pixels").data]);
-  const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
-  const encoded = encodeRgb(bytes);
-  assertClose(encoded, goldenTensor(golden, "rgb.encoded").data, { abs: 1e-7 }, "encoded");
-  deepEqual(decodeRgb(encoded), bytes);
 });

@@ -7,7 +7,7 @@ import { interpolant, type InterpolantName } from "../../lib/imm/interpolant.ts"
 import { cIn, cNoise, cNoiseSecond, cOut, cSkip } from "../../lib/imm/parameterization.ts";
 import { pushforwardSteps, restartSteps } from "../../lib/imm/sampler.ts";
 import { explicitTime, type Schedule, scheduleTimes } from "../../lib/imm/schedule.ts";
-import { goldenJson } from "../support/golden/fixtures.ts";
+import { goldenJson, withGolden } from "../support/golden/fixtures.ts";
 
 interface Pair {
   c_skip: number;
@@ -22,6 +22,7 @@ interface ModelInputs {
 
 interface SchedulesFixture {
   sigma_data: number;
+  time_scale?: number;
   schedules: Record<InterpolantName, {
     values: Record<"t" | "alpha" | "sigma" | "logsnr" | "log_nt", number | string>[];
     nt_to_t: { nt: number | string; t: number; t_from_float32: number }[];
@@ -49,9 +50,6 @@ interface SchedulesFixture {
   }>;
 }
 
-const fixture = goldenJson<SchedulesFixture>("schedules");
-const NAMES: InterpolantName[] = ["fm", "vp_cosine"];
-
 /** JSON has no infinities; the fixture writes them as strings. */
 function toNumber(value: number | string): number {
   return typeof value === "number" ? value : value === "inf" ? Infinity : -Infinity;
@@ -66,125 +64,134 @@ function near(actual: number, expected: number, rel: number, abs: number, what: 
 const near64 = (actual: number, expected: number, what: string) =>
   near(actual, expected, 1e-12, 1e-14, what);
 
-Deno.test("interpolants have the official alpha, sigma, log-SNR and eta, at 0 and 1 too", () => {
-  for (const name of NAMES) {
-    const path = interpolant(name);
-    for (const row of fixture.schedules[name].values) {
-      const t = toNumber(row.t);
-      near64(path.alpha(t), toNumber(row.alpha), `${name} alpha(${t})`);
-      near64(path.sigma(t), toNumber(row.sigma), `${name} sigma(${t})`);
-      near64(path.logSnr(t), toNumber(row.logsnr), `${name} logSnr(${t})`);
-      near64(Math.log(path.eta(t)), toNumber(row.log_nt), `${name} log eta(${t})`);
-    }
-  }
-});
+withGolden(["schedules.json"], () => {
+  const { sigma_data: sigmaData, time_scale: timeScale = 1000, schedules: given } = goldenJson<
+    SchedulesFixture
+  >("schedules");
+  const schedules = Object.entries(given) as [InterpolantName, typeof given.fm][];
 
-Deno.test("the inverse of eta is the official nt_to_t, in float64 and in its float32 form", () => {
-  for (const name of NAMES) {
-    const path = interpolant(name);
-    for (const row of fixture.schedules[name].nt_to_t) {
-      const eta = toNumber(row.nt);
-      near64(path.etaInverse(eta), row.t, `${name} etaInverse(${eta})`);
-      near(
-        explicitTime({ interpolant: name, T: 1, eps: 0 }, eta),
-        row.t_from_float32,
-        0,
-        1e-9,
-        `${name} float32 ${eta}`,
-      );
+  Deno.test("interpolants have the official alpha, sigma, log-SNR and eta, at 0 and 1 too", () => {
+    for (const [name, golden] of schedules) {
+      const path = interpolant(name);
+      for (const row of golden.values) {
+        const t = toNumber(row.t);
+        near64(path.alpha(t), toNumber(row.alpha), `${name} alpha(${t})`);
+        near64(path.sigma(t), toNumber(row.sigma), `${name} sigma(${t})`);
+        near64(path.logSnr(t), toNumber(row.logsnr), `${name} logSnr(${t})`);
+        near64(Math.log(path.eta(t)), toNumber(row.log_nt), `${name} log eta(${t})`);
+      }
     }
-  }
-});
+  });
 
-Deno.test("ddim and the parameterisations have the official coefficients", () => {
-  for (const name of NAMES) {
-    const path = interpolant(name);
-    for (const row of fixture.schedules[name].coefficients) {
-      const { s, t } = row;
-      const where = `${name} s=${s} t=${t}`;
-      near64(path.ddim(s, t).y, row.ddim.y, `ddim y, ${where}`);
-      near64(path.ddim(s, t).yt, row.ddim.yt, `ddim yt, ${where}`);
-      for (const parameterization of ["simple_edm", "euler_fm"] as const) {
-        const expected = row[parameterization];
-        if (!expected) continue; // euler_fm is defined for fm only
-        const config = immConfig({ interpolant: name, parameterization });
-        near64(cSkip(config, s, t), expected.c_skip, `c_skip ${parameterization}, ${where}`);
+  Deno.test("the inverse of eta is the official nt_to_t, in float64 and in its float32 form", () => {
+    for (const [name, golden] of schedules) {
+      const path = interpolant(name);
+      for (const row of golden.nt_to_t) {
+        const eta = toNumber(row.nt);
+        near64(path.etaInverse(eta), row.t, `${name} etaInverse(${eta})`);
         near(
-          cOut(config, s, t),
-          expected.c_out,
-          1e-12,
-          1e-13,
-          `c_out ${parameterization}, ${where}`,
+          explicitTime({ interpolant: name, T: 1, eps: 0 }, eta),
+          row.t_from_float32,
+          0,
+          1e-9,
+          `${name} float32 ${eta}`,
         );
       }
-      const identity = immConfig({ interpolant: name, parameterization: "identity" });
-      near64(cSkip(identity, s, t), row.ddim.yt, `c_skip identity, ${where}`);
-      near64(cOut(identity, s, t), row.ddim.y, `c_out identity, ${where}`);
     }
-  }
-});
+  });
 
-Deno.test("the network is told the official c_in and c_noise, for both kinds of second time", () => {
-  for (const interpolantName of NAMES) {
-    for (const row of fixture.schedules[interpolantName].coefficients) {
-      for (const timeConditioning of ["identity", "stride"] as const) {
+  Deno.test("ddim and the parameterisations have the official coefficients", () => {
+    for (const [name, golden] of schedules) {
+      const path = interpolant(name);
+      for (const row of golden.coefficients) {
+        const { s, t } = row;
+        const where = `${name} s=${s} t=${t}`;
+        near64(path.ddim(s, t).y, row.ddim.y, `ddim y, ${where}`);
+        near64(path.ddim(s, t).yt, row.ddim.yt, `ddim yt, ${where}`);
+        for (const parameterization of ["simple_edm", "euler_fm"] as const) {
+          const expected = row[parameterization];
+          if (!expected) continue; // euler_fm is defined for fm only
+          const config = immConfig({ interpolant: name, parameterization, sigmaData });
+          near64(cSkip(config, s, t), expected.c_skip, `c_skip ${parameterization}, ${where}`);
+          near(
+            cOut(config, s, t),
+            expected.c_out,
+            1e-12,
+            1e-13,
+            `c_out ${parameterization}, ${where}`,
+          );
+        }
+        const identity = immConfig({ interpolant: name, parameterization: "identity", sigmaData });
+        near64(cSkip(identity, s, t), row.ddim.yt, `c_skip identity, ${where}`);
+        near64(cOut(identity, s, t), row.ddim.y, `c_out identity, ${where}`);
+      }
+    }
+  });
+
+  Deno.test("the network is told the official c_in and c_noise, for both kinds of second time", () => {
+    for (const [name, golden] of schedules) {
+      for (const row of golden.coefficients) {
+        for (const timeConditioning of ["identity", "stride"] as const) {
+          const config = immConfig({
+            interpolant: name,
+            parameterization: "simple_edm",
+            timeConditioning,
+            sigmaData,
+            timeScale,
+          });
+          const expected = row[`model_inputs_float32_${timeConditioning}`];
+          const where = `${name} ${timeConditioning} s=${row.s} t=${row.t}`;
+          near(cIn(config, row.t), expected.c_in, 1e-6, 0, `c_in ${where}`);
+          near(cNoise(config, row.t), expected.c_noise_t, 1e-6, 0, `c_noise(t) ${where}`);
+          near(cNoiseSecond(config, row.s, row.t), expected.c_noise_s, 1e-6, 0, `second ${where}`);
+        }
+      }
+    }
+  });
+
+  Deno.test("samplers visit the official times", () => {
+    for (const [name, golden] of schedules) {
+      for (const row of golden.steps) {
         const config = immConfig({
-          interpolant: interpolantName,
+          interpolant: name,
           parameterization: "simple_edm",
-          timeConditioning,
+          T: row.T,
+          eps: row.eps,
         });
-        const expected = row[`model_inputs_float32_${timeConditioning}`];
-        const where = `${interpolantName} ${timeConditioning} s=${row.s} t=${row.t}`;
-        near(cIn(config, row.t), expected.c_in, 1e-6, 0, `c_in ${where}`);
-        near(cNoise(config, row.t), expected.c_noise_t, 1e-6, 0, `c_noise(t) ${where}`);
-        near(cNoiseSecond(config, row.s, row.t), expected.c_noise_s, 1e-6, 0, `second ${where}`);
+        if (row.discretization === "nt_range") {
+          near64(interpolant(name).eta(row.T), row.nt_high, `${name} eta(T)`);
+          near64(interpolant(name).eta(row.eps), row.nt_low, `${name} eta(eps)`);
+          continue;
+        }
+        const schedule: Schedule = row.discretization === "mid_nt"
+          ? { kind: "explicit", etas: row.mid_nt }
+          : { kind: row.discretization, steps: row.num_steps };
+        const times = scheduleTimes(config, schedule);
+        const tolerance = row.discretization === "mid_nt" ? 1e-9 : 0;
+        const what = `${name} ${JSON.stringify(schedule)}`;
+        equal(times.length, row.t_steps.length, what);
+        times.forEach((t, i) => near(t, row.t_steps[i], 1e-12, 1e-14 + tolerance, what));
+
+        const pushforward = pushforwardSteps(config, times);
+        deepEqual(
+          pushforward.map(({ t, s }) => [t, s]),
+          times.slice(1).map((s, i) => [times[i], s]),
+        );
+        ok(pushforward.every((step) => step.renoise === null));
+
+        const restart = restartSteps(config, times);
+        equal(restart.length, row.restart_t.length, what);
+        restart.forEach((step, i) => {
+          near(step.t, row.restart_t[i], 1e-12, 1e-14 + tolerance, `restart ${what}`);
+          near64(step.s, row.restart_s[i], `restart ${what}`);
+          const next = restart[i + 1];
+          const expected = next &&
+            { alpha: interpolant(name).alpha(next.t), sigma: interpolant(name).sigma(next.t) };
+          deepEqual(step.renoise, expected ?? null);
+        });
       }
     }
-  }
-});
-
-Deno.test("samplers visit the official times", () => {
-  let checked = 0;
-  for (const name of NAMES) {
-    for (const row of fixture.schedules[name].steps) {
-      const config = immConfig({
-        interpolant: name,
-        parameterization: "simple_edm",
-        T: row.T,
-        eps: row.eps,
-      });
-      if (row.discretization === "nt_range") {
-        near64(interpolant(name).eta(row.T), row.nt_high, `${name} eta(T)`);
-        near64(interpolant(name).eta(row.eps), row.nt_low, `${name} eta(eps)`);
-        continue;
-      }
-      const schedule: Schedule = row.discretization === "mid_nt"
-        ? { kind: "explicit", etas: row.mid_nt }
-        : { kind: row.discretization, steps: row.num_steps };
-      const times = scheduleTimes(config, schedule);
-      const tolerance = row.discretization === "mid_nt" ? 1e-9 : 0;
-      const what = `${name} ${JSON.stringify(schedule)}`;
-      equal(times.length, row.t_steps.length, what);
-      times.forEach((t, i) => near(t, row.t_steps[i], 1e-12, 1e-14 + tolerance, what));
-
-      const pushforward = pushforwardSteps(config, times);
-      deepEqual(pushforward.map(({ t, s }) => [t, s]), times.slice(1).map((s, i) => [times[i], s]));
-      ok(pushforward.every((step) => step.renoise === null));
-
-      const restart = restartSteps(config, times);
-      equal(restart.length, row.restart_t.length, what);
-      restart.forEach((step, i) => {
-        near(step.t, row.restart_t[i], 1e-12, 1e-14 + tolerance, `restart ${what}`);
-        near64(step.s, row.restart_s[i], `restart ${what}`);
-        const next = restart[i + 1];
-        const expected = next &&
-          { alpha: interpolant(name).alpha(next.t), sigma: interpolant(name).sigma(next.t) };
-        deepEqual(step.renoise, expected ?? null);
-      });
-      checked++;
-    }
-  }
-  equal(checked, 48);
+  });
 });
 
 Deno.test("schedules refuse what they cannot visit", () => {

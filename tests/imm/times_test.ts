@@ -13,8 +13,18 @@ import {
   withTargets,
 } from "../../lib/imm/times.ts";
 import { assertClose } from "../support/close.ts";
-import { goldenJson, goldenTensor, goldenTensors } from "../support/golden/fixtures.ts";
-import { configOf } from "../support/golden/objective_cases.ts";
+import {
+  bothFiles,
+  goldenJson,
+  goldenTensor,
+  goldenTensors,
+  withGolden,
+} from "../support/golden/fixtures.ts";
+import {
+  configOfTraining,
+  IMM_TRAINING,
+  type ImmTraining,
+} from "../support/golden/objective_cases.ts";
 
 const key = trainingKey(3, "times", 17);
 
@@ -53,14 +63,16 @@ Deno.test("times use more bits than float32 has", () => {
   ok(t.every((time) => Math.fround(time) !== time));
 });
 
-Deno.test("r(s, t) of the recorded training runs", () => {
-  for (const name of ["imm_train_ddpmpp_edm", "imm_train_ddpmpp_euler", "imm_train_dit"]) {
-    const config = configOf(goldenJson<{ imm: Parameters<typeof configOf>[0] }>(name).imm);
-    const golden = goldenTensors(name);
-    const [s, t, r] = ["s", "t", "r"].map((key) => goldenTensor(golden, key).data);
-    assertClose(withTargets(config, s, t).r, r, { abs: 3e-14 }, name);
-  }
-});
+for (const name of IMM_TRAINING) {
+  withGolden(bothFiles(name), () => {
+    Deno.test(`r(s, t) of the recorded training run ${name}`, () => {
+      const config = configOfTraining(goldenJson<ImmTraining>(name));
+      const golden = goldenTensors(name);
+      const [s, t, r] = ["s", "t", "r"].map((key) => goldenTensor(golden, key).data);
+      assertClose(withTargets(config, s, t).r, r, { abs: 3e-14 }, name);
+    });
+  });
+}
 
 Deno.test("coefficients are packed by rows and finite even for the smallest steps", () => {
   const config = immConfig({ k: 15, parameterization: "simple_edm" });

@@ -2,19 +2,32 @@
 
 import assert from "node:assert/strict";
 import { join } from "jsr:@std/path@1.0.8";
+import type { Device } from "../../lib/device/device.ts";
 import { interpolant } from "../../lib/imm/interpolant.ts";
 import { cOut, cSkip } from "../../lib/imm/parameterization.ts";
 import { scheduleTimes } from "../../lib/imm/schedule.ts";
 import { loadModel } from "../../lib/models/model_file.ts";
+import { fromOfficial } from "../../lib/models/official.ts";
+import { createNetwork } from "../../lib/models/registry.ts";
 import { type FlowConfig, flowTimes, velocityFactors } from "../../lib/objectives/flow.ts";
 import { createObjective, objectiveOf, parseObjective } from "../../lib/objectives/registry.ts";
 import { Generator } from "../../lib/sample/generator.ts";
 import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices/devices.ts";
 import { withTempFolder } from "../support/files.ts";
-import { goldenJson, goldenTensors } from "../support/golden/fixtures.ts";
-import { permuteArray } from "../support/golden/layout.ts";
-import { goldenModel } from "../support/examples/models.ts";
+import {
+  bothFiles,
+  goldenJson,
+  goldenTensor,
+  goldenTensors,
+  withGolden,
+} from "../support/golden/fixtures.ts";
+import { toDeviceLayout } from "../support/golden/layout.ts";
+import {
+  classesOf,
+  goldenWeights,
+  type InitialWeights,
+} from "../support/golden/network_fixture.ts";
 import { imm, logOf, startArguments } from "../support/examples/runs.ts";
 
 const flow = (settings: object = {}, shared: object = {}) =>
@@ -104,58 +117,62 @@ interface SampleCase {
 
 interface SampleFixture {
   readonly tolerances: { readonly relative_to_max: number };
-  readonly init: { readonly file: string };
-  readonly config: { readonly sigma_data: number; readonly time_scale: number };
+  readonly init: InitialWeights;
+  readonly config: Readonly<Record<string, unknown>>;
   readonly cases: Readonly<Record<string, SampleCase>>;
 }
 
-const samples = goldenJson<SampleFixture>("flow_samples");
-for (const [name, each] of Object.entries(samples.cases)) {
-  deviceTest(`samples follow PyTorch's, step by step: flow_samples ${name}`, async (device) => {
-    const { network, weights } = goldenModel(samples.init.file.replace(".safetensors", ""));
-    const config = flow({
-      interpolant: each.path,
-      parameterization: each.coefficients === "euler" ? "euler_fm" : "simple_edm",
-      timeConditioning: each.temb_type,
-      sigmaData: samples.config.sigma_data,
-      timeScale: samples.config.time_scale,
-      T: each.T,
-      eps: each.eps,
-    });
-    const objective = createObjective(config);
-    const times = scheduleTimes(config, { kind: "uniform", steps: each.steps });
-    assertClose(times, each.times, { abs: 1e-12 }, "times");
-    const steps = objective.samplers[each.method](times);
-    assertClose(steps.map(({ cNoiseT }) => cNoiseT / config.timeScale), each.calls, { abs: 1e-9 });
-    const tensors = goldenTensors("flow_samples");
-    const image = (key: string) => {
-      const { data, shape } = tensors.get(key)!;
-      return permuteArray(data as Float32Array, shape, [0, 2, 3, 1]);
-    };
-    const latents = image("latents");
-    const [count] = tensors.get("latents")!.shape;
-    const generator = await Generator.create(
-      device,
-      { network, objective: config, weights },
-      { batch: count },
-    );
-    const states: Float64Array[] = [];
-    const seeds = Array.from({ length: count }, (_, i) => i);
-    await generator.generate({
-      seeds,
-      latents,
-      steps,
-      onStep: (_step, x) => states.push(x.slice()),
-    });
-    generator.free();
-    assert.equal(states.length, each.steps);
-    for (const [i, state] of states.entries()) {
-      const expected = image(`${name}.step${i}`);
-      const most = expected.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
-      const abs = samples.tolerances.relative_to_max * most;
-      assertClose(state, expected, { abs }, `step ${i}`);
+withGolden(bothFiles("flow_samples"), () => {
+  const fixture = goldenJson<SampleFixture>("flow_samples");
+  withGolden([fixture.init.file], () => {
+    for (const [name, each] of Object.entries(fixture.cases)) {
+      deviceTest(
+        `samples follow PyTorch's, step by step: flow_samples ${name}`,
+        (device) => follow(device, fixture, name, each),
+      );
     }
   });
+});
+
+async function follow(device: Device, fixture: SampleFixture, name: string, each: SampleCase) {
+  const config = flow({
+    interpolant: each.path,
+    parameterization: each.coefficients === "euler" ? "euler_fm" : "simple_edm",
+    timeConditioning: each.temb_type,
+    sigmaData: fixture.config.sigma_data,
+    timeScale: fixture.config.time_scale,
+    T: each.T,
+    eps: each.eps,
+  });
+  const objective = createObjective(config);
+  const times = scheduleTimes(config, { kind: "uniform", steps: each.steps });
+  assertClose(times, each.times, { abs: 1e-12 }, "times");
+  const steps = objective.samplers[each.method](times);
+  assertClose(steps.map(({ cNoiseT }) => cNoiseT / config.timeScale), each.calls, { abs: 1e-9 });
+  const tensors = goldenTensors("flow_samples");
+  const image = (key: string) => toDeviceLayout(goldenTensor(tensors, key), "nchw").data;
+  const { shape: [count] } = goldenTensor(tensors, "latents");
+  const labels = tensors.get("labels");
+  const network = createNetwork(fromOfficial(fixture.config));
+  const generator = await Generator.create(
+    device,
+    { network: network.config, objective: config, weights: goldenWeights(network, fixture.init) },
+    { batch: count },
+  );
+  const states: Float64Array[] = [];
+  await generator.generate({
+    seeds: Array.from({ length: count }, (_, i) => i),
+    ...(labels ? { labels: classesOf(labels) } : {}),
+    latents: image("latents") as Float32Array,
+    steps,
+    onStep: (_step, x) => states.push(x.slice()),
+  });
+  generator.free();
+  assert.equal(states.length, each.steps);
+  for (const [i, state] of states.entries()) {
+    const rel = fixture.tolerances.relative_to_max;
+    assertClose(state, image(`${name}.step${i}`), { rel }, `step ${i}`);
+  }
 }
 
 Deno.test("a run of flow matching trains, resumes to the same log, and says what it is", async () => {

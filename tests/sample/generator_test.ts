@@ -5,111 +5,80 @@ import { ArenaBuffer } from "../../lib/device/arena_buffer.ts";
 import { FormatError, ImmError } from "../../lib/base/errors.ts";
 import {
   type ImmConfig,
-  immConfig,
   pushforwardSteps,
   restartSteps,
-  type Schedule,
   scheduleTimes,
 } from "../../lib/imm/mod.ts";
-import { latents, type SamplerStep } from "../../lib/objectives/sampler.ts";
+import { latents } from "../../lib/objectives/sampler.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { Generator } from "../../lib/sample/generator.ts";
 import { assertClose } from "../support/close.ts";
 import { availableDevices } from "../support/devices/devices.ts";
-import { goldenJson, goldenTensor, goldenTensors } from "../support/golden/fixtures.ts";
+import {
+  bothFiles,
+  type GoldenTensor,
+  goldenTensor,
+  goldenTensors,
+  withGolden,
+} from "../support/golden/fixtures.ts";
+import { classesOf, goldenModel } from "../support/golden/network_fixture.ts";
+import { type SamplerRun, samplerRuns } from "../support/golden/sampler_cases.ts";
 import { InterpreterDevice } from "../support/reference/device.ts";
 import { toDeviceLayout } from "../support/golden/layout.ts";
-import { goldenModel, tinyModel } from "../support/examples/models.ts";
+import { exampleModel, tinyModel } from "../support/examples/models.ts";
 import { objectiveOf } from "../../lib/objectives/registry.ts";
 
-interface Case {
-  readonly sampler: "pushforward" | "restart";
-  readonly discretization?: "uniform" | "edm";
-  readonly num_steps?: number;
-  readonly mid_nt?: readonly number[] | null;
-  readonly cfg_scale?: number;
-  readonly noise_schedule: ImmConfig["interpolant"];
-  readonly f_type: ImmConfig["parameterization"];
-  readonly temb_type: ImmConfig["timeConditioning"];
-  readonly T: number;
-  readonly eps: number;
-  readonly labels: boolean;
-  readonly noise_tensors_used: number;
-}
-
-const { cases } = goldenJson<{ cases: Readonly<Record<string, Case>> }>("samplers");
-const golden = goldenTensors("samplers");
 const devices = await availableDevices();
 
-/** An image array of the fixture in the device's layout. */
-function image(name: string): Float32Array {
-  return Float32Array.from(toDeviceLayout(goldenTensor(golden, name), "nchw").data);
-}
-
-/** The settings and the steps of a case of the fixture. */
-function stepsOf(c: Case): { imm: ImmConfig; steps: SamplerStep[] } {
-  const imm = immConfig({
-    interpolant: c.noise_schedule,
-    parameterization: c.f_type,
-    timeConditioning: c.temb_type,
-    T: c.T,
-    eps: c.eps,
-  });
-  const schedule: Schedule = c.discretization
-    ? { kind: c.discretization, steps: c.num_steps! }
-    : { kind: "explicit", etas: c.mid_nt ?? [] };
-  const times = scheduleTimes(imm, schedule);
-  const steps = (c.sampler === "restart" ? restartSteps : pushforwardSteps)(imm, times);
-  return { imm, steps };
-}
-
 /** Runs a case of the fixture and compares every state. */
-async function reproduce(generator: Generator, name: string): Promise<void> {
-  const c = cases[name];
-  const [family] = name.split(".");
-  const { imm, steps } = stepsOf(c);
+async function reproduce(
+  generator: Generator,
+  { family, imm, steps, states, ...info }: SamplerRun,
+  golden: ReadonlyMap<string, GoldenTensor>,
+): Promise<void> {
+  const image = (name: string) =>
+    Float32Array.from(toDeviceLayout(goldenTensor(golden, name), "nchw").data);
   const images = generator.batch;
-  const noise = Array.from(
-    { length: c.noise_tensors_used },
-    (_, i) => image(`${family}.noise${i}`).map((value) => value * imm.sigmaData),
-  );
-  const states: Float64Array[] = [];
+  const found: Float64Array[] = [];
   const samples = await generator.generate({
     seeds: Array.from({ length: images }, (_, i) => i),
-    labels: c.labels ? labelsOf(images) : undefined,
+    labels: info.labels ? classesOf(goldenTensor(golden, `${family}.labels`)) : undefined,
     steps,
-    guidance: c.cfg_scale ?? 1,
+    guidance: info.cfg_scale ?? 1,
     latents: image(`${family}.latents`),
-    noise,
-    onStep: (_, x) => states.push(x.slice()),
+    noise: Array.from(
+      { length: info.noise_tensors_used },
+      (_, i) => image(`${family}.noise${i}`).map((value) => value * imm.sigmaData),
+    ),
+    onStep: (_, x) => found.push(x.slice()),
   });
   const tolerance = steps.length === 1 ? 2e-5 : 1e-4;
-  equal(states.length, steps.length);
+  equal(found.length, steps.length);
   // The last state is the samples, which the fixture holds once.
-  for (const [i, x] of [...states.slice(0, -1), samples].entries()) {
-    const key = i < steps.length - 1 ? `${name}.step${i}` : `${name}.out`;
-    assertClose(x, image(key), { abs: tolerance, rel: tolerance }, key);
+  for (const [i, x] of [...found.slice(0, -1), samples].entries()) {
+    assertClose(x, image(states[i]), { abs: tolerance, rel: tolerance }, states[i]);
   }
 }
 
-/** Classes of the fixture's images, from its one-hot rows. */
-function labelsOf(images: number): number[] {
-  const { data, shape } = goldenTensor(golden, "dit.labels");
-  return Array.from({ length: images }, (_, n) => data.indexOf(1, n * shape[1]) - n * shape[1]);
-}
-
-for (const device of devices) {
-  for (const family of ["ddpmpp", "dit"]) {
-    const names = Object.keys(cases).filter((name) => name.startsWith(`${family}.`));
-    Deno.test(`${device.kind}: ${family} gives the official states and samples`, async (t) => {
-      // The network is the same in all cases, and compiled once.
-      const batch = goldenTensor(golden, `${family}.latents`).shape[0];
-      const generator = await Generator.create(device, goldenModel(`net_${family}`), { batch });
-      for (const name of names) await t.step(name, () => reproduce(generator, name));
-      generator.free();
+withGolden(bothFiles("samplers"), () => {
+  for (const [family, runs] of Map.groupBy(samplerRuns(), ({ family }) => family)) {
+    withGolden(bothFiles(`net_${family}`), () => {
+      for (const device of devices) {
+        Deno.test(`${device.kind}: ${family} gives the official states and samples`, async (t) => {
+          // The network is the same in all cases, and compiled once.
+          const golden = goldenTensors("samplers");
+          const [batch] = goldenTensor(golden, `${family}.latents`).shape;
+          const model = goldenModel(`net_${family}`);
+          const generator = await Generator.create(device, model, { batch });
+          for (const run of runs) {
+            await t.step(run.name, () => reproduce(generator, run, golden));
+          }
+          generator.free();
+        });
+      }
     });
   }
-}
+});
 
 /** Two steps of a model with restarts: everything that could depend on the batch. */
 function restarts(imm: ImmConfig) {
@@ -122,7 +91,7 @@ for (const device of devices) {
     const deep = tinyModel({ labelDim: 10, attnResolutions: [4], channelMult: [1, 2, 2] });
     // Shaders take seconds to compile: WebGPU is tried with less.
     const thorough = device.kind === "wasm";
-    const models = [small, goldenModel("net_dit"), ...(thorough ? [deep] : [])];
+    const models = [small, exampleModel("dit"), ...(thorough ? [deep] : [])];
     const batches = thorough ? [1, 2, 3, 7, 9, 64] : [1, 9];
     const [labels, guidance] = [[3, null, 0, 9, 5], 1.5];
     for (const model of models) {

@@ -10,7 +10,7 @@
  */
 
 /** What can be missing: what it is, and how to get it. */
-export const NEEDS = {
+const NEEDS = {
   "bash": { what: "the shell bash", get: "apt-get install bash" },
   "chromium": { what: "a browser, Chromium or Chrome", get: "apt-get install chromium" },
   "fish": { what: "the shell fish", get: "apt-get install fish" },
@@ -45,8 +45,16 @@ export const NEEDS = {
   },
 } as const;
 
-/** One of the things that can be missing. */
-export type Need = keyof typeof NEEDS;
+/** One of the things that can be missing: of the table, or a file of expected values. */
+export type Need = keyof typeof NEEDS | `fixture ${string}`;
+
+/** What is missing, and how to get it. */
+export function describeNeed(need: Need): { readonly what: string; readonly get: string } {
+  return need in NEEDS ? NEEDS[need as keyof typeof NEEDS] : {
+    what: `${need} in the folder of expected values`,
+    get: "IMM_GOLDEN=DIR ./imm test, with a folder that has it",
+  };
+}
 
 /** A test that is ignored where what it needs is missing, and says so in its name. */
 export function needing(
@@ -60,7 +68,8 @@ export function needing(
 /** What an ignored test needs, from its name; null for one that does not say. */
 export function needOf(name: string): Need | null {
   const [, need] = / \[needs ([^\]]+)\]$/.exec(name) ?? [];
-  return need !== undefined && Object.hasOwn(NEEDS, need) ? need as Need : null;
+  const isKnown = need !== undefined && (Object.hasOwn(NEEDS, need) || need.startsWith("fixture "));
+  return isKnown ? need as Need : null;
 }
 
 /** Whether a program is on the PATH; nothing is started. */

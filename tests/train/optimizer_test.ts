@@ -19,7 +19,16 @@ import {
 } from "../../lib/train/step/programs.ts";
 import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices/devices.ts";
-import { goldenJson, goldenTensor, goldenTensors } from "../support/golden/fixtures.ts";
+import {
+  bothFiles,
+  goldenEntry,
+  goldenJson,
+  type GoldenTensor,
+  goldenTensor,
+  goldenTensors,
+  withGolden,
+} from "../support/golden/fixtures.ts";
+import { hashedValues } from "../support/golden/hash.ts";
 import { InterpreterDevice } from "../support/reference/device.ts";
 
 interface RunFixture {
@@ -30,14 +39,14 @@ interface RunFixture {
   readonly weight_decay?: number;
 }
 
-const fixture = goldenJson<{
-  ema_decay: number;
-  steps: number;
-  gradient_scale: Readonly<Record<string, number>>;
-  runs: Readonly<Record<string, RunFixture>>;
-}>("optim");
-const golden = goldenTensors("optim");
-const PARAMETERS = Object.keys(fixture.gradient_scale);
+interface Fixture {
+  readonly ema_decay: number;
+  readonly steps: number;
+  readonly runs: Readonly<Record<string, RunFixture>>;
+}
+
+type Tensors = ReadonlyMap<string, GoldenTensor>;
+
 const DEFAULTS: OptimizerConfig = configOf({
   optimizer: "RAdam",
   lr: 1e-3,
@@ -45,19 +54,37 @@ const DEFAULTS: OptimizerConfig = configOf({
   eps: 1e-8,
 });
 
-for (const [run, settings] of Object.entries(fixture.runs)) {
-  const name = `twelve steps are PyTorch's in the run ${run}`;
-  deviceTest(name, (device) => follow(device, run, settings));
-  Deno.test(`${name} [plan in float64]`, () => follow(new InterpreterDevice(), run, settings));
-}
+/** Parameters of two shapes. */
+const START: Tensors = new Map(
+  Object.entries({ a: [3, 4], b: [7] }).map(([name, shape]) => {
+    const size = shape.reduce((product, n) => product * n, 1);
+    return [name, { shape, data: hashedValues(name, size, 1, 0) }];
+  }),
+);
+
+withGolden(bothFiles("optim"), () => {
+  const fixture = goldenJson<Fixture>("optim");
+  for (const run of Object.keys(fixture.runs)) {
+    const name = `every step is PyTorch's in the run ${run}`;
+    deviceTest(name, (device) => follow(device, fixture, run));
+    Deno.test(`${name} [plan in float64]`, () => follow(new InterpreterDevice(), fixture, run));
+  }
+});
 
 /** Takes the steps of a run and compares everything with the fixture. */
-async function follow(device: Device, run: string, settings: RunFixture): Promise<void> {
-  const update = await prepare(device, configOf(settings), false);
+async function follow(device: Device, fixture: Fixture, run: string): Promise<void> {
+  const golden = goldenTensors("optim");
+  const start = new Map(
+    [...golden].filter(([key]) => key.startsWith("init."))
+      .map(([key, tensor]) => [key.slice("init.".length), tensor]),
+  );
+  const ofStep = (name: string, step: number) =>
+    goldenEntry(goldenTensor(golden, name), step).data as Float32Array;
+  const update = await prepare(device, configOf(fixture.runs[run]), false, start);
   for (let step = 0; step < fixture.steps; step++) {
-    for (const name of PARAMETERS) update.gradients.write(name, ofStep(`grads.${name}`, step));
-    await update.run(step + 1);
-    for (const name of PARAMETERS) {
+    for (const name of start.keys()) update.gradients.write(name, ofStep(`grads.${name}`, step));
+    await update.run(step + 1, { emaDecay: fixture.ema_decay });
+    for (const name of start.keys()) {
       for (const [part, key] of [["parameters", ""], ["ema", "ema."]] as const) {
         const found = await update[part].read(name);
         const expected = ofStep(`${run}.${key}${name}`, step);
@@ -65,7 +92,7 @@ async function follow(device: Device, run: string, settings: RunFixture): Promis
       }
     }
   }
-  for (const name of PARAMETERS) {
+  for (const name of start.keys()) {
     for (const [part, key] of [["m", "exp_avg"], ["v", "exp_avg_sq"]] as const) {
       const expected = goldenTensor(golden, `${run}.${key}.${name}`).data;
       assertClose(await update[part].read(name), expected, { rel: 1e-5 }, `${part}.${name}`);
@@ -78,14 +105,18 @@ deviceTest(
   "clipping scales the gradient to the norm and reports the norm before",
   async (device) => {
     const update = await prepare(device, { ...DEFAULTS, betas: [0, 0.999] }, true);
-    const gradients = PARAMETERS.map((name) => ofStep(`grads.${name}`, 1));
+    const gradients = [...START].map(([name, { data }]) =>
+      hashedValues(`gradient of ${name}`, data.length, 3, 1)
+    );
+    const names = [...START.keys()];
     const norm = Math.sqrt(
       gradients.flatMap((data) => [...data]).reduce((sum, x) => sum + x * x, 0),
     );
     for (const [share, factor] of [[0.25, 0.25], [4, 1]]) {
-      PARAMETERS.forEach((name, i) => update.gradients.write(name, gradients[i]));
-      assertClose([await update.run(1, share * norm)], [norm], { rel: 1e-6 }, "norm");
-      for (const [i, name] of PARAMETERS.entries()) {
+      names.forEach((name, i) => update.gradients.write(name, gradients[i]));
+      const found = await update.run(1, { maxNorm: share * norm });
+      assertClose([found], [norm], { rel: 1e-6 }, "norm");
+      for (const [i, name] of names.entries()) {
         // Without momentum, m is the clipped gradient.
         const expected = gradients[i].map((x) => factor * x);
         assertClose(await update.m.read(name), expected, { rel: 2e-6 }, `${share}: ${name}`);
@@ -100,19 +131,15 @@ deviceTest(
   async (device) => {
     const decayed = async (name: "adam" | "adamw") => {
       const update = await prepare(device, { ...DEFAULTS, name, weightDecay: 0.5 }, false);
-      for (const name of PARAMETERS) {
-        update.gradients.write(
-          name,
-          new Float32Array(update.gradients.arena.entries.get(name)!.shape
-            .reduce((product, n) => product * n, 1)),
-        );
+      for (const [name, { data }] of START) {
+        update.gradients.write(name, new Float32Array(data.length));
       }
       await update.run(1);
       const found = { m: await update.m.read("a"), parameters: await update.parameters.read("a") };
       update.free();
       return found;
     };
-    const before = goldenTensor(golden, "init.a").data as Float32Array;
+    const before = START.get("a")!.data as Float32Array;
     const adam = await decayed("adam");
     assertClose(adam.m, before.map((x) => 0.1 * 0.5 * x), { rel: 1e-6 }, "m of adam");
     // The first step of Adam has the size of the learning rate, whatever the gradient.
@@ -143,10 +170,15 @@ Deno.test("settings of an optimiser out of range are refused by name", () => {
   }
 });
 
-/** The update on a device, from the fixture's start. */
-async function prepare(device: Device, config: OptimizerConfig, clip: boolean) {
+/** The update on a device, from the given parameters. */
+async function prepare(
+  device: Device,
+  config: OptimizerConfig,
+  clip: boolean,
+  start: Tensors = START,
+) {
   const layout = new Arena("parameters");
-  for (const name of PARAMETERS) layout.add(name, goldenTensor(golden, `init.${name}`).shape);
+  for (const [name, { shape }] of start) layout.add(name, shape);
   const sums = new Arena("sums");
   for (const name of STEP_SUMS) sums.add(name, []);
   sums.add("lossBins", [TIME_BINS]);
@@ -163,19 +195,21 @@ async function prepare(device: Device, config: OptimizerConfig, clip: boolean) {
   const buffers = Object.fromEntries(
     Object.entries(named).map(([name, arena]) => [name, new ArenaBuffer(device, arena)]),
   ) as Record<keyof typeof named, ArenaBuffer>;
-  for (const name of PARAMETERS) {
-    const start = goldenTensor(golden, `init.${name}`).data as Float32Array;
-    buffers.parameters.write(name, start);
-    buffers.ema.write(name, start);
+  for (const [name, { data }] of start) {
+    buffers.parameters.write(name, data as Float32Array);
+    buffers.ema.write(name, data as Float32Array);
   }
   const plan = compile(updateProgram(arenas, config, clip));
   const executable = await device.prepare(plan, arenaMap(...Object.values(buffers)));
   return {
     ...buffers,
     /** Enqueues a step; the first is 1. Gives the norm of the gradient. */
-    run: async (step: number, maxNorm?: number): Promise<number> => {
+    run: async (
+      step: number,
+      { emaDecay = 0.9, maxNorm }: { emaDecay?: number; maxNorm?: number } = {},
+    ): Promise<number> => {
       executable.run({
-        numbers: updateNumbers(config, step, config.lr, fixture.ema_decay),
+        numbers: updateNumbers(config, step, config.lr, emaDecay),
         ...(maxNorm === undefined ? {} : { maxNorm: Float32Array.of(maxNorm) }),
       });
       return (await executable.read(["gradientNorm"])).gradientNorm[0];
@@ -190,11 +224,4 @@ async function prepare(device: Device, config: OptimizerConfig, clip: boolean) {
 function configOf({ optimizer, lr, betas, eps, weight_decay = 0 }: RunFixture): OptimizerConfig {
   const name = optimizer.toLowerCase() as OptimizerConfig["name"];
   return { name, lr, betas, eps, weightDecay: weight_decay };
-}
-
-/** The part of one step of an array [steps, ...]. */
-function ofStep(name: string, step: number): Float32Array {
-  const { data, shape: [steps] } = goldenTensor(golden, name);
-  const size = data.length / steps;
-  return (data as Float32Array).slice(step * size, (step + 1) * size);
 }

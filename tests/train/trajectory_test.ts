@@ -1,21 +1,34 @@
 /**
- * Whole training runs against PyTorch's: 12 or 6 steps of the official networks with the same
+ * Whole training runs against PyTorch's: some steps of the official networks with the same
  * initial weights, data, noise and times. tests/golden/README.md says how they were made and what
  * the tolerances can see.
  */
 
 import assert from "node:assert/strict";
 import type { Device } from "../../lib/device/device.ts";
-import { immConfig, withTargets } from "../../lib/imm/mod.ts";
+import { withTargets } from "../../lib/imm/mod.ts";
 import { fromOfficial } from "../../lib/models/official.ts";
 import { createNetwork } from "../../lib/models/registry.ts";
 import { Learner, type StepBatch } from "../../lib/train/step/learner.ts";
 import type { OptimizerConfig } from "../../lib/train/step/optimizer.ts";
 import { assertClose } from "../support/close.ts";
 import { deviceTest } from "../support/devices/devices.ts";
-import { goldenJson, type GoldenTensor, goldenTensors } from "../support/golden/fixtures.ts";
-import { configOf } from "../support/golden/objective_cases.ts";
-import { permuteArray } from "../support/golden/layout.ts";
+import {
+  bothFiles,
+  goldenEntry,
+  goldenJson,
+  type GoldenTensor,
+  goldenTensor,
+  goldenTensors,
+  withGolden,
+} from "../support/golden/fixtures.ts";
+import { toDeviceLayout } from "../support/golden/layout.ts";
+import { goldenWeights, type InitialWeights } from "../support/golden/network_fixture.ts";
+import {
+  configOfTraining,
+  IMM_TRAINING,
+  type ImmTraining,
+} from "../support/golden/objective_cases.ts";
 import { immObjective, immStep } from "../support/examples/steps.ts";
 import { type FlowConfig, flowDraw } from "../../lib/objectives/flow.ts";
 import type { ImmObjectiveConfig } from "../../lib/objectives/imm.ts";
@@ -31,10 +44,10 @@ interface FlowFixture {
 
 interface Fixture {
   readonly tolerances: Readonly<Record<string, number>>;
-  readonly init: { readonly file: string; readonly prefix: string };
+  readonly init: InitialWeights;
   readonly config: Readonly<Record<string, unknown>>;
   /** Of IMM. */
-  readonly imm?: Parameters<typeof configOf>[0];
+  readonly imm?: ImmTraining["imm"];
   /** Of another objective. */
   readonly objective?: FlowFixture;
   readonly batch: number;
@@ -48,25 +61,41 @@ interface Fixture {
   };
   readonly ema_decay: number;
   readonly label_dropout: number | null;
+  readonly label_dropout_passes?: ImmTraining["label_dropout_passes"];
   readonly loss: readonly number[];
   readonly grad_norm: readonly number[];
 }
 
 type Tensors = ReadonlyMap<string, GoldenTensor>;
 
-const FIXTURES = ["imm_train_ddpmpp_edm", "imm_train_ddpmpp_euler", "imm_train_dit", "flow_train"];
+/** Two of them are also run with each batch in parts. */
+const FIXTURES = [...IMM_TRAINING, "flow_train"];
+const IN_PARTS = ["imm_train_dit", "flow_train"];
 
 for (const name of FIXTURES) {
-  for (const microBatches of name === "imm_train_dit" || name === "flow_train" ? [1, 2] : [1]) {
-    const how = microBatches > 1 ? ` in ${microBatches} micro-batches` : "";
-    deviceTest(`training follows PyTorch in ${name}${how}`, async (device) => {
-      await follow(await setUp(device, name, microBatches));
+  withGolden(bothFiles(name), () => {
+    const fixture = goldenJson<Fixture>(name);
+    withGolden([fixture.init.file], () => {
+      for (const microBatches of IN_PARTS.includes(name) ? [1, partsOf(fixture)] : [1]) {
+        const how = microBatches > 1 ? ` in ${microBatches} micro-batches` : "";
+        deviceTest(`training follows PyTorch in ${name}${how}`, async (device) => {
+          await follow(await setUp(device, name, microBatches));
+        });
+      }
     });
-  }
+  });
 }
 
-function objectiveOfFixture({ imm, objective, config, label_dropout }: Fixture): Objective {
-  if (imm) return immObjective(immConfig({ ...configOf(imm), labelDropout: label_dropout ?? 0 }));
+/** The fewest equal parts of a batch that are whole groups. */
+function partsOf({ batch, imm }: Fixture): number {
+  const groups = batch / (imm?.M ?? 1);
+  for (let parts = 2; parts < groups; parts++) if (groups % parts === 0) return parts;
+  return groups;
+}
+
+function objectiveOfFixture(fixture: Fixture): Objective {
+  const { imm, objective, config, label_dropout } = fixture;
+  if (imm) return immObjective(configOfTraining({ ...fixture, imm }));
   const { path, coefficients } = objective!;
   return createObjective(parseObjective({
     objective: {
@@ -99,13 +128,7 @@ async function setUp(device: Device, name: string, microBatches: number) {
     givenNoise: true,
     inspect: microBatches === 1,
   });
-  const initial = new Map(
-    network.parameters.names.map((parameter) => {
-      const { shape, data } = goldenTensors(fixture.init.file.replace(".safetensors", ""))
-        .get(fixture.init.prefix + parameter)!;
-      return [parameter, { shape, data: Float32Array.from(data) }];
-    }),
-  );
+  const initial = goldenWeights(network, fixture.init);
   learner.initialize(initial);
   return { fixture, tensors, learner, initial };
 }
@@ -113,7 +136,7 @@ async function setUp(device: Device, name: string, microBatches: number) {
 async function follow({ fixture, tensors, learner, initial }: Awaited<ReturnType<typeof setUp>>) {
   const { tolerances } = fixture;
   for (let step = 0; step < fixture.steps; step++) {
-    const batch = stepBatch(fixture, tensors, learner, step);
+    const batch = stepBatch(tensors, learner, step);
     learner.resetSums();
     learner.run(batch, { lr: fixture.optimizer.lr, emaDecay: fixture.ema_decay });
     const { loss } = await learner.sums();
@@ -123,8 +146,7 @@ async function follow({ fixture, tensors, learner, initial }: Awaited<ReturnType
     assertClose([norm], [expectedNorm], { rel: tolerances.grad_norm }, `norm of step ${step}`);
     if (learner.config.inspect) {
       const groups = tensors.get("loss_group") ?? tensors.get("mse")!;
-      const [, G] = groups.shape;
-      const expected = groups.data.subarray(step * G, (step + 1) * G);
+      const expected = goldenEntry(groups, step).data;
       const { lossGroup } = await learner.inspect(["lossGroup"]);
       assertClose(lossGroup, expected, { rel: tolerances.loss_group }, `groups of step ${step}`);
     }
@@ -138,50 +160,33 @@ async function follow({ fixture, tensors, learner, initial }: Awaited<ReturnType
   learner.free();
 }
 
-function stepBatch(
-  fixture: Fixture,
-  tensors: Tensors,
-  learner: Learner,
-  step: number,
-): StepBatch {
-  const at = (name: string) => {
-    const { data, shape } = tensors.get(name)!;
-    const size = data.length / shape[0];
-    return { data: data.subarray(step * size, (step + 1) * size), shape: shape.slice(1) };
-  };
-  const image = (name: string) => {
-    const { data, shape } = at(name);
-    return permuteArray(data as Float32Array, shape, [0, 2, 3, 1]);
-  };
+function stepBatch(tensors: Tensors, learner: Learner, step: number): StepBatch {
+  const at = (name: string) => goldenEntry(goldenTensor(tensors, name), step);
+  const times = (name: string) => at(name).data as Float64Array;
+  const image = (name: string) => toDeviceLayout(at(name), "nchw").data as Float32Array;
+  const keys = { noiseKey: [0, 0], dropoutKey: [0, 0] } as const;
+  const labels = tensors.has("labels") ? Array.from(at("labels").data) : undefined;
+  const drop = tensors.has("drop") ? at("drop").data : [];
+  const dropped = labels?.map((label, i) => drop[i] ? null : label);
   const { config } = learner.config.objective;
   if (config.type === "flow") {
-    const times = at("t").data as Float64Array;
-    return {
-      draw: flowDraw(config as FlowConfig, { x: image("x"), times }),
-      noise: image("noise"),
-      noiseKey: [0, 0],
-      dropoutKey: [0, 0],
+    const batch = {
+      x: image("x"),
+      times: times("t"),
+      ...(dropped ? { labels: dropped } : {}),
     };
+    return { draw: flowDraw(config as FlowConfig, batch), noise: image("noise"), ...keys };
   }
   const imm = config as ImmObjectiveConfig;
-  const times = withTargets(
-    imm,
-    at("s").data as Float64Array,
-    at("t").data as Float64Array,
-  );
-  assertClose(times.r, at("r").data, { abs: 3e-14 }, `r of step ${step}`);
-  const batch = {
+  const targets = withTargets(imm, times("s"), times("t"));
+  assertClose(targets.r, times("r"), { abs: 3e-14 }, `r of step ${step}`);
+  const target = imm.labelDropoutPasses === "both" ? dropped : labels;
+  return immStep(imm, {
     x: image("x"),
     noise: image("noise"),
-    times,
-    noiseKey: [0, 0],
-    dropoutKey: [0, 0],
-  } as const;
-  if (fixture.label_dropout === null) return immStep(imm, batch);
-  const [labels, drop] = [at("labels").data, at("drop").data].map((data) => Array.from(data));
-  return immStep(imm, {
-    ...batch,
-    labels: { student: labels.map((label, i) => drop[i] ? null : label), target: labels },
+    times: targets,
+    ...(labels ? { labels: { student: dropped!, target: target! } } : {}),
+    ...keys,
   });
 }
 
@@ -201,10 +206,8 @@ async function checkFirstStep(
       };
     const outputs = await learner.inspect(Object.keys(golden));
     for (const [ours, theirs] of Object.entries(golden)) {
-      const { shape, data } = tensors.get(theirs)!;
-      const [n, c, h, w] = shape;
-      const nchw = permuteArray(outputs[ours], [n, h, w, c], [0, 3, 1, 2]);
-      assertClose(nchw, data, { abs: 2e-5, rel: 2e-5 }, ours);
+      const expected = toDeviceLayout(goldenTensor(tensors, theirs), "nchw").data;
+      assertClose(outputs[ours], expected, { abs: 2e-5, rel: 2e-5 }, ours);
     }
   }
   const gradients = await learner.readGradients();

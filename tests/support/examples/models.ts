@@ -1,25 +1,61 @@
-/** Models for tests: those of the fixtures, and small ones with random weights. */
+/** Small models with random weights. */
 
 import { type ImmConfig, immConfig } from "../../../lib/imm/config.ts";
 import type { SongUNetConfig } from "../../../lib/models/networks/song_unet.ts";
 import type { NetworkConfigInput } from "../../../lib/models/registry.ts";
 import type { Model } from "../../../lib/models/model_file.ts";
-import { fromOfficial } from "../../../lib/models/official.ts";
 import { createNetwork } from "../../../lib/models/registry.ts";
-import { goldenJson, goldenTensors } from "../golden/fixtures.ts";
 
-/** The network of a fixture that stores its weights (`param.*`), with its method's settings. */
-export function goldenModel(name: string, imm: Partial<ImmConfig> = {}): Model {
-  const { config } = goldenJson<{ config: Record<string, unknown> }>(name);
-  const weights = new Map(
-    [...goldenTensors(name)].filter(([key]) => key.startsWith("param.")).map(
-      ([key, { shape, data }]) => [
-        key.slice("param.".length),
-        { shape, data: data as Float32Array },
-      ],
-    ),
-  );
-  return { network: fromOfficial(config), imm: immConfig(imm), weights, notes: {} };
+const UNET = {
+  type: "song_unet",
+  imgResolution: 16,
+  imgChannels: 3,
+  modelChannels: 16,
+  channelMult: [1, 2],
+  numBlocks: 1,
+  attnResolutions: [8],
+  sEmbed: true,
+} as const;
+
+const DIT = {
+  type: "dit",
+  imgResolution: 8,
+  imgChannels: 4,
+  labelDim: 10,
+  patchSize: 2,
+  sEmbed: true,
+} as const;
+
+/** One network of each kind. */
+export const EXAMPLE_NETWORKS = {
+  ddpmpp: UNET,
+  ncsnpp: {
+    ...UNET,
+    labelDim: 10,
+    embeddingType: "fourier",
+    channelMultNoise: 2,
+    encoderType: "residual",
+    resampleFilter: [1, 3, 3, 1],
+  },
+  skip: { ...UNET, labelDim: 10, encoderType: "skip", decoderType: "skip" },
+  dit: { ...DIT, hiddenSize: 64, depth: 2, numHeads: 4 },
+  dit_qknorm: {
+    ...DIT,
+    hiddenSize: 32,
+    depth: 2,
+    numHeads: 2,
+    mlpRatio: 2,
+    qkNorm: true,
+    embeddingType: "fourier",
+  },
+} as const satisfies Record<string, NetworkConfigInput>;
+
+/** One of them with random weights. */
+export function exampleModel(
+  name: keyof typeof EXAMPLE_NETWORKS,
+  imm: Partial<ImmConfig> = {},
+): Model {
+  return { ...randomModel(EXAMPLE_NETWORKS[name]), imm: immConfig(imm) };
 }
 
 /** A U-Net small enough for any test, with random weights and images that differ. */

@@ -1,7 +1,7 @@
 /** Networks of the published sizes against their fixtures, with weights from the hash. */
 
 import { assertClose } from "../close.ts";
-import { goldenJson, goldenTensor, goldenTensors } from "./fixtures.ts";
+import { bothFiles, goldenJson, goldenTensor, withGolden } from "./fixtures.ts";
 import { hashedValues } from "./hash.ts";
 import type { NetCase } from "./network_cases.ts";
 import {
@@ -27,16 +27,15 @@ interface FullFixture extends NetFixture {
 }
 
 /** All comparisons of full-size networks: about 0.2 TFLOP each. */
-export const FULL_CASES: readonly NetCase[] = ["full_cifar10", "full_dit_s2"].map((name) => ({
+export const FULL_CASES: readonly NetCase[] = ["full_cifar10", "full_dit_s2"].flatMap((name) =>
+  withGolden(bothFiles(name), () => [caseOf(name)]) ?? []
+);
+
+const caseOf = (name: string): NetCase => ({
   name: `${name}: outputs, blocks and gradients agree with the official network`,
   run: async (evaluate) => {
     const fixture = goldenJson<FullFixture>(name);
-    const labels = goldenTensors(name).get("label_indices")?.data;
-    const loaded = new LoadedNetwork(
-      name,
-      fixture,
-      labels && Array.from(labels, (label) => label < 0 ? null : label),
-    );
+    const loaded = new LoadedNetwork(name, fixture);
     const { golden } = loaded;
     const { noise_schedule: schedule, temb_type: temb, f_type } = fixture.config;
     const pass = { schedule, temb };
@@ -66,7 +65,7 @@ export const FULL_CASES: readonly NetCase[] = ["full_cifar10", "full_dit_s2"].ma
       assertClose([dot], [digest.probe_dot], { abs: 1e-4 * norm }, `probe of ${module}`);
     }
   },
-}));
+});
 
 /** Mean and standard deviation. */
 function statistics(data: Float64Array): [number, number] {

@@ -2,21 +2,18 @@
 
 import { inceptionManifest, type InceptionWeights } from "../../../lib/eval/inception/network.ts";
 import type { ImageBatch } from "../../../lib/eval/images.ts";
-import { goldenTensor, goldenTensors } from "./fixtures.ts";
+import { type GoldenTensor, goldenTensor } from "./fixtures.ts";
 import { hash32, hashedValues } from "./hash.ts";
 
-let weights: InceptionWeights | undefined;
-
-/** Weights as tests/golden/README.md says; made once. */
-export function hashedInception(): InceptionWeights {
-  weights ??= new Map(
+/** Weights as tests/golden/README.md says. */
+export function hashedInception(salt = ""): InceptionWeights {
+  return new Map(
     inceptionManifest().map(([name, shape]) => {
       const size = shape.reduce((product, n) => product * n, 1);
       const [scale, offset] = distribution(name, size / shape[0]);
-      return [name, { shape, data: hashedValues(name, size, scale, offset) }];
+      return [name, { shape, data: hashedValues(salt + name, size, scale, offset) }];
     }),
   );
-  return weights;
 }
 
 function distribution(name: string, fanIn: number): [scale: number, offset: number] {
@@ -25,17 +22,12 @@ function distribution(name: string, fanIn: number): [scale: number, offset: numb
   return [0.2, 1]; // bn.weight, running_var
 }
 
-const fixture = goldenTensors("inception");
-
-/** Tensor of the fixture. */
-export function goldenInception(name: string): { shape: readonly number[]; data: Float32Array } {
-  const { shape, data } = goldenTensor(fixture, name);
-  return { shape, data: Float32Array.from(data) };
-}
-
-/** One of the four images of the fixture. */
-export function goldenImage(i: number): ImageBatch {
-  const { shape: [height, width, channels], data } = goldenTensor(fixture, `image${i}`);
+/** One of the images of the fixture. */
+export function goldenImage(
+  golden: ReadonlyMap<string, GoldenTensor>,
+  image: number,
+): ImageBatch {
+  const { shape: [height, width, channels], data } = goldenTensor(golden, `image${image}`);
   return { count: 1, height, width, channels, data: Uint8Array.from(data) };
 }
 

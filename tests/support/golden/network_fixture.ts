@@ -5,13 +5,20 @@ import { immConfig } from "../../../lib/imm/config.ts";
 import type { PrecondConfig } from "../../../lib/imm/parameterization.ts";
 import { type CallCoefficients, callCoefficients } from "../../../lib/imm/parameterization.ts";
 import type { Network } from "../../../lib/models/network.ts";
+import type { Model } from "../../../lib/models/model_file.ts";
 import { fromOfficial } from "../../../lib/models/official.ts";
 import { createNetwork } from "../../../lib/models/registry.ts";
 import { fromDevice, type HostTensor, type ParameterSpec } from "../../../lib/nn/parameters.ts";
 import { type Arena, grad, input, mul, sum, type Tensor } from "../../../lib/tensor/mod.ts";
 import { assertClose } from "../close.ts";
 import type { Evaluate } from "../devices/evaluators.ts";
-import { type GoldenTensor, goldenTensor, goldenTensors } from "./fixtures.ts";
+import {
+  goldenEntry,
+  goldenJson,
+  type GoldenTensor,
+  goldenTensor,
+  goldenTensors,
+} from "./fixtures.ts";
 import { hashedValues } from "./hash.ts";
 import { permuteArray, toDeviceLayout } from "./layout.ts";
 
@@ -20,8 +27,33 @@ export interface NetFixture {
   /** Keyword arguments of the official IMMPrecond. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly num_parameters: number;
-  /** Present where the weights are not stored but given by the hash. */
+  /** Of the hash that gives weights that are not stored, and probes. */
   readonly salt?: string;
+}
+
+/** Where a recorded run begins: tensors of another fixture. */
+export interface InitialWeights {
+  readonly file: string;
+  readonly prefix: string;
+}
+
+/** Weights of a network that a fixture stores. */
+export function goldenWeights(
+  network: Network,
+  { file, prefix }: InitialWeights,
+): Map<string, { shape: readonly number[]; data: Float32Array }> {
+  const tensors = goldenTensors(file.replace(".safetensors", ""));
+  return new Map(network.parameters.names.map((name) => {
+    const { shape, data } = goldenTensor(tensors, prefix + name);
+    return [name, { shape, data: data as Float32Array }];
+  }));
+}
+
+/** The network of a fixture that stores its weights. */
+export function goldenModel(name: string): Model {
+  const network = createNetwork(fromOfficial(goldenJson<NetFixture>(name).config));
+  const weights = goldenWeights(network, { file: name, prefix: "param." });
+  return { network: network.config, imm: immConfig(), weights, notes: {} };
 }
 
 /** One choice of times: names of the path and of what the network is told about the second time. */
@@ -37,19 +69,22 @@ export class LoadedNetwork {
   readonly x: Tensor;
   readonly #state: ReadonlyMap<Arena, Float32Array>;
   readonly #batch: number;
+  readonly #labels: readonly (number | null)[] | undefined;
 
   /** `change` is applied to every parameter. */
   constructor(
     name: string,
     readonly fixture: NetFixture,
-    readonly labels: readonly (number | null)[] | undefined,
     change: (parameter: string, data: Float32Array) => Float32Array = (_, data) => data,
   ) {
     this.golden = goldenTensors(name);
     this.network = createNetwork(fromOfficial(fixture.config));
     const { parameters, sampleShape } = this.network;
     assert.equal(parameters.parameterCount, fixture.num_parameters);
-    const state = fixture.salt === undefined ? this.#stored() : this.#hashed(fixture.salt);
+    const isStored = parameters.names.every((parameter) => this.golden.has(`param.${parameter}`));
+    const state = isStored
+      ? goldenWeights(this.network, { file: name, prefix: "param." })
+      : this.#hashed(fixture.salt ?? "");
     for (const [parameter, { shape, data }] of state) {
       state.set(parameter, { shape, data: change(parameter, data) });
     }
@@ -59,6 +94,8 @@ export class LoadedNetwork {
       [parameters.frozen, contents.frozen],
     ]);
     [this.#batch] = goldenTensor(this.golden, "x").shape;
+    const labels = this.golden.get("label_indices") ?? this.golden.get("labels");
+    this.#labels = labels && classesOf(labels);
     this.x = input("x", [this.#batch, ...sampleShape]);
   }
 
@@ -149,18 +186,9 @@ export class LoadedNetwork {
         // The official code computes c_noise in float32, from times in float32.
         cNoiseT: calls.map((call) => Math.fround(call.cNoiseT)),
         cNoiseS: calls.map((call) => Math.fround(call.cNoiseS)),
-        labels: this.labels,
+        labels: this.#labels,
       }),
     };
-  }
-
-  #stored(): Map<string, HostTensor> {
-    return new Map(
-      this.network.parameters.names.map((name) => {
-        const { shape, data } = goldenTensor(this.golden, `param.${name}`);
-        return [name, { shape, data: data as Float32Array }];
-      }),
-    );
   }
 
   /** The rules of tests/golden/README.md, net_adm_heads. Frozen tables are the official ones. */
@@ -185,6 +213,15 @@ export class LoadedNetwork {
     }
     return state;
   }
+}
+
+/** Classes of a fixture's samples, null for none: one-hot rows, or numbers with -1 for none. */
+export function classesOf(labels: GoldenTensor): (number | null)[] {
+  const numbers = labels.shape.length === 1 ? [...labels.data] : Array.from(
+    { length: labels.shape[0] },
+    (_, n) => goldenEntry(labels, n).data.indexOf(1),
+  );
+  return numbers.map((label) => label < 0 ? null : label);
 }
 
 /** Compares with a fixture's tensor, of which images are turned to the device's layout. */

@@ -22,7 +22,15 @@ import {
   type Tensor,
 } from "../../../lib/tensor/mod.ts";
 import { assertClose } from "../close.ts";
-import { goldenJson, type GoldenTensor, goldenTensor, goldenTensors } from "./fixtures.ts";
+import {
+  bothFiles,
+  goldenEntry,
+  goldenJson,
+  type GoldenTensor,
+  goldenTensor,
+  goldenTensors,
+  withGolden,
+} from "./fixtures.ts";
 
 /** The arithmetic that evaluated a graph. */
 export type Precision = "float64" | "float32";
@@ -49,6 +57,7 @@ interface ConfigInfo {
   readonly f_type: ImmConfig["parameterization"];
   readonly temb_type?: ImmConfig["timeConditioning"];
   readonly sigma_data: number;
+  readonly time_scale?: number;
   readonly a: number;
   readonly b: number;
   readonly M: number;
@@ -61,6 +70,15 @@ interface ConfigInfo {
   readonly k?: number;
   readonly mapping?: ImmConfig["mapping"];
   readonly min_gap?: number | null;
+  readonly eta_range?: readonly [number, number] | null;
+}
+
+/** The part of a recorded training run that says what its objective is. */
+export interface ImmTraining {
+  readonly imm: ConfigInfo;
+  readonly config: { readonly time_scale?: number };
+  readonly label_dropout: number | null;
+  readonly label_dropout_passes?: ImmConfig["labelDropoutPasses"];
 }
 
 interface ObjectiveInfo extends ConfigInfo {
@@ -100,6 +118,7 @@ export function configOf(info: ConfigInfo): ImmConfig {
     parameterization: info.f_type,
     timeConditioning: info.temb_type,
     sigmaData: info.sigma_data,
+    timeScale: info.time_scale,
     a: info.a,
     b: info.b,
     M: info.M,
@@ -112,9 +131,20 @@ export function configOf(info: ConfigInfo): ImmConfig {
     k: info.k,
     mapping: info.mapping,
     minGap: info.min_gap,
+    etaRange: info.eta_range,
   };
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
   return immConfig(Object.fromEntries(given));
+}
+
+/** The configuration of a recorded training run. */
+export function configOfTraining(run: ImmTraining): ImmConfig {
+  const { time_scale } = run.config;
+  return {
+    ...configOf({ ...(time_scale === undefined ? {} : { time_scale }), ...run.imm }),
+    labelDropout: run.label_dropout ?? 0,
+    labelDropoutPasses: run.label_dropout_passes ?? "student",
+  };
 }
 
 /** Differences per group: each must be within its own limit. */
@@ -143,7 +173,7 @@ function relativeL2(
       difference += (actual[i] - expected[i]) ** 2;
       norm += expected[i] ** 2;
     }
-    return Math.sqrt(difference / norm);
+    return difference === 0 ? 0 : Math.sqrt(difference / norm);
   });
 }
 
@@ -294,17 +324,14 @@ function buildStepCase(info: StepInfo, golden: Map<string, GoldenTensor>): Built
   };
 }
 
-/** The training fixtures: `imm` holds the configuration, the tensors the first step. */
-const TRAINING = ["imm_train_ddpmpp_edm", "imm_train_ddpmpp_euler", "imm_train_dit"];
+/** The training runs: the tensors of a fixture hold the first step. */
+export const IMM_TRAINING = ["imm_train_ddpmpp_edm", "imm_train_ddpmpp_euler", "imm_train_dit"];
 
 function buildTrainingStep(name: string): BuiltImmCase {
-  const info = goldenJson<{ imm: ConfigInfo; tolerances: { loss_group: number } }>(name);
+  const info = goldenJson<ImmTraining & { tolerances: { loss_group: number } }>(name);
   const golden = goldenTensors(name);
-  const config = configOf(info.imm);
-  const first = (key: string) => {
-    const { shape, data } = goldenTensor(golden, key);
-    return (data as Numbers).subarray(0, data.length / shape[0]);
-  };
+  const config = configOfTraining(info);
+  const first = (key: string) => goldenEntry(goldenTensor(golden, key), 0).data as Numbers;
   const [, , ...shape] = goldenTensor(golden, "x").shape;
   const load = (key: string) =>
     key.startsWith("F") ? goldenTensor(golden, `step0.${key}`).data as Numbers : first(key);
@@ -322,28 +349,28 @@ function buildTrainingStep(name: string): BuiltImmCase {
   };
 }
 
-/** Every golden case of the objective. Fixtures are read when their first case is built. */
-export const immCases: readonly ImmCase[] = function () {
-  const loaded = new Map<string, Map<string, GoldenTensor>>();
-  const tensors = (name: string) => {
-    const known = loaded.get(name) ?? goldenTensors(name);
-    loaded.set(name, known);
-    return known;
-  };
-  const objectives = goldenJson<{ cases: ObjectiveInfo[] }>("imm_objective").cases;
-  const steps = goldenJson<{ cases: StepInfo[] }>("imm_step").cases;
-  return [
-    ...objectives.map((info) => ({
-      name: `objective ${info.name}`,
-      build: () => buildObjective(info, tensors("imm_objective")),
-    })),
-    ...steps.map((info) => ({
-      name: `step ${info.name}`,
-      build: () => buildStepCase(info, tensors("imm_step")),
-    })),
-    ...TRAINING.map((name) => ({
+/** Every golden case of the objective. Tensors are read when the first case is built. */
+export const immCases: readonly ImmCase[] = [
+  ...casesOf("imm_objective", "objective", buildObjective),
+  ...casesOf("imm_step", "step", buildStepCase),
+  ...IMM_TRAINING.flatMap((name) =>
+    withGolden(bothFiles(name), () => [{
       name: `first step of ${name}`,
       build: () => buildTrainingStep(name),
-    })),
-  ];
-}();
+    }]) ?? []
+  ),
+];
+
+function casesOf<Info extends { readonly name: string }>(
+  fixture: string,
+  kind: string,
+  build: (info: Info, golden: Map<string, GoldenTensor>) => BuiltImmCase,
+): ImmCase[] {
+  return withGolden(bothFiles(fixture), () => {
+    let golden: Map<string, GoldenTensor> | null = null;
+    return goldenJson<{ cases: Info[] }>(fixture).cases.map((info) => ({
+      name: `${kind} ${info.name}`,
+      build: () => build(info, golden ??= goldenTensors(fixture)),
+    }));
+  }) ?? [];
+}

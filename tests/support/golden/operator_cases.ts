@@ -32,7 +32,14 @@ import {
   unstack,
 } from "../../../lib/tensor/mod.ts";
 import type { Tolerance } from "../close.ts";
-import { goldenJson, type GoldenTensor, goldenTensor, goldenTensors } from "./fixtures.ts";
+import {
+  bothFiles,
+  goldenJson,
+  type GoldenTensor,
+  goldenTensor,
+  goldenTensors,
+  withGolden,
+} from "./fixtures.ts";
 import { type Layout, toDeviceLayout } from "./layout.ts";
 
 /** One operator with its inputs. */
@@ -219,20 +226,16 @@ function buildCase(name: string, info: CaseInfo, golden: Map<string, GoldenTenso
   return { inputs, outputs, expected, tolerance };
 }
 
-const CASES = goldenJson<{ cases: Record<string, CaseInfo> }>("ops").cases;
-
-/** Names of the fixture's cases that are network layers or host functions, not operators. */
-export const otherCases: readonly string[] = Object.keys(CASES).filter((name) =>
-  !(CASES[name].op in OPERATORS)
-);
+/** Whether an operation of the fixture is an operator. */
+export const isOperator = (op: string): boolean => op in OPERATORS;
 
 /** Every operator case of the fixture. The arrays are read when the first case is built. */
-export const opCases: readonly OpCase[] = function () {
+export const opCases: readonly OpCase[] = withGolden(bothFiles("ops"), () => {
   let golden: Map<string, GoldenTensor> | null = null;
-  return Object.entries(CASES)
-    .filter(([, info]) => info.op in OPERATORS)
-    .map(([name, info]) => ({
+  return Object.entries(goldenJson<{ cases: Record<string, CaseInfo> }>("ops").cases)
+    .filter(([, info]) => isOperator(info.op))
+    .map(([name, info]): OpCase => ({
       name,
       build: () => buildCase(name, info, golden ??= goldenTensors("ops")),
     }));
-}();
+}) ?? [];
