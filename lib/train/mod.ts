@@ -25,7 +25,7 @@ export {
   type TrainConfigInput,
 } from "./config/config.ts";
 export { preset, PRESET_NAMES } from "./config/presets.ts";
-export { type OptimizerConfig, type OptimizerName, OPTIMIZERS } from "./step/optimizer.ts";
+export type { OptimizerConfig, OptimizerName, OPTIMIZERS } from "./step/optimizer.ts";
 export type { ScalingState } from "./step/scaling.ts";
 export type { AverageProfile } from "./step/ema.ts";
 export type { LayerNorms } from "./step/norms.ts";
