@@ -25,6 +25,26 @@ export function asFile(code: string, path: string): string {
   });
 }
 
+/**
+ * A registry with the row that the documentation shows: its import, `| Type` for a union of types,
+ * and what stands in the table itself.
+ */
+export function withRow(
+  text: string,
+  row: string,
+  { table, type }: { readonly table: string; readonly type?: string },
+): string {
+  return row.trim().split("\n").reduce((text, line) => {
+    if (line.startsWith("import ")) return text.replace(/^import /m, `${line}\nimport `);
+    const place = line.startsWith("| ")
+      ? new RegExp(`^export type ${type} =[^;]*`, "m")
+      : new RegExp(`^const ${table}\\b[^=]*= \\[[^\\]]*`, "m");
+    const added = line.startsWith("| ") ? ` ${line}` : `, ${line.replace(/,$/, "")}`;
+    if (!place.test(text)) throw new Error(`there is no place for ${line}`);
+    return text.replace(place, (old) => old.replace(/,?\s*$/, "") + added);
+  }, text);
+}
+
 /** Copies what a program needs of the project into a folder. */
 export async function copyProject(folder: string): Promise<void> {
   for (const path of filesOf(root)) {
