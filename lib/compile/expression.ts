@@ -20,7 +20,7 @@ import {
 } from "./affine.ts";
 import type { Graph } from "./graph.ts";
 import { isElementwise, isView } from "./operations.ts";
-import type { Access, Expression, Instr, Store } from "./plan.ts";
+import type { Access, Expression, Instr, Store } from "./kernels/kernel.ts";
 import type { Location } from "./values.ts";
 
 /** What the builder must know about the program. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { describe } from "./kernels/mod.ts";
-import type { Kernel, Plan } from "./plan.ts";
+import { describe, type Kernel } from "./kernels/mod.ts";
+import type { Plan } from "./plan.ts";
 
 /**
  * Floating-point operations of one run: those of matrix products, convolutions and attention, where

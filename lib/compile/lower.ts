@@ -17,21 +17,14 @@ import {
 } from "./expression.ts";
 import type { Graph } from "./graph.ts";
 import { elementwiseJob, type Job } from "./jobs.ts";
-import type { LoneDescription } from "./kernels/kernel.ts";
-import { KERNELS } from "./kernels/mod.ts";
+import type { Access, Block, Epilogue, LoneDescription } from "./kernels/kernel.ts";
+import { type Kernel, KERNELS } from "./kernels/mod.ts";
 import type { Locations } from "./locations.ts";
 import { isLone, type LoneOperation } from "./operations.ts";
-import type {
-  Access,
-  Block,
-  ConvKernel,
-  ElementwiseKernel,
-  Epilogue,
-  Kernel,
-  MatmulKernel,
-  MomentsKernel,
-  ReduceKernel,
-} from "./plan.ts";
+import type { ConvKernel } from "./kernels/conv.ts";
+import type { ElementwiseKernel } from "./kernels/elementwise.ts";
+import type { MatmulKernel } from "./kernels/matmul.ts";
+import type { MomentsKernel, ReduceKernel } from "./kernels/reduce.ts";
 import { blockOf } from "./values.ts";
 
 /** Thrown inside a job whose parts cannot be one kernel after all. */

@@ -9,7 +9,9 @@
 import { InternalError } from "../base/errors.ts";
 import type { Arena } from "../tensor/state.ts";
 import { blocksOf, mapBlocks } from "./blocks.ts";
-import { type Block, elementBytes, type Kernel, type PlanBuffer } from "./plan.ts";
+import { type Block, elementBytes } from "./kernels/kernel.ts";
+import type { Kernel } from "./kernels/mod.ts";
+import type { PlanBuffer } from "./plan.ts";
 import type { Value } from "./values.ts";
 
 /** Kernels over buffers, and where inputs and outputs lie. */

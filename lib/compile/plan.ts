@@ -10,26 +10,6 @@ import type { Arena } from "../tensor/state.ts";
 import type { DType, Shape } from "../tensor/tensor.ts";
 import type { Kernel } from "./kernels/mod.ts";
 
-export type { AttentionGradKernel, AttentionKernel } from "./kernels/attention.ts";
-export type { ConvKernel } from "./kernels/conv.ts";
-export type { ElementwiseKernel } from "./kernels/elementwise.ts";
-export type { GatherKernel } from "./kernels/gather.ts";
-export type {
-  Access,
-  Block,
-  ElementType,
-  Epilogue,
-  Expression,
-  Instr,
-  KernelOf,
-  Store,
-} from "./kernels/kernel.ts";
-export { elementBytes, scalarType } from "./kernels/kernel.ts";
-export type { MatmulKernel } from "./kernels/matmul.ts";
-export type { Kernel } from "./kernels/mod.ts";
-export type { MomentsKernel, ReduceKernel } from "./kernels/reduce.ts";
-export type { ResampleKernel } from "./kernels/resample.ts";
-
 /** A buffer of the plan. Its index in {@link Plan.buffers} is its name. */
 export interface PlanBuffer {
   /** Length in words of four bytes: one element, or two of type f16. */

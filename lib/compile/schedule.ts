@@ -8,7 +8,8 @@
 
 import type { Arena } from "../tensor/state.ts";
 import { blocksOf, mapBlocks } from "./blocks.ts";
-import type { Block, Kernel } from "./plan.ts";
+import type { Block } from "./kernels/kernel.ts";
+import type { Kernel } from "./kernels/mod.ts";
 import type { Value } from "./values.ts";
 
 /** The update of this value cannot be made in place; it needs a copy at the end. */

@@ -8,7 +8,7 @@
 import type { Arena } from "../tensor/state.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { isWide } from "./operations.ts";
-import type { Block, ElementType } from "./plan.ts";
+import type { Block, ElementType } from "./kernels/kernel.ts";
 
 /** Where a value must lie. `slot` leaves the choice to the planner. */
 export type Place =

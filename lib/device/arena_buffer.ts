@@ -4,7 +4,7 @@
  * @module
  */
 
-import { elementBytes } from "../compile/plan.ts";
+import { elementBytes } from "../compile/kernels/kernel.ts";
 import { ImmError, InternalError } from "../base/errors.ts";
 import type { Arena, ArenaEntry } from "../tensor/state.ts";
 import { sizeOf } from "../tensor/tensor.ts";

@@ -1,6 +1,7 @@
 /** Convolutions and their gradients, and resampling. */
 
-import type { ConvKernel, ResampleKernel } from "../../lib/compile/plan.ts";
+import type { ConvKernel } from "../../lib/compile/kernels/conv.ts";
+import type { ResampleKernel } from "../../lib/compile/kernels/resample.ts";
 import type { ConvGeometry, Shape } from "../../lib/tensor/tensor.ts";
 import { sizeOf } from "../../lib/tensor/tensor.ts";
 import { expression, PlanBuilder, strided } from "../support/devices/plan_builder.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { contiguousStrides } from "../../lib/base/arrays.ts";
-import type { Instr } from "../../lib/compile/plan.ts";
+import type { Instr } from "../../lib/compile/kernels/kernel.ts";
 import { Arena } from "../../lib/tensor/state.ts";
 import type { MapFn } from "../../lib/tensor/tensor.ts";
 import { hostNormal, hostUniform } from "../../lib/random/threefry.ts";

@@ -1,7 +1,7 @@
 /** Matrix products: sizes around tiles, strides, batches, splits of k, epilogues. */
 
 import assert from "node:assert/strict";
-import type { Access, Instr } from "../../lib/compile/plan.ts";
+import type { Access, Instr } from "../../lib/compile/kernels/kernel.ts";
 import { expression, PlanBuilder, storeResults, strided } from "../support/devices/plan_builder.ts";
 import { deviceTests } from "../support/devices/devices.ts";
 import { assertLikeInterpreter, fillInputs, runPlan } from "../support/devices/run_plan.ts";

@@ -2,7 +2,8 @@
 
 import { equal } from "node:assert/strict";
 import { contiguousStrides, type Shape, sizeOf } from "../../lib/base/arrays.ts";
-import type { Instr, ReduceKernel } from "../../lib/compile/plan.ts";
+import type { Instr } from "../../lib/compile/kernels/kernel.ts";
+import type { ReduceKernel } from "../../lib/compile/kernels/reduce.ts";
 import { hashedValues } from "../support/golden/hash.ts";
 import { expression, PlanBuilder, storeResults, strided } from "../support/devices/plan_builder.ts";
 import { deviceTest, deviceTests } from "../support/devices/devices.ts";

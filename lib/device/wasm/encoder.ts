@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { Block, Kernel, Plan } from "../../compile/plan.ts";
+import type { Block } from "../../compile/kernels/kernel.ts";
+import type { Kernel } from "../../compile/kernels/mod.ts";
+import type { Plan } from "../../compile/plan.ts";
 import { encodeKernel } from "./encode/mod.ts";
 import type { PHASE } from "./opcodes.ts";
 import { type Field, type Pointer, Words } from "./words.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Expression, type Instr, scalarType } from "../../compile/plan.ts";
+import { type Expression, type Instr, scalarType } from "../../compile/kernels/kernel.ts";
 import type { DType, MapFn } from "../../tensor/tensor.ts";
 import { resultType } from "./opcodes.ts";
 

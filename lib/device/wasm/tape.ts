@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Expression, scalarType, type Store } from "../../compile/plan.ts";
+import { type Expression, scalarType, type Store } from "../../compile/kernels/kernel.ts";
 import { InternalError } from "../../base/errors.ts";
 import type { DType } from "../../tensor/tensor.ts";
 import { STREAM_FACTOR } from "../../random/threefry.ts";

@@ -6,18 +6,12 @@
  */
 
 import { blocksOf } from "../../compile/blocks.ts";
-import type { KernelKind, KernelOfKind } from "../../compile/kernels/mod.ts";
-import type {
-  Access,
-  AttentionGradKernel,
-  AttentionKernel,
-  ConvKernel,
-  Expression,
-  Kernel,
-  MatmulKernel,
-  MomentsKernel,
-  ReduceKernel,
-} from "../../compile/plan.ts";
+import type { Kernel, KernelKind, KernelOfKind } from "../../compile/kernels/mod.ts";
+import type { AttentionGradKernel, AttentionKernel } from "../../compile/kernels/attention.ts";
+import type { ConvKernel } from "../../compile/kernels/conv.ts";
+import type { Access, Expression } from "../../compile/kernels/kernel.ts";
+import type { MatmulKernel } from "../../compile/kernels/matmul.ts";
+import type { MomentsKernel, ReduceKernel } from "../../compile/kernels/reduce.ts";
 import { sizeOf } from "../../tensor/tensor.ts";
 import type { Dispatch, Target, Variant } from "./dispatch.ts";
 import { type ProductSizes, tileName, tilesFor } from "./tiles.ts";

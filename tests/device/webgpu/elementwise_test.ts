@@ -1,7 +1,7 @@
 /** Element-wise kernels beyond the limits of a dispatch or a binding, and how they share code. */
 
 import assert from "node:assert/strict";
-import type { Instr } from "../../../lib/compile/plan.ts";
+import type { Instr } from "../../../lib/compile/kernels/kernel.ts";
 import type { MapFn } from "../../../lib/tensor/tensor.ts";
 import { expression, PlanBuilder, strided } from "../../support/devices/plan_builder.ts";
 import { assertLikeInterpreter } from "../../support/devices/run_plan.ts";

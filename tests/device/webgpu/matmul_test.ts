@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { generateMatmul } from "../../../lib/device/webgpu/wgsl/matmul.ts";
-import type { MatmulKernel } from "../../../lib/compile/plan.ts";
+import type { MatmulKernel } from "../../../lib/compile/kernels/matmul.ts";
 import { PlanBuilder, storeResults } from "../../support/devices/plan_builder.ts";
 import { webGpuTest } from "./support.ts";
 

@@ -5,7 +5,9 @@
 
 import { equal } from "node:assert/strict";
 import { contiguousStrides } from "../../../lib/base/arrays.ts";
-import type { Access, ConvKernel, Epilogue, Kernel } from "../../../lib/compile/plan.ts";
+import type { ConvKernel } from "../../../lib/compile/kernels/conv.ts";
+import type { Access, Epilogue } from "../../../lib/compile/kernels/kernel.ts";
+import type { Kernel } from "../../../lib/compile/kernels/mod.ts";
 import { type Dispatch, SCRATCH, type Target } from "../../../lib/device/webgpu/dispatch.ts";
 import { generate } from "../../../lib/device/webgpu/kernels.ts";
 import { expression, storeResults } from "../../support/devices/plan_builder.ts";

@@ -3,7 +3,8 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { join } from "node:path";
 import { mapBlocks } from "../../../lib/compile/blocks.ts";
-import type { ConvKernel, Kernel } from "../../../lib/compile/plan.ts";
+import type { ConvKernel } from "../../../lib/compile/kernels/conv.ts";
+import type { Kernel } from "../../../lib/compile/kernels/mod.ts";
 import { ChoicesFile } from "../../../lib/device/webgpu/tuning/choices_file.ts";
 import { WebGpuDevice, type WebGpuOptions } from "../../../lib/device/webgpu/device.ts";
 import { classOf, generate, variantsOf } from "../../../lib/device/webgpu/kernels.ts";

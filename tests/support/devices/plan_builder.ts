@@ -1,16 +1,9 @@
 /** Building small plans by hand, to test one kernel of a device at a time. */
 
 import { contiguousStrides, type Shape, sizeOf } from "../../../lib/base/arrays.ts";
-import type {
-  Access,
-  Epilogue,
-  Expression,
-  Kernel,
-  Plan,
-  PlanBuffer,
-  PlanValue,
-  Store,
-} from "../../../lib/compile/plan.ts";
+import type { Access, Epilogue, Expression, Store } from "../../../lib/compile/kernels/kernel.ts";
+import type { Kernel } from "../../../lib/compile/kernels/mod.ts";
+import type { Plan, PlanBuffer, PlanValue } from "../../../lib/compile/plan.ts";
 import type { Arena } from "../../../lib/tensor/state.ts";
 import type { DType } from "../../../lib/tensor/tensor.ts";
 

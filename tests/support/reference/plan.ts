@@ -5,16 +5,20 @@
  */
 
 import { blocksOf } from "../../../lib/compile/blocks.ts";
-import type { Operand } from "../../../lib/compile/kernels/kernel.ts";
-import { describe, type KernelKind, type KernelOfKind } from "../../../lib/compile/kernels/mod.ts";
 import type {
   Access,
   Block,
   Epilogue,
   Expression,
-  Kernel,
-  Plan,
-} from "../../../lib/compile/plan.ts";
+  Operand,
+} from "../../../lib/compile/kernels/kernel.ts";
+import {
+  describe,
+  type Kernel,
+  type KernelKind,
+  type KernelOfKind,
+} from "../../../lib/compile/kernels/mod.ts";
+import type { Plan } from "../../../lib/compile/plan.ts";
 import type { Arena } from "../../../lib/tensor/state.ts";
 import { contiguousStrides } from "../../../lib/base/arrays.ts";
 import { type Shape, sizeOf } from "../../../lib/tensor/tensor.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Access, AttentionGradKernel, AttentionKernel } from "../../../compile/plan.ts";
+import type { AttentionGradKernel, AttentionKernel } from "../../../compile/kernels/attention.ts";
+import type { Access } from "../../../compile/kernels/kernel.ts";
 import { DeviceError } from "../../../base/errors.ts";
 import type { Encoder } from "../encoder.ts";
 import { PHASE } from "../opcodes.ts";

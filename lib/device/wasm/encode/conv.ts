@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ConvKernel } from "../../../compile/plan.ts";
+import type { ConvKernel } from "../../../compile/kernels/conv.ts";
 import { InternalError } from "../../../base/errors.ts";
 import type { Shape } from "../../../tensor/tensor.ts";
 import type { Encoder } from "../encoder.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Access, ElementwiseKernel, Epilogue } from "../../../compile/plan.ts";
+import type { ElementwiseKernel } from "../../../compile/kernels/elementwise.ts";
+import type { Access, Epilogue } from "../../../compile/kernels/kernel.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import { blocksOf } from "../blocks.ts";
 import type { Encoder } from "../encoder.ts";

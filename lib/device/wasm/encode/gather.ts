@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { GatherKernel } from "../../../compile/plan.ts";
+import type { GatherKernel } from "../../../compile/kernels/gather.ts";
 import type { Encoder } from "../encoder.ts";
 import { PHASE } from "../opcodes.ts";
 

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Access, MatmulKernel } from "../../../compile/plan.ts";
+import type { Access } from "../../../compile/kernels/kernel.ts";
+import type { MatmulKernel } from "../../../compile/kernels/matmul.ts";
 import type { Encoder } from "../encoder.ts";
 import { encodePackedProduct, encodeRowProduct, type Matrix, segmented } from "./product.ts";
 

@@ -7,8 +7,7 @@
  * @module
  */
 
-import type { KernelKind, KernelOfKind } from "../../../compile/kernels/mod.ts";
-import type { Kernel } from "../../../compile/plan.ts";
+import type { Kernel, KernelKind, KernelOfKind } from "../../../compile/kernels/mod.ts";
 import type { Encoder } from "../encoder.ts";
 import { encodeAttention, encodeAttentionGrad } from "./attention.ts";
 import { encodeConv } from "./conv.ts";

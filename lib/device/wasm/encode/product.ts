@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Epilogue } from "../../../compile/plan.ts";
+import type { Epilogue } from "../../../compile/kernels/kernel.ts";
 import { InternalError } from "../../../base/errors.ts";
 import { blocksOf } from "../blocks.ts";
 import type { Encoder } from "../encoder.ts";

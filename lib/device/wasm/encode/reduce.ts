@@ -5,14 +5,8 @@
  */
 
 import { contiguousStrides, sizeOf } from "../../../base/arrays.ts";
-import type {
-  Access,
-  Block,
-  Expression,
-  Instr,
-  MomentsKernel,
-  ReduceKernel,
-} from "../../../compile/plan.ts";
+import type { Access, Block, Expression, Instr } from "../../../compile/kernels/kernel.ts";
+import type { MomentsKernel, ReduceKernel } from "../../../compile/kernels/reduce.ts";
 import { type Blocks, blocksOf, MAX_RANK } from "../blocks.ts";
 import type { Encoder } from "../encoder.ts";
 import { PHASE } from "../opcodes.ts";

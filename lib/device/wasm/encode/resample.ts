@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ResampleKernel } from "../../../compile/plan.ts";
+import type { ResampleKernel } from "../../../compile/kernels/resample.ts";
 import { resampleTaps } from "../../../tensor/resample.ts";
 import type { Encoder } from "../encoder.ts";
 import { PHASE } from "../opcodes.ts";

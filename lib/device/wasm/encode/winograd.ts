@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { ConvKernel, Epilogue } from "../../../compile/plan.ts";
+import type { ConvKernel } from "../../../compile/kernels/conv.ts";
+import type { Epilogue } from "../../../compile/kernels/kernel.ts";
 import type { Shape } from "../../../tensor/tensor.ts";
 import type { Encoder } from "../encoder.ts";
 import { PHASE } from "../opcodes.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Kernel } from "../../../compile/plan.ts";
+import type { Kernel } from "../../../compile/kernels/mod.ts";
 import { ChoicesFile, type Measured } from "./choices_file.ts";
 import type { Dispatch, Target, Variant } from "../dispatch.ts";
 import { classOf, costOf, generate, variantsOf } from "../kernels.ts";

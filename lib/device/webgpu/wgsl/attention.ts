@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { AttentionGradKernel, AttentionKernel } from "../../../compile/plan.ts";
+import type { AttentionGradKernel, AttentionKernel } from "../../../compile/kernels/attention.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import type { Dispatch, Target } from "../dispatch.ts";
 import {

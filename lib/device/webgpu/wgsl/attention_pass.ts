@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { Access, Block } from "../../../compile/plan.ts";
+import type { Access, Block } from "../../../compile/kernels/kernel.ts";
 import type { Shape } from "../../../tensor/tensor.ts";
 import {
   type Dispatch,

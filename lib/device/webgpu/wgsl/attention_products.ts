@@ -16,14 +16,8 @@
  * @module
  */
 
-import type {
-  Access,
-  AttentionGradKernel,
-  AttentionKernel,
-  Block,
-  Epilogue,
-  Expression,
-} from "../../../compile/plan.ts";
+import type { AttentionGradKernel, AttentionKernel } from "../../../compile/kernels/attention.ts";
+import type { Access, Block, Epilogue, Expression } from "../../../compile/kernels/kernel.ts";
 import {
   type Dispatch,
   ELEMENT_BYTES,

@@ -11,7 +11,9 @@
  * @module
  */
 
-import type { Access, ConvKernel, MatmulKernel } from "../../../compile/plan.ts";
+import type { ConvKernel } from "../../../compile/kernels/conv.ts";
+import type { Access } from "../../../compile/kernels/kernel.ts";
+import type { MatmulKernel } from "../../../compile/kernels/matmul.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import type { Dispatch, Target } from "../dispatch.ts";
 import type { ProductSizes } from "../tiles.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { ElementwiseKernel } from "../../../compile/plan.ts";
+import type { ElementwiseKernel } from "../../../compile/kernels/elementwise.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import { type Dispatch, foldWorkgroups, type Target, workgroupNumber } from "../dispatch.ts";
 import { BoundExpression, Library, prefersVectors } from "./expression.ts";

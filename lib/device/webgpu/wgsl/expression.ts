@@ -11,7 +11,7 @@ import {
   type Instr,
   scalarType,
   type Store,
-} from "../../../compile/plan.ts";
+} from "../../../compile/kernels/kernel.ts";
 import type { Shape } from "../../../tensor/tensor.ts";
 import { applyMap, Helpers, literal, splat, type Value } from "./functions.ts";
 import { type Memory, plus, type View } from "./memory.ts";

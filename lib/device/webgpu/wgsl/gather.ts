@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { GatherKernel } from "../../../compile/plan.ts";
+import type { GatherKernel } from "../../../compile/kernels/gather.ts";
 import { type Dispatch, foldWorkgroups, type Target, workgroupNumber } from "../dispatch.ts";
 import { Memory } from "./memory.ts";
 

@@ -15,7 +15,7 @@
  * @module
  */
 
-import type { Epilogue } from "../../../compile/plan.ts";
+import type { Epilogue } from "../../../compile/kernels/kernel.ts";
 import {
   type Dispatch,
   foldWorkgroups,

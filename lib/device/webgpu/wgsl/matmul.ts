@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { Access, MatmulKernel } from "../../../compile/plan.ts";
+import type { Access } from "../../../compile/kernels/kernel.ts";
+import type { MatmulKernel } from "../../../compile/kernels/matmul.ts";
 import type { Dispatch, Target } from "../dispatch.ts";
 import { extent, times } from "./expression.ts";
 import { type GemmOperand, generateGemm } from "./gemm.ts";

@@ -14,7 +14,7 @@
  */
 
 import { DeviceError, InternalError } from "../../../base/errors.ts";
-import { elementBytes, type ElementType, scalarType } from "../../../compile/plan.ts";
+import { elementBytes, type ElementType, scalarType } from "../../../compile/kernels/kernel.ts";
 import type { Binding, Target } from "../dispatch.ts";
 
 /** Where an access starts. */

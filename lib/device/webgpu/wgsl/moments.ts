@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { MomentsKernel } from "../../../compile/plan.ts";
+import type { MomentsKernel } from "../../../compile/kernels/reduce.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import {
   type Dispatch,

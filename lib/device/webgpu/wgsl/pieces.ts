@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Access, Expression } from "../../../compile/plan.ts";
+import type { Access, Expression } from "../../../compile/kernels/kernel.ts";
 
 /** Cuts along the innermost axis are at multiples of this, so that vectors stay aligned. */
 const ALIGNMENT = 64;

@@ -7,7 +7,8 @@
  * @module
  */
 
-import type { Access, Expression, ReduceKernel } from "../../../compile/plan.ts";
+import type { Access, Expression } from "../../../compile/kernels/kernel.ts";
+import type { ReduceKernel } from "../../../compile/kernels/reduce.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import {
   type Dispatch,

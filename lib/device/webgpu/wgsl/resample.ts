@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { ResampleKernel } from "../../../compile/plan.ts";
+import type { ResampleKernel } from "../../../compile/kernels/resample.ts";
 import { sizeOf } from "../../../tensor/tensor.ts";
 import { type Dispatch, foldWorkgroups, type Target, workgroupNumber } from "../dispatch.ts";
 import { literal } from "./functions.ts";
