@@ -5,7 +5,7 @@ import { compile } from "../lib/compile/compile.ts";
 import { planFlops } from "../lib/compile/flops.ts";
 import type { Device } from "../lib/device/device.ts";
 import { openDevice } from "../lib/device/open.ts";
-import type { TuningProgress } from "../lib/device/webgpu/tuning/tuner.ts";
+import type { TuningProgress } from "../lib/device/mod.ts";
 import { DeviceError } from "../lib/base/errors.ts";
 import { median, timeRuns } from "../lib/base/clock.ts";
 import { type KernelTask, taskInputs, taskName, taskProgram } from "../lib/measure/tasks.ts";

@@ -8,10 +8,13 @@
 import config from "../../deno.json" with { type: "json" };
 import type { Device } from "../../lib/device/device.ts";
 import { openDevice } from "../../lib/device/open.ts";
-import { findAdapter, isSoftware } from "../../lib/device/webgpu/adapter/adapter.ts";
 import { environmentVariable } from "../../lib/base/environment.ts";
-import { mayBeFalseAlarm } from "../../lib/device/webgpu/adapter/memory_error.ts";
-import { WebGpuDevice } from "../../lib/device/webgpu/device.ts";
+import {
+  findAdapter,
+  isSoftware,
+  mayBeFalseAlarm,
+  WebGpuDevice,
+} from "../../lib/device/webgpu/mod.ts";
 import { DeviceError, ImmError } from "../../lib/base/errors.ts";
 import { formatBytes } from "../../lib/base/units.ts";
 import { VERSION } from "../../lib/base/version.ts";

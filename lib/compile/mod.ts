@@ -1,10 +1,13 @@
 /**
  * From a graph to a plan: a flat list of kernels over buffers, with a memory that is known before it
- * runs. Plans are data; devices run them (lib/device). To be read in this order:
+ * runs. Plans are data; how kernels are computed is the business of devices (lib/device), and what
+ * operations mean that of lib/tensor. To be read in this order:
  *
  * 1. program.ts and plan.ts, what comes in and what goes out;
- * 2. compile.ts, the passes in their order, each in a file of its own;
- * 3. print.ts, what IMM_DEBUG=1 shows; flops.ts, how much a plan computes.
+ * 2. kernels/mod.ts, what kinds of kernels there are, one row a kind, and operations.ts, what becomes
+ *    of each operation of a graph;
+ * 3. compile.ts, the passes in their order, each in a file of its own;
+ * 4. print.ts, what IMM_DEBUG=1 shows; flops.ts, how much a plan computes.
  *
  * @module
  */

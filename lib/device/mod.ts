@@ -12,4 +12,4 @@
 export type { Device, DeviceBuffer, Executable, HostArray } from "./device.ts";
 export { type DeviceName, openDevice, type OpenDeviceOptions } from "./open.ts";
 export { ArenaBuffer, arenaMap } from "./arena_buffer.ts";
-export type { Tuning, TuningProgress } from "./webgpu/tuning/tuner.ts";
+export type { Tuning, TuningProgress } from "./webgpu/mod.ts";

@@ -6,10 +6,14 @@
 
 import type { Device } from "./device.ts";
 import { requireFloat16 } from "./float16.ts";
-import { WasmDevice } from "./wasm/device.ts";
-import { findAdapter, isSoftware } from "./webgpu/adapter/adapter.ts";
-import { WebGpuDevice } from "./webgpu/device.ts";
-import type { Tuning, TuningProgress } from "./webgpu/tuning/tuner.ts";
+import { WasmDevice } from "./wasm/mod.ts";
+import {
+  findAdapter,
+  isSoftware,
+  type Tuning,
+  type TuningProgress,
+  WebGpuDevice,
+} from "./webgpu/mod.ts";
 
 /** Names for `--device`. `auto` is webgpu where there is a graphics processor, else wasm. */
 export type DeviceName = "auto" | "webgpu" | "wasm";

@@ -10,7 +10,7 @@ import { compile } from "../../compile/compile.ts";
 import { ArenaBuffer, arenaMap } from "../../device/arena_buffer.ts";
 import type { Device, Executable } from "../../device/device.ts";
 import { type DeviceName, openDevice } from "../../device/open.ts";
-import { WebGpuDevice } from "../../device/webgpu/device.ts";
+import { WebGpuDevice } from "../../device/webgpu/mod.ts";
 import { checkTaps, type Extracted, type FeatureExtractor } from "./extractor.ts";
 import { OnnxExtractor } from "./onnx_extractor.ts";
 import type { ImageBatch } from "../images.ts";
