@@ -8,7 +8,7 @@
 
 import { type Node, sameShape, type Shape, sizeOf, type Tensor } from "../tensor/tensor.ts";
 import type { Graph } from "./graph.ts";
-import { hasEpilogue, isElementwise, isView } from "./operations.ts";
+import { formOf } from "./operations.ts";
 import type { Locations } from "./locations.ts";
 import type { StorageDecision } from "./storage.ts";
 import type { Location } from "./values.ts";
@@ -30,7 +30,7 @@ export interface Job {
   readonly writes: readonly Write[];
   /** reduce, contraction: results; other: the node's outputs. */
   readonly results: readonly Tensor[];
-  /** X */
+  /** reduce, contraction: what is stored, each at the end of an element-wise chain of a result. */
   readonly finals: readonly Tensor[];
   /** Index space that joined jobs must share. */
   readonly space: Shape;
@@ -52,31 +52,40 @@ export function listJobs(
   for (const node of graph.nodes) {
     const [first] = node.outputs;
     const position = graph.position(node);
-    if (node.op.kind === "input" || node.op.kind === "state" || isView(first)) continue;
-    if (node.op.kind === "concat" || node.op.kind === "pad") {
-      jobs.push(...assemble(graph, node, locations));
-    } else if (isElementwise(first)) {
-      if (!locations.isStored(first) || decision.anchors.has(first)) continue;
-      jobs.push(elementwiseJob(first, position));
-    } else if (hasEpilogue(node)) {
-      const final = finals.get(first) ?? first;
-      jobs.push({
-        kind: node.op.kind === "reduce" ? "reduce" : "contraction",
-        writes: [],
-        results: [first],
-        finals: [final],
-        space: node.inputs[0].shape,
-        position: graph.position(final.node),
-      });
-    } else {
-      jobs.push({
-        kind: "other",
-        writes: [],
-        results: node.outputs,
-        finals: [],
-        space: [],
-        position,
-      });
+    switch (formOf(node)) {
+      case "given":
+      case "identity":
+      case "view":
+        break;
+      case "assembly":
+        jobs.push(...assemble(graph, node, locations));
+        break;
+      case "elementwise":
+        if (!locations.isStored(first) || decision.anchors.has(first)) break;
+        jobs.push(elementwiseJob(first, position));
+        break;
+      case "finishing": {
+        const final = finals.get(first) ?? first;
+        jobs.push({
+          kind: node.op.kind === "reduce" ? "reduce" : "contraction",
+          writes: [],
+          results: [first],
+          finals: [final],
+          space: node.inputs[0].shape,
+          position: graph.position(final.node),
+        });
+        break;
+      }
+      case "moments":
+      case "lone":
+        jobs.push({
+          kind: "other",
+          writes: [],
+          results: node.outputs,
+          finals: [],
+          space: [],
+          position,
+        });
     }
   }
   for (const { source, location, staged } of locations.copies) {

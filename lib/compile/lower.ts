@@ -20,7 +20,7 @@ import { elementwiseJob, type Job } from "./jobs.ts";
 import type { Access, Block, Epilogue, LoneDescription } from "./kernels/kernel.ts";
 import { type Kernel, KERNELS } from "./kernels/mod.ts";
 import type { Locations } from "./locations.ts";
-import { isLone, type LoneOperation } from "./operations.ts";
+import { formOf, isLone, type LoneOperation } from "./operations.ts";
 import type { ConvKernel } from "./kernels/conv.ts";
 import type { ElementwiseKernel } from "./kernels/elementwise.ts";
 import type { MatmulKernel } from "./kernels/matmul.ts";
@@ -87,7 +87,7 @@ export class Lowering {
       case "contraction":
         return job.results[0].node.op.kind === "matmul" ? this.#matmul(job) : this.#conv(job);
       case "other":
-        return job.results[0].node.op.kind === "moments"
+        return formOf(job.results[0].node) === "moments"
           ? this.#moments(job.results)
           : this.#lone(job.results);
     }
@@ -177,39 +177,22 @@ export class Lowering {
   #conv(job: Job): ConvKernel {
     const [result] = job.results;
     const { op } = result.node;
+    if (!("geometry" in op)) throw new InternalError(`${op.kind} is not a convolution`);
     const [first, second] = this.graph.inputs(result.node);
-    const operands = [this.#contiguous(first), this.#contiguous(second)] as const;
-    const epilogue = this.#epilogue(job, result.shape, result.shape.length - 1);
-    const label = describeFused(job);
-    const common = { operands, epilogue, label };
-    switch (op.kind) {
-      case "conv2d":
-        return {
-          kind: op.kind,
-          geometry: op.geometry,
-          inputShape: first.shape,
-          outputShape: result.shape,
-          ...common,
-        };
-      case "conv2dGradInput":
-        return {
-          kind: op.kind,
-          geometry: op.geometry,
-          inputShape: result.shape,
-          outputShape: first.shape,
-          ...common,
-        };
-      case "conv2dGradWeight":
-        return {
-          kind: op.kind,
-          geometry: op.geometry,
-          inputShape: first.shape,
-          outputShape: second.shape,
-          ...common,
-        };
-      default:
-        throw new InternalError(`${op.kind} is not a convolution`);
-    }
+    const [image, output] = {
+      conv2d: [first, result],
+      conv2dGradInput: [result, first],
+      conv2dGradWeight: [first, second],
+    }[op.kind];
+    return {
+      kind: op.kind,
+      geometry: op.geometry,
+      inputShape: image.shape,
+      outputShape: output.shape,
+      operands: [this.#contiguous(first), this.#contiguous(second)],
+      epilogue: this.#epilogue(job, result.shape, result.shape.length - 1),
+      label: describeFused(job),
+    };
   }
 
   #moments(outputs: readonly Tensor[]): MomentsKernel {

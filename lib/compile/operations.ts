@@ -8,7 +8,7 @@
 import type { Node, Op, Tensor } from "../tensor/tensor.ts";
 
 /** What becomes of an operation. */
-type Form =
+export type Form =
   /** Nothing: it is in memory before the run. */
   | "given"
   /** Nothing: it is its input. */
@@ -67,19 +67,24 @@ export type LoneOperation<Kind extends Op["kind"] = Op["kind"]> = Extract<Op, {
   kind: { [K in Kind]: (typeof OPERATIONS)[K]["form"] extends "lone" ? K : never }[Kind];
 }>;
 
+/** What becomes of the node's operation. */
+export function formOf({ op }: Node): Form {
+  return OPERATIONS[op.kind].form;
+}
+
 /** Whether the tensor is another view of its node's input. */
 export function isView({ node }: Tensor): boolean {
-  return OPERATIONS[node.op.kind].form === "view";
+  return formOf(node) === "view";
 }
 
 /** Whether the tensor can be computed anywhere, point by point. */
 export function isElementwise({ node }: Tensor): boolean {
-  return OPERATIONS[node.op.kind].form === "elementwise";
+  return formOf(node) === "elementwise";
 }
 
 /** Whether the node's kernel can finish its result with element-wise operations. */
-export function hasEpilogue({ op }: Node): boolean {
-  return OPERATIONS[op.kind].form === "finishing";
+export function hasEpilogue(node: Node): boolean {
+  return formOf(node) === "finishing";
 }
 
 /** Whether the operation is a kernel by itself. */
