@@ -26,11 +26,6 @@ interface FullFixture extends NetFixture {
   >;
 }
 
-/** All comparisons of full-size networks: about 0.2 TFLOP each. */
-export const FULL_CASES: readonly NetCase[] = ["full_cifar10", "full_dit_s2"].flatMap((name) =>
-  withGolden(bothFiles(name), () => [caseOf(name)]) ?? []
-);
-
 const caseOf = (name: string): NetCase => ({
   name: `${name}: outputs, blocks and gradients agree with the official network`,
   run: async (evaluate) => {
@@ -66,6 +61,11 @@ const caseOf = (name: string): NetCase => ({
     }
   },
 });
+
+/** All comparisons of full-size networks: about 0.2 TFLOP each. */
+export const FULL_CASES: readonly NetCase[] = ["full_cifar10", "full_dit_s2"].flatMap((name) =>
+  withGolden(bothFiles(name), () => [caseOf(name)]) ?? []
+);
 
 /** Mean and standard deviation. */
 function statistics(data: Float64Array): [number, number] {
