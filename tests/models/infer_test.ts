@@ -58,7 +58,9 @@ function configurations(): Map<string, NetworkConfig> {
   return found;
 }
 
-for (const [name, config] of configurations()) {
+const CONFIGURATIONS = configurations();
+
+for (const [name, config] of CONFIGURATIONS) {
   Deno.test(`${name}: names and shapes give the configuration back`, () => {
     const known = config.type === "dit" && config.hiddenSize < 384 && !config.qkNorm
       ? { numHeads: config.numHeads }
@@ -121,7 +123,7 @@ Deno.test("tensors of something else are refused with what is missing", () => {
 });
 
 Deno.test("official keyword arguments go both ways", () => {
-  for (const [name, config] of configurations()) {
+  for (const [name, config] of CONFIGURATIONS) {
     const options = toOfficial(config, publicModel("cifar10").imm);
     assert.deepEqual(fromOfficial(options), config, name);
     assert.deepEqual(methodFromOfficial(options), publicModel("cifar10").imm, name);
