@@ -7,11 +7,11 @@
  * @module
  */
 
+import { reshape } from "./broadcast.ts";
 import { add } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 import { requireRank, requireShape, requireType, shapeError, show } from "./shape.ts";
 import { type ConvGeometry, make, type Shape, type Tensor } from "./tensor.ts";
-import { reshape } from "./view.ts";
 
 /** Step and border of a convolution. */
 export interface ConvOptions {

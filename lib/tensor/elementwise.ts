@@ -8,8 +8,8 @@
  * @module
  */
 
+import { expand, sumTo } from "./broadcast.ts";
 import { constantValue, full } from "./fill.ts";
-import { sumTo } from "./reduce.ts";
 import { broadcastShapes, requireType, shapeError, show } from "./shape.ts";
 import {
   constant,
@@ -20,7 +20,6 @@ import {
   sameShape,
   type Tensor,
 } from "./tensor.ts";
-import { expand } from "./view.ts";
 
 /** What arithmetic takes: a tensor, or a number that stands for a tensor filled with it. */
 export type Operand = Tensor | number;

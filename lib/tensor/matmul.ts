@@ -4,10 +4,11 @@
  * @module
  */
 
+import { expand, reshape } from "./broadcast.ts";
 import { add } from "./elementwise.ts";
 import { requireType, shapeError, show } from "./shape.ts";
 import { make, sameShape, sizeOf, type Tensor } from "./tensor.ts";
-import { expand, reshape, transpose } from "./view.ts";
+import { transpose } from "./view.ts";
 
 /** Which sides are stored with their last two axes exchanged. */
 export interface MatmulOptions {

@@ -31,6 +31,7 @@ export {
 } from "./tensor.ts";
 export { Arena, ARENA_ALIGNMENT, type ArenaEntry, type Update } from "./state.ts";
 export { constantValue, full, zeros } from "./fill.ts";
+export { expand, reshape } from "./broadcast.ts";
 export {
   abs,
   add,
@@ -67,11 +68,9 @@ export {
 export {
   chunk,
   concat,
-  expand,
   narrow,
   pad,
   permute,
-  reshape,
   slice,
   split,
   squeeze,

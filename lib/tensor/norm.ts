@@ -9,11 +9,11 @@
  * @module
  */
 
+import { reshape, sumTo } from "./broadcast.ts";
 import { add, mul, rsqrt, square, sub } from "./elementwise.ts";
-import { mean, moments, sum, sumTo } from "./reduce.ts";
+import { mean, moments, sum } from "./reduce.ts";
 import { requireShape, shapeError, show } from "./shape.ts";
 import { customGradient, sizeOf, type Tensor, withStorage } from "./tensor.ts";
-import { reshape } from "./view.ts";
 
 /**
  * Normalises over the pixels and the channels of each group: x [N, ..., C] with C divisible by

@@ -4,10 +4,10 @@
  * @module
  */
 
+import { expand, reshape, sumKeeping } from "./broadcast.ts";
 import { add, div, equal, mul, sub } from "./elementwise.ts";
 import { normalizeAxes, reducedShape, requireType, shapeError, show } from "./shape.ts";
-import { make, Node, sameShape, type Shape, sizeOf, type Tensor, withStorage } from "./tensor.ts";
-import { expand, reshape } from "./view.ts";
+import { make, Node, sameShape, sizeOf, type Tensor, withStorage } from "./tensor.ts";
 
 /** Axes to reduce: one, several, or (undefined) all; negative ones count from the last. */
 export type Axes = number | readonly number[];
@@ -46,14 +46,6 @@ export function max(x: Tensor, axes?: Axes, keepDims = false): Tensor {
   return dropAxes(kept, list, keepDims);
 }
 
-/** Sums a gradient of a broadcast value back to the shape the value had. */
-export function sumTo(x: Tensor, shape: Shape): Tensor {
-  if (sameShape(x.shape, shape)) return x;
-  const added = x.shape.length - shape.length;
-  const axes = x.shape.flatMap((n, i) => i < added || shape[i - added] !== n ? [i] : []);
-  return reshape(sumKeeping(x, axes), shape);
-}
-
 /**
  * Mean and 1/sqrt(variance + eps) over `axes`, which stay with size 1. The variance is the biased
  * one (divided by the count) and is computed from the differences to the mean.
@@ -79,12 +71,6 @@ export function moments(x: Tensor, axes: Axes, eps: number): { mean: Tensor; rst
     },
   );
   return { mean: node.outputs[0], rstd: node.outputs[1] };
-}
-
-function sumKeeping(x: Tensor, axes: readonly number[]): Tensor {
-  const shape = reducedShape(x.shape, axes);
-  if (sameShape(shape, x.shape)) return x;
-  return make({ kind: "reduce", fn: "sum", axes }, [x], shape, (g) => [expand(g, x.shape)]);
 }
 
 function dropAxes(x: Tensor, axes: readonly number[], keepDims: boolean): Tensor {

@@ -4,11 +4,12 @@
  * @module
  */
 
+import { reshape } from "./broadcast.ts";
 import { add, div, exp, log, mul, sub } from "./elementwise.ts";
 import { max, sum } from "./reduce.ts";
 import { normalizeAxis } from "./shape.ts";
 import { customGradient, type Tensor } from "./tensor.ts";
-import { reshape, unsqueeze } from "./view.ts";
+import { unsqueeze } from "./view.ts";
 
 /** exp(x) divided by its sum along `axis`, safe for large x. */
 export function softmax(x: Tensor, axis = -1): Tensor {

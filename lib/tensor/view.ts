@@ -1,6 +1,7 @@
 /**
- * Operations that move elements without computing: reshape, permute, slice, split, concat, expand
- * and pad. The compiler turns most of them into strides of the kernels that read them.
+ * Operations that move elements without computing: permute, slice, split, concat and pad (reshape
+ * and expand are in broadcast.ts). The compiler turns most of them into strides of the kernels that
+ * read them.
  *
  * An operation that would change nothing returns its input. Nothing else is simplified here:
  * skipping an intermediate tensor (a reshape of a reshape, say) would cut it out of the graph, and
@@ -9,29 +10,10 @@
  * @module
  */
 
+import { reshape } from "./broadcast.ts";
 import { zeros } from "./fill.ts";
-import { sumTo } from "./reduce.ts";
-import {
-  broadcastShapes,
-  normalizeAxis,
-  requireRank,
-  requireType,
-  shapeError,
-  show,
-} from "./shape.ts";
-import { make, Node, sameShape, type Shape, sizeOf, type Tensor } from "./tensor.ts";
-
-/** The same elements in row-major order under another shape; one size may be -1 (what is left). */
-export function reshape(x: Tensor, shape: Shape): Tensor {
-  const known = shape.reduce((product, n) => n === -1 ? product : product * n, 1);
-  const target = shape.map((n) => n === -1 ? x.size / known : n);
-  const open = shape.filter((n) => n === -1).length;
-  if (open > 1 || sizeOf(target) !== x.size || !target.every((n) => Number.isInteger(n))) {
-    throw shapeError("reshape", `a shape of ${x.size} elements for ${show(x.shape)}`, show(shape));
-  }
-  if (sameShape(target, x.shape)) return x;
-  return make({ kind: "reshape" }, [x], target, (g) => [reshape(g, x.shape)], x.dtype);
-}
+import { normalizeAxis, requireRank, requireType, shapeError, show } from "./shape.ts";
+import { make, Node, sameShape, type Shape, type Tensor } from "./tensor.ts";
 
 /** Reorders the axes: axis i of the result is axis `axes[i]` of x. Negative axes count backwards. */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
@@ -90,19 +72,6 @@ export function pad(x: Tensor, starts: readonly number[], shape: Shape): Tensor 
   }
   if (sameShape(shape, x.shape)) return x;
   return make({ kind: "pad", starts }, [x], shape, (g) => [slice(g, starts, x.shape)], x.dtype);
-}
-
-/** Repeats axes of size 1 to reach `shape`, after adding axes in front as numpy does. */
-export function expand(x: Tensor, shape: Shape): Tensor {
-  if (sameShape(x.shape, shape)) return x;
-  if (!sameShape(broadcastShapes("expand", x.shape, shape), shape)) {
-    throw shapeError("expand", `a shape that ${show(x.shape)} broadcasts to`, show(shape));
-  }
-  const added = new Array<number>(shape.length - x.shape.length).fill(1);
-  const aligned = reshape(x, [...added, ...x.shape]);
-  if (sameShape(aligned.shape, shape)) return aligned;
-  const vjp = (g: Tensor) => [sumTo(g, aligned.shape)];
-  return make({ kind: "expand" }, [aligned], shape, vjp, x.dtype);
 }
 
 /** Cuts `axis` into parts of the given sizes, which must add up to it. */

@@ -10,7 +10,7 @@ import { FormatError } from "../../base/errors.ts";
 import type { NpyReader } from "../../formats/arrays/npy.ts";
 import { NpzFile } from "../../formats/arrays/npz.ts";
 import { weightsHint } from "../../formats/recognize/bytes.ts";
-import { RECORD_NAME, recordedClassNames } from "../../sample/output/sample_set.ts";
+import { RECORD_NAME, recordedClassNames } from "./sample_record.ts";
 import { BaseDataset, type Dataset } from "../dataset.ts";
 import { countLabels, labelsFromArray } from "../folders/labels.ts";
 import { namesLatents, openNpzLatents } from "../latents/arrays.ts";

@@ -25,21 +25,10 @@ export interface SampleSet {
   readonly record?: string;
 }
 
-/** Name of the record in a folder of pictures, and inside of a file. */
-export const RECORD_NAME = "samples.json";
+export { RECORD_NAME } from "../../data/images/sample_record.ts";
 
 /** Images in one folder. */
 const FOLDER_SIZE = 1000;
-
-/** Names of the classes in a record; null where it has none. */
-export function recordedClassNames(record: string | null): readonly string[] | null {
-  try {
-    const names = JSON.parse(record ?? "null")?.classNames;
-    return Array.isArray(names) && names.every((name) => typeof name === "string") ? names : null;
-  } catch {
-    return null; // the file of another program
-  }
-}
 
 /** Whether samples of a shape are grey or colour pictures. */
 export function arePictures(shape: Shape): boolean {
