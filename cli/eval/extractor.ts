@@ -166,14 +166,14 @@ function recordedExtractor(sides: readonly StatisticsSide[]): FeatureExtractor {
   const inferred = sides.find(({ statistics }) => statistics.inferred)?.statistics.inferred;
   const { id, hash, details } = recorded?.statistics.provenance?.extractor ??
     { id: UNKNOWN, hash: UNKNOWN, details: inferred && { pipeline: inferred.pipeline } };
-  const { dimension, taps = {} } = (recorded ?? sides[0]).statistics;
+  const { dimension, layers = {} } = (recorded ?? sides[0]).statistics;
   return {
     id,
     hash,
     details,
     dimension,
-    taps: Object.fromEntries(
-      Object.entries(taps).map(([tap, { dimension }]) => [tap, dimension]),
+    layers: Object.fromEntries(
+      Object.entries(layers).map(([layer, { dimension }]) => [layer, dimension]),
     ),
     batch: 1,
     extract: () => Promise.reject(new InternalError("statistics have no images to extract from")),

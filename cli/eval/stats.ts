@@ -92,7 +92,7 @@ export const verb = defineVerb({
           terminal,
           (progress) =>
             computeReference(side.images, extractor, {
-              taps: Object.keys(extractor.taps ?? {}).filter((tap) => tap === "spatial"),
+              layers: Object.keys(extractor.layers ?? {}).filter((layer) => layer === "spatial"),
               cache: openCache(args, extractor),
               threads: args.threads,
               progress,

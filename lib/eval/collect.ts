@@ -32,8 +32,8 @@ export interface EvaluationProgress {
 export interface CollectOptions {
   /** What turns images into vectors. */
   readonly extractor: FeatureExtractor;
-  /** Names of the other vectors whose statistics are wanted. Default none. */
-  readonly taps?: readonly string[];
+  /** Names of the other layers whose statistics are wanted. Default none. */
+  readonly layers?: readonly string[];
   /** Keep all vectors. Default false. */
   readonly keep?: boolean;
   /** Where features are looked up before they are computed, and kept. */
@@ -50,8 +50,8 @@ export interface CollectOptions {
 export interface Collected extends MetricSet {
   /** Mean and covariance of the features. */
   readonly statistics: FeatureStatistics;
-  /** Of the other vectors, by name. */
-  readonly taps: Readonly<Record<string, FeatureStatistics>>;
+  /** Of other layers, by name. */
+  readonly layers: Readonly<Record<string, FeatureStatistics>>;
   /** Numbers of the images that were left out because they cannot be read. */
   readonly skipped: readonly number[];
   /** How many these are, with those that had no number because not even their headers can be read. */
@@ -77,11 +77,11 @@ async function collectWith(
   source: ImageSource,
   options: CollectOptions,
 ): Promise<Collected> {
-  const { extractor, taps = [], keep = false } = options;
+  const { extractor, layers = [], keep = false } = options;
   const { dimension, classes } = extractor;
   const statistics = new FeatureStatistics(dimension);
-  const tapStatistics = Object.fromEntries(
-    taps.map((tap) => [tap, new FeatureStatistics(extractor.taps![tap])]),
+  const layerStatistics = Object.fromEntries(
+    layers.map((layer) => [layer, new FeatureStatistics(extractor.layers![layer])]),
   );
   // Threads can read it without a copy of their own.
   const features = keep
@@ -98,7 +98,9 @@ async function collectWith(
   for await (const { extracted, ...run } of extractRuns(source, options, report)) {
     features?.set(extracted.features, statistics.count * dimension);
     await statistics.addWith(extracted.features, pool);
-    for (const tap of taps) await tapStatistics[tap].addWith(extracted.taps![tap], pool);
+    for (const layer of layers) {
+      await layerStatistics[layer].addWith(extracted.layers![layer], pool);
+    }
     if (extracted.logits) logits.push(extracted.logits);
     if (run.labels) labels.push(run.labels);
     skipped.push(...run.skipped);
@@ -109,7 +111,7 @@ async function collectWith(
   return {
     name: source.name,
     statistics,
-    taps: tapStatistics,
+    layers: layerStatistics,
     features: features && { rows, dimension, data: features.subarray(0, rows * dimension) },
     logits: classes
       ? { data: joinArrays(Float32Array, logits), classes, names: extractor.classNames }
@@ -155,20 +157,20 @@ interface Images {
  */
 async function* extractRuns(
   source: ImageSource,
-  { extractor, taps = [], cache, signal }: CollectOptions,
+  { extractor, layers = [], cache, signal }: CollectOptions,
   onBatch: (done: number) => void,
 ): AsyncGenerator<Run> {
   const { dimension, classes } = extractor;
   const hash = extractor.cacheHash ?? extractor.hash;
-  const wanted = { dimension, classes, taps: [...taps] };
+  const wanted = { dimension, classes, layers: [...layers] };
   const enough = Math.max(extractor.batch, source.batch ?? 1);
   let missing: Missing[] = [];
 
   const flush = async (): Promise<Run[]> => {
     signal?.throwIfAborted();
     if (missing.length === 0) return [];
-    const extracted = cache ? [...new Set([...taps, ...extractor.keptTaps ?? []])] : taps;
-    const how = { extractor, taps: extracted, cache, signal };
+    const extracted = cache ? [...new Set([...layers, ...extractor.keptLayers ?? []])] : layers;
+    const how = { extractor, layers: extracted, cache, signal };
     const runs = await extractMissing(source, missing, how, onBatch);
     missing = [];
     return runs;
@@ -198,7 +200,7 @@ async function* extractRuns(
 async function extractMissing(
   source: ImageSource,
   missing: readonly Missing[],
-  { extractor, taps, cache, signal }: CollectOptions,
+  { extractor, layers, cache, signal }: CollectOptions,
   onBatch: (done: number) => void,
 ): Promise<Run[]> {
   const last = missing[missing.length - 1];
@@ -211,7 +213,7 @@ async function extractMissing(
       ...joinImages(missing.flatMap(({ images }) => images!.batches), isMixed),
       skipped: missing.flatMap(({ images }) => images!.skipped),
     };
-  const all = await extractAll(images, { extractor, taps, signal }, onBatch);
+  const all = await extractAll(images, { extractor, layers, signal }, onBatch);
   if (!cache || images.skipped.length > 0) {
     return [{ extracted: all, labels: images.labels, skipped: images.skipped }];
   }
@@ -232,12 +234,12 @@ async function extractMissing(
 /** Extracts in batches that the extractor likes, and tells after each but the last how many. */
 async function extractAll(
   { count: total, batches, isMixed }: Images,
-  { extractor, taps = [], signal }: CollectOptions,
+  { extractor, layers = [], signal }: CollectOptions,
   onBatch: (done: number) => void,
 ): Promise<Extracted> {
   if (total === 0) {
     const none = new Float32Array(0);
-    return { features: none, taps: Object.fromEntries(taps.map((tap) => [tap, none])) };
+    return { features: none, layers: Object.fromEntries(layers.map((layer) => [layer, none])) };
   }
   const parts: Extracted[] = [];
   const source = isMixed ? null : memoryImages("", batches[0]);
@@ -253,8 +255,8 @@ async function extractAll(
     const count = Math.min(extractor.batch, total - first);
     parts.push(
       source
-        ? await extractor.extract(await source.read(first, count), taps)
-        : await extractMixed(extractor, batches.slice(first, first + count), taps),
+        ? await extractor.extract(await source.read(first, count), layers)
+        : await extractMixed(extractor, batches.slice(first, first + count), layers),
     );
   }
   return joinExtracted(parts);
@@ -264,24 +266,27 @@ async function extractAll(
 async function extractMixed(
   extractor: FeatureExtractor,
   images: readonly ImageBatch[],
-  taps: readonly string[],
+  layers: readonly string[],
 ): Promise<Extracted> {
-  if (extractor.extractMixed) return await extractor.extractMixed(images, taps);
+  if (extractor.extractMixed) return await extractor.extractMixed(images, layers);
   const parts: Extracted[] = [];
-  for (const image of images) parts.push(await extractor.extract(image, taps));
+  for (const image of images) parts.push(await extractor.extract(image, layers));
   return joinExtracted(parts);
 }
 
 function joinExtracted(parts: readonly Extracted[]): Extracted {
-  const [{ logits, taps: others }] = parts;
+  const [{ logits, layers: others }] = parts;
   const names = Object.keys(others ?? {});
   return {
     features: joinArrays(Float32Array, parts.map(({ features }) => features)),
     ...(logits ? { logits: joinArrays(Float32Array, parts.map(({ logits }) => logits!)) } : {}),
     ...(others
       ? {
-        taps: Object.fromEntries(
-          names.map((tap) => [tap, joinArrays(Float32Array, parts.map(({ taps }) => taps![tap]))]),
+        layers: Object.fromEntries(
+          names.map((layer) => [
+            layer,
+            joinArrays(Float32Array, parts.map(({ layers }) => layers![layer])),
+          ]),
         ),
       }
       : {}),
@@ -348,8 +353,8 @@ function rowsOf(all: Extracted, total: number, begin: number, count: number): Ex
   return {
     features: part(all.features),
     ...(all.logits ? { logits: part(all.logits) } : {}),
-    ...(all.taps
-      ? { taps: Object.fromEntries(Object.entries(all.taps).map(([k, v]) => [k, part(v)])) }
+    ...(all.layers
+      ? { layers: Object.fromEntries(Object.entries(all.layers).map(([k, v]) => [k, part(v)])) }
       : {}),
   };
 }

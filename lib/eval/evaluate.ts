@@ -225,9 +225,9 @@ async function collectSides(
   const { samples, reference, referenceImages } = options;
   const keep = metrics.some((metric) => needs(metric, "images")) || !!options.onCollected;
   const keepSamples = keep || metrics.some((metric) => needs(metric, "samples"));
-  const taps = metrics.flatMap((metric) => metricDefinition(metric).tap ?? []);
+  const layers = metrics.flatMap((metric) => metricDefinition(metric).layer ?? []);
   const collectSide = (part: "samples" | "reference", source: ImageSource, keep: boolean) =>
-    collect(part, source, { ...options, taps, keep, pool });
+    collect(part, source, { ...options, layers, keep, pool });
   const collected = {
     samples: isReference(samples) ? null : await collectSide("samples", samples, keepSamples),
     reference: reference && !isReference(reference)
@@ -245,13 +245,13 @@ async function collectSides(
 /**
  * Statistics of a set of images, to be written with `writeReference`.
  *
- * @param options.taps other vectors whose statistics are wanted, too
+ * @param options.layers other layers whose statistics are wanted, too
  */
 export async function computeReference(
   images: ImageSource,
   extractor: FeatureExtractor,
   options: Pick<EvaluateOptions, "cache" | "progress" | "signal" | "threads"> & {
-    readonly taps?: readonly string[];
+    readonly layers?: readonly string[];
   } = {},
 ): Promise<MadeReference> {
   using pool = new StatisticsPool({ threads: options.threads, signal: options.signal });
@@ -260,7 +260,7 @@ export async function computeReference(
 }
 
 function madeReference(
-  { name, statistics, taps, unreadable }: Collected,
+  { name, statistics, layers, unreadable }: Collected,
   { id, hash, details }: FeatureExtractor,
 ): MadeReference {
   const provenance: Provenance = {
@@ -270,7 +270,7 @@ function madeReference(
     images: name,
     ...(unreadable > 0 ? { skipped: unreadable } : {}),
   };
-  return referenceOf({ name, statistics, taps, provenance });
+  return referenceOf({ name, statistics, layers, provenance });
 }
 
 /** What a file of statistics lets be computed, with the vectors of images beside it. */
@@ -278,7 +278,7 @@ function metricSet(reference: Reference, images: Collected | null): MetricSet {
   return {
     name: reference.name,
     statistics: reference.sums?.statistics ?? reference,
-    taps: reference.sums?.taps ?? reference.taps ?? {},
+    layers: reference.sums?.layers ?? reference.layers ?? {},
     features: images?.features ?? reference.features ?? null,
     logits: images?.logits ?? null,
     labels: images?.labels ?? null,

@@ -116,13 +116,13 @@ export class FeatureCache {
   async get(
     key: string,
     images: number,
-    wanted: { readonly dimension: number; readonly classes?: number; readonly taps: string[] },
+    wanted: { readonly dimension: number; readonly classes?: number; readonly layers: string[] },
   ): Promise<CachedFeatures | null> {
     const found = await this.#read(key);
     const complete = found !== null && found.count === images &&
       found.features.length === images * wanted.dimension &&
       (wanted.classes === undefined || found.logits?.length === images * wanted.classes) &&
-      wanted.taps.every((tap) => found.taps?.[tap] !== undefined);
+      wanted.layers.every((layer) => found.layers?.[layer] !== undefined);
     if (!complete) {
       this.#misses += images;
       return null;
@@ -150,11 +150,11 @@ export class FeatureCache {
   async #write(key: string, features: CachedFeatures): Promise<void> {
     const { count } = features;
     const before = await this.#read(key);
-    const taps = { ...before?.count === count ? before.taps : {}, ...features.taps };
+    const layers = { ...before?.count === count ? before.layers : {}, ...features.layers };
     const tensors = Object.entries({
       features: features.features,
       ...(features.logits ? { logits: features.logits } : {}),
-      ...Object.fromEntries(Object.entries(taps).map(([tap, data]) => [`tap.${tap}`, data])),
+      ...Object.fromEntries(Object.entries(layers).map(([layer, data]) => [`tap.${layer}`, data])),
     }).map(([name, data]) =>
       [name, { dtype: "F32", shape: [count, data.length / count], data }] as const
     );
@@ -177,13 +177,13 @@ export class FeatureCache {
         this.#damaged++;
         return null;
       }
-      const taps = [...tensors].filter(([name]) => name.startsWith("tap."))
+      const layers = [...tensors].filter(([name]) => name.startsWith("tap."))
         .map(([name, tensor]) => [name.slice("tap.".length), tensor.toFloat32()]);
       return {
         count,
         features: features.toFloat32(),
         logits: tensors.get("logits")?.toFloat32(),
-        taps: Object.fromEntries(taps),
+        layers: Object.fromEntries(layers),
       };
     } catch (error) {
       // Not there, damaged, or not to be read: made again.

@@ -14,10 +14,10 @@ const SMALLEST = 4;
 
 /** The metrics that such a comparison has. */
 export function floorMetrics(metrics: readonly Metric[]): Metric[] {
-  // Of other vectors only sums are kept, which cannot be divided; half of a reference has too few
+  // Of other layers only sums are kept, which cannot be divided; half of a reference has too few
   // images to be extrapolated from.
   return metrics.filter((metric) =>
-    metricDefinition(metric).tap === undefined && !needs(metric, "samples")
+    metricDefinition(metric).layer === undefined && !needs(metric, "samples")
   );
 }
 
@@ -47,7 +47,7 @@ export function splitSet(
         ...set.logits,
         data: gather(set.logits.data, set.logits.classes, indices),
       },
-      taps: {},
+      layers: {},
       labels: set.labels && Int32Array.from(indices, (i) => set.labels![i]),
       classes: set.classes,
       skipped: [],

@@ -69,15 +69,15 @@ function checkNeeds(metrics: readonly Metric[], comparison: Comparison): void {
     }
     if (needs(metric, "logits")) present(extractor.classes, metric, "logits");
     if (needs(metric, "inception")) present(isInception(extractor) || null, metric, "inception");
-    const { tap } = metricDefinition(metric);
-    if (tap !== undefined) {
-      present(extractor.taps?.[tap], metric, "taps");
-      if (isReference(reference)) present(reference.taps?.[tap], metric, "taps");
+    const { layer } = metricDefinition(metric);
+    if (layer !== undefined) {
+      present(extractor.layers?.[layer], metric, "layers");
+      if (isReference(reference)) present(reference.layers?.[layer], metric, "layers");
     }
     const hasFeatures = isReference(samples) && samples.features !== undefined;
     const needsSamples = !hasFeatures && (needs(metric, "images") || needs(metric, "samples")) ||
       needs(metric, "logits") ||
-      (isReference(samples) && tap !== undefined && !samples.taps?.[tap]);
+      (isReference(samples) && layer !== undefined && !samples.layers?.[layer]);
     if (isReference(samples) && needsSamples) {
       throw new UsageError(
         `The metric ${metric} needs the images of the samples, but ${samples.name} holds ` +

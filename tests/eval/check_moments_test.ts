@@ -94,7 +94,7 @@ Deno.test("no file of impossible statistics is read, in any format", async () =>
     const part = {
       name: "part",
       statistics: FeatureStatistics.fromBytes(bytes),
-      taps: {},
+      layers: {},
       provenance: {
         version: 1 as const,
         extractor: { id: "x", hash: "x" },

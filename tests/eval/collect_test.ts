@@ -29,17 +29,17 @@ function powers(batch = 10): FeatureExtractor & { readonly seen: number[] } {
     hash: "powers-1",
     dimension: 2,
     classes: 2,
-    taps: { spatial: 1 },
+    layers: { spatial: 1 },
     batch,
     seen,
-    extract({ count, data }, taps = []) {
+    extract({ count, data }, layers = []) {
       seen.push(count);
       const pixels = [...data.subarray(0, count)];
       return Promise.resolve({
         features: Float32Array.from(pixels.flatMap((x) => [x ** 2, x ** 3])),
         logits: Float32Array.from(pixels.flatMap((x) => [x, -x])),
-        ...(taps.includes("spatial")
-          ? { taps: { spatial: Float32Array.from(pixels, (x) => x / 2) } }
+        ...(layers.includes("spatial")
+          ? { layers: { spatial: Float32Array.from(pixels, (x) => x / 2) } }
           : {}),
       });
     },
@@ -230,8 +230,8 @@ Deno.test("skipped images of different sizes are named, with and without a cache
     for (const cache of [undefined, new FeatureCache(folder), new FeatureCache(folder)]) {
       const extractor = powers(1);
       const { features, skipped } = await collect("samples", source, {
-        extractor: { ...extractor, extract: (image, taps) => extractor.extract(image, taps) },
-        taps: ["spatial"],
+        extractor: { ...extractor, extract: (image, layers) => extractor.extract(image, layers) },
+        layers: ["spatial"],
         keep: true,
         cache,
       });
@@ -246,20 +246,20 @@ Deno.test("skipped images of different sizes are named, with and without a cache
 
 Deno.test("a cache keeps vectors that cost nothing for whoever asks for them later", async () => {
   await withTempFolder(async (folder) => {
-    const run = async (taps: string[], keptTaps?: string[]) => {
-      const extractor = { ...powers(), keptTaps };
+    const run = async (layers: string[], keptLayers?: string[]) => {
+      const extractor = { ...powers(), keptLayers };
       const cache = new FeatureCache(folder);
-      const { taps: found } = await collect("samples", counting(), { extractor, taps, cache });
+      const { layers: found } = await collect("samples", counting(), { extractor, layers, cache });
       return { computed: sum(extractor.seen), found: found.spatial?.mean() };
     };
     strictEqual((await run([], ["spatial"])).computed, COUNT);
     const { computed, found } = await run(["spatial"]);
     strictEqual(computed, 0);
-    const { taps } = await collect("samples", counting(), {
+    const { layers } = await collect("samples", counting(), {
       extractor: powers(),
-      taps: ["spatial"],
+      layers: ["spatial"],
     });
-    deepStrictEqual(found, taps.spatial.mean());
+    deepStrictEqual(found, layers.spatial.mean());
   });
 });
 
@@ -267,7 +267,7 @@ Deno.test("a cache that is full forgets what was not looked at for the longest t
   await withTempFolder(async (folder) => {
     const key = (i: number) => FeatureCache.key("some", String(i));
     const features = { count: 1, features: new Float32Array(1000) };
-    const wanted = { dimension: 1000, taps: [] };
+    const wanted = { dimension: 1000, layers: [] };
     const big = new FeatureCache(folder);
     for (let i = 0; i < 10; i++) {
       await big.put(key(i), features);
@@ -317,10 +317,10 @@ Deno.test("the cache tells images, extractors and wanted outputs apart, and surv
     const computed = async (
       extractor: ReturnType<typeof powers>,
       source = counting(),
-      taps: string[] = [],
+      layers: string[] = [],
     ) => {
       const before = sum(extractor.seen);
-      await collect("samples", source, { extractor, taps, cache: new FeatureCache(folder) });
+      await collect("samples", source, { extractor, layers, cache: new FeatureCache(folder) });
       return sum(extractor.seen) - before;
     };
     strictEqual(await computed(powers()), COUNT);

@@ -1,7 +1,7 @@
 import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
 import type { DeviceName } from "../../lib/device/open.ts";
 import { FormatError, UsageError } from "../../lib/base/errors.ts";
-import { INCEPTION_TAPS, inceptionManifest } from "../../lib/eval/inception/network.ts";
+import { INCEPTION_LAYER_SIZES, inceptionManifest } from "../../lib/eval/inception/network.ts";
 import {
   INCEPTION_BACKENDS,
   type InceptionBackend,
@@ -87,7 +87,7 @@ withGolden(bothFiles("inception"), () => {
       device,
       batch: 1,
     });
-    const names = Object.keys(INCEPTION_TAPS);
+    const names = Object.keys(INCEPTION_LAYER_SIZES);
     for (const [i, { image }] of images.entries()) {
       const { features, logits, taps } = await extractor.extract(
         goldenImage(golden, image),

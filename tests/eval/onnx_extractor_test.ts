@@ -198,12 +198,12 @@ Deno.test("OnnxExtractor finds a description beside the model, and resizes as it
   });
 });
 
-Deno.test("OnnxExtractor gives the taps of its description that are asked for", async () => {
+Deno.test("OnnxExtractor gives the layers of its description that are asked for", async () => {
   const description = { ...DESCRIPTION, taps: { other: { name: "logits", size: 2 } } };
   await using extractor = await OnnxExtractor.load(model(description), { threads: 1 });
-  deepStrictEqual(extractor.taps, { other: 2 });
-  const { taps, logits } = await extractor.extract(images(3), ["other"]);
-  deepStrictEqual(taps!.other, logits);
-  strictEqual((await extractor.extract(images(3))).taps, undefined);
+  deepStrictEqual(extractor.layers, { other: 2 });
+  const { layers, logits } = await extractor.extract(images(3), ["other"]);
+  deepStrictEqual(layers!.other, logits);
+  strictEqual((await extractor.extract(images(3))).layers, undefined);
   await rejects(extractor.extract(images(1), ["64"]), /has no output "64"; it has other/);
 });

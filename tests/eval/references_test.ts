@@ -124,7 +124,7 @@ function parts(): PartialStatistics[] {
     return {
       name: `part${i + 1}`,
       statistics,
-      taps: {},
+      layers: {},
       provenance: { ...PROVENANCE, count: 200, shard: { index: i + 1, of: 3 } },
     };
   });
@@ -194,7 +194,7 @@ for (
     deepStrictEqual(reference.mean, MU);
     deepStrictEqual(reference.covariance, SIGMA);
     strictEqual(reference.count, count);
-    const spatial = reference.taps?.spatial;
+    const spatial = reference.layers?.spatial;
     deepStrictEqual(
       spatial && [spatial.mean, spatial.covariance],
       name === "adm.npz" ? [Float64Array.of(0.5, 1.5), Float64Array.of(1, 0.25, 0.25, 2)] : spatial,

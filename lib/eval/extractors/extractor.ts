@@ -13,8 +13,8 @@ export interface Extracted {
   readonly features: Float32Array;
   /** Row-major `[count, classes]`, before the softmax, where the extractor classifies. */
   readonly logits?: Float32Array;
-  /** Other vectors of the same images, row-major, by name: those that were asked for. */
-  readonly taps?: Readonly<Record<string, Float32Array>>;
+  /** Features of other layers, row-major, by name: those that were asked for. */
+  readonly layers?: Readonly<Record<string, Float32Array>>;
 }
 
 /** What a classifier says of some images. */
@@ -41,13 +41,13 @@ export interface FeatureExtractor extends AsyncDisposable {
   readonly classes?: number;
   /** Names of these classes, where they have some. */
   readonly classNames?: readonly string[];
-  /** Lengths of the other vectors that it can give, by name. */
-  readonly taps?: Readonly<Record<string, number>>;
+  /** Lengths of the features of other layers that it can give, by name. */
+  readonly layers?: Readonly<Record<string, number>>;
   /**
    * Those of them that cost nothing beside the features: a cache keeps them, too, so that whoever
    * asks for them later finds them.
    */
-  readonly keptTaps?: readonly string[];
+  readonly keptLayers?: readonly string[];
   /** What else whoever quotes a score should know: pipeline, hash of the weights, runtime. */
   readonly details?: Readonly<Record<string, string | number>>;
   /** How many images it likes to be given at once. */
@@ -55,15 +55,15 @@ export interface FeatureExtractor extends AsyncDisposable {
   /**
    * The vectors of some images, in their order.
    *
-   * @param taps names of the other vectors that are wanted; default none
+   * @param layers names of the other layers that are wanted; default none
    * @throws {UsageError} when it cannot take images of this size
    */
-  extract(images: ImageBatch, taps?: readonly string[]): Promise<Extracted>;
+  extract(images: ImageBatch, layers?: readonly string[]): Promise<Extracted>;
   /**
    * The same of images that differ in size, each a batch of its own. Without it they are given to
    * `extract` by their sizes.
    */
-  extractMixed?(images: readonly ImageBatch[], taps?: readonly string[]): Promise<Extracted>;
+  extractMixed?(images: readonly ImageBatch[], layers?: readonly string[]): Promise<Extracted>;
   /**
    * An image brought to the size that the network takes, to be given to `extractMixed` in its place:
    * large images need not wait in memory for the others of their batch.
@@ -72,12 +72,15 @@ export interface FeatureExtractor extends AsyncDisposable {
 }
 
 /** @throws {UsageError} when an extractor is asked for vectors that it cannot give */
-export function checkTaps({ id, taps = {} }: FeatureExtractor, wanted: readonly string[]): void {
-  const unknown = wanted.find((tap) => !Object.hasOwn(taps, tap));
+export function checkLayers(
+  { id, layers = {} }: FeatureExtractor,
+  wanted: readonly string[],
+): void {
+  const unknown = wanted.find((layer) => !Object.hasOwn(layers, layer));
   if (unknown === undefined) return;
   throw new UsageError(
     `The extractor ${id} has no output "${unknown}"; it has ${
-      Object.keys(taps).join(", ") || "no others than its features"
+      Object.keys(layers).join(", ") || "no others than its features"
     }.`,
   );
 }

@@ -11,15 +11,15 @@ import { ArenaBuffer, arenaMap } from "../../device/arena_buffer.ts";
 import type { Device, Executable } from "../../device/device.ts";
 import { type DeviceName, openDevice } from "../../device/open.ts";
 import { WebGpuDevice } from "../../device/webgpu/mod.ts";
-import { checkTaps, type Extracted, type FeatureExtractor } from "./extractor.ts";
+import { checkLayers, type Extracted, type FeatureExtractor } from "./extractor.ts";
 import { OnnxExtractor } from "./onnx_extractor.ts";
 import type { ImageBatch } from "../images.ts";
 import {
   INCEPTION_CLASSES,
   INCEPTION_CLASSIFIER,
   INCEPTION_FEATURES,
+  INCEPTION_LAYER_SIZES,
   INCEPTION_SIZE,
-  INCEPTION_TAPS,
 } from "../inception/network.ts";
 import { inceptionOnnx } from "../inception/onnx.ts";
 import { inceptionProgram } from "../inception/program.ts";
@@ -53,7 +53,7 @@ export interface InceptionOptions {
 /**
  * Opens the extractor.
  *
- * Features are pool3 `[2048]`, logits those without the bias `[1008]`; taps are `64`, `192`, `768`
+ * Features are pool3 `[2048]`, logits those without the bias `[1008]`; layers are `64`, `192`, `768`
  * and `spatial` (see inception.ts).
  *
  * @throws {DeviceError} when the device cannot be opened
@@ -109,7 +109,7 @@ export async function openInception(
     features: { name: "features", size: INCEPTION_FEATURES },
     ...(classifier ? { logits: { name: "logits", size: INCEPTION_CLASSES } } : {}),
     taps: Object.fromEntries(
-      Object.entries(INCEPTION_TAPS).map(([name, size]) => [name, { name, size }]),
+      Object.entries(INCEPTION_LAYER_SIZES).map(([name, size]) => [name, { name, size }]),
     ),
     batch: options.batch ?? Math.min(SMALL_BATCH, options.most ?? Infinity),
   }));
@@ -117,7 +117,7 @@ export async function openInception(
     hash,
     cacheHash,
     details: { ...details, runtime: "onnxruntime-web" },
-    keptTaps: KEPT_TAPS,
+    keptLayers: KEPT_LAYERS,
     threads: options.threads,
   });
 }
@@ -131,8 +131,8 @@ function usualBatch(device: Device): number {
   return device instanceof WebGpuDevice && !device.summary.software ? LARGE_BATCH : SMALL_BATCH;
 }
 
-/** Statistics files have those of the features and of this tap (ADM's `mu_s`). */
-const KEPT_TAPS = ["spatial"] as const;
+/** Statistics files have those of the features and of this layer (ADM's `mu_s`). */
+const KEPT_LAYERS = ["spatial"] as const;
 
 /** What {@link EngineInception} is made of. */
 interface EngineParts {
@@ -155,8 +155,8 @@ class EngineInception implements FeatureExtractor {
   readonly details: Readonly<Record<string, string>>;
   readonly dimension = INCEPTION_FEATURES;
   readonly classes?: number;
-  readonly taps = INCEPTION_TAPS;
-  readonly keptTaps = KEPT_TAPS;
+  readonly layers = INCEPTION_LAYER_SIZES;
+  readonly keptLayers = KEPT_LAYERS;
   readonly batch: number;
   readonly #parts: EngineParts;
   /** Images as the network takes them; a short batch is filled up with what was there before. */
@@ -171,16 +171,16 @@ class EngineInception implements FeatureExtractor {
     this.#input = new Float32Array(this.batch * INCEPTION_SIZE ** 2 * 3);
   }
 
-  extract(images: ImageBatch, taps: readonly string[] = []): Promise<Extracted> {
+  extract(images: ImageBatch, layers: readonly string[] = []): Promise<Extracted> {
     const { resampler } = this.#parts;
-    return this.#extract(images.count, taps, (first, count) => {
+    return this.#extract(images.count, layers, (first, count) => {
       resampler.resample(images, first, count, this.#input);
     });
   }
 
-  extractMixed(images: readonly ImageBatch[], taps: readonly string[] = []): Promise<Extracted> {
+  extractMixed(images: readonly ImageBatch[], layers: readonly string[] = []): Promise<Extracted> {
     const { resampler } = this.#parts;
-    return this.#extract(images.length, taps, (first, count) => {
+    return this.#extract(images.length, layers, (first, count) => {
       for (let i = 0; i < count; i++) {
         const place = this.#input.subarray(i * resampler.size, (i + 1) * resampler.size);
         const image = images[first + i];
@@ -203,14 +203,14 @@ class EngineInception implements FeatureExtractor {
   /** @param prepare puts some images into the input */
   async #extract(
     total: number,
-    taps: readonly string[],
+    layers: readonly string[],
     prepare: (first: number, count: number) => void,
   ): Promise<Extracted> {
     const { executable } = this.#parts;
-    checkTaps(this, taps);
-    const names = ["features", ...(this.classes ? ["logits"] : []), ...taps];
+    checkLayers(this, layers);
+    const names = ["features", ...(this.classes ? ["logits"] : []), ...layers];
     const sizes: Record<string, number> = {
-      ...this.taps,
+      ...this.layers,
       features: this.dimension,
       logits: this.classes ?? 0,
     };
@@ -228,7 +228,7 @@ class EngineInception implements FeatureExtractor {
       }
     }
     const { features, logits, ...others } = found;
-    return { features, logits, ...(taps.length > 0 ? { taps: others } : {}) };
+    return { features, logits, ...(layers.length > 0 ? { layers: others } : {}) };
   }
 
   // deno-lint-ignore require-await -- the interface is asynchronous

@@ -10,7 +10,7 @@ import { FormatError, UsageError } from "../../base/errors.ts";
 import { readOnnxMetadata } from "../../formats/onnx/model.ts";
 import { readFileBytes } from "../../formats/source.ts";
 import { inOrder } from "../../base/workers.ts";
-import { checkTaps, type Extracted, type FeatureExtractor } from "./extractor.ts";
+import { checkLayers, type Extracted, type FeatureExtractor } from "./extractor.ts";
 import { type ImageBatch, toBytes } from "../images.ts";
 import {
   descriptionBeside,
@@ -43,8 +43,8 @@ export interface OnnxExtractorOptions {
   readonly cacheHash?: string;
   /** See {@link FeatureExtractor.details}. */
   readonly details?: Readonly<Record<string, string | number>>;
-  /** See {@link FeatureExtractor.keptTaps}. */
-  readonly keptTaps?: readonly string[];
+  /** See {@link FeatureExtractor.keptLayers}. */
+  readonly keptLayers?: readonly string[];
   /** Names of the classes of the logits. Default: those of the description. */
   readonly classNames?: readonly string[];
 }
@@ -55,7 +55,7 @@ export class OnnxExtractor implements FeatureExtractor {
   readonly dimension: number;
   readonly classes?: number;
   readonly classNames?: readonly string[];
-  readonly taps: Readonly<Record<string, number>>;
+  readonly layers: Readonly<Record<string, number>>;
   readonly batch: number;
   readonly #resampler: Resampler | null;
 
@@ -64,7 +64,7 @@ export class OnnxExtractor implements FeatureExtractor {
     readonly hash: string,
     readonly cacheHash: string | undefined,
     readonly details: Readonly<Record<string, string | number>> | undefined,
-    readonly keptTaps: readonly string[] | undefined,
+    readonly keptLayers: readonly string[] | undefined,
     classNames: readonly string[] | undefined,
     private readonly sessions: OnnxSessions,
   ) {
@@ -72,8 +72,8 @@ export class OnnxExtractor implements FeatureExtractor {
     this.dimension = description.features.size;
     this.classes = description.logits?.size;
     this.classNames = classNames ?? description.logits?.classes;
-    this.taps = Object.fromEntries(
-      Object.entries(description.taps ?? {}).map(([tap, { size }]) => [tap, size]),
+    this.layers = Object.fromEntries(
+      Object.entries(description.taps ?? {}).map(([layer, { size }]) => [layer, size]),
     );
     // Enough for every session while the next images are prepared.
     const ahead = sessions.parallel > 1 ? 2 * sessions.parallel : 1;
@@ -125,20 +125,20 @@ export class OnnxExtractor implements FeatureExtractor {
           `and its outputs ${outputs.join(", ")}. Correct the description.`,
       );
     }
-    const { cacheHash, details, keptTaps, classNames } = options;
+    const { cacheHash, details, keptLayers, classNames } = options;
     return new OnnxExtractor(
       description,
       hash,
       cacheHash,
       details,
-      keptTaps,
+      keptLayers,
       classNames,
       sessions,
     );
   }
 
   /** Runs the network on the images, as many at a time as the description says. */
-  async extract(images: ImageBatch, taps: readonly string[] = []): Promise<Extracted> {
+  async extract(images: ImageBatch, layers: readonly string[] = []): Promise<Extracted> {
     const { input } = this.description;
     images = this.#resized(images);
     const wrongSize = (input.height !== null && input.height !== images.height) ||
@@ -150,7 +150,7 @@ export class OnnxExtractor implements FeatureExtractor {
           `${images.channels}.`,
       );
     }
-    const wanted = this.#outputs(taps);
+    const wanted = this.#outputs(layers);
     const found = wanted.map(({ size }) => new Float32Array(images.count * size));
     const { batch } = this.description;
     const names = wanted.map(({ name }) => name);
@@ -170,8 +170,8 @@ export class OnnxExtractor implements FeatureExtractor {
     return {
       features,
       logits,
-      ...(taps.length > 0
-        ? { taps: Object.fromEntries(taps.map((tap, i) => [tap, others[i]])) }
+      ...(layers.length > 0
+        ? { layers: Object.fromEntries(layers.map((layer, i) => [layer, others[i]])) }
         : {}),
     };
   }
@@ -191,11 +191,11 @@ export class OnnxExtractor implements FeatureExtractor {
     return { count: images.count, height: height!, width: width!, channels, data };
   }
 
-  /** Features, logits where there are some, taps. */
-  #outputs(taps: readonly string[]): ExtractorOutput[] {
+  /** Features, logits where there are some, layers. */
+  #outputs(layers: readonly string[]): ExtractorOutput[] {
     const { features, logits, taps: known = {} } = this.description;
-    checkTaps(this, taps);
-    return [features, ...(logits ? [logits] : []), ...taps.map((tap) => known[tap])];
+    checkLayers(this, layers);
+    return [features, ...(logits ? [logits] : []), ...layers.map((layer) => known[layer])];
   }
 
   /** `batch` images from `first`; where the set ends its last image is repeated. */

@@ -28,7 +28,7 @@ export const INCEPTION_CLASSES = 1008;
  * after Mixed_6e (pytorch-fid's `--dims 64`, `192`, `768`), and what sFID compares: the first seven
  * channels of Mixed_6d.branch1x1, 17 x 17 positions, channels last (ADM's evaluator).
  */
-export const INCEPTION_TAPS = { "64": 64, "192": 192, "768": 768, spatial: 2023 } as const;
+export const INCEPTION_LAYER_SIZES = { "64": 64, "192": 192, "768": 768, spatial: 2023 } as const;
 
 /** Channels of `spatial` that sFID takes. */
 export const INCEPTION_SPATIAL_CHANNELS = 7;

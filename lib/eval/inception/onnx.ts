@@ -14,9 +14,9 @@ import {
   INCEPTION_CLASSES,
   INCEPTION_CLASSIFIER,
   INCEPTION_FEATURES,
+  INCEPTION_LAYER_SIZES,
   INCEPTION_SIZE,
   INCEPTION_SPATIAL_CHANNELS,
-  INCEPTION_TAPS,
   type InceptionWeights,
 } from "./network.ts";
 import { type Pipeline, type PipelineName, PIPELINES, type Resampling } from "./pipelines.ts";
@@ -27,7 +27,7 @@ import { type Pipeline, type PipelineName, PIPELINES, type Resampling } from "./
  * Input `images`: uint8 `[N, H, W, 3]`, RGB; the resampling of the pipeline is part of the graph,
  * batch norms are folded into the convolutions. Outputs: `features` `[N, 2048]`, `logits` `[N,
  * 1008]` (without the bias, as the Inception Score takes them; only where the weights have a
- * classifier), and the taps by their names,
+ * classifier), and the layers by their names,
  * `[N, length]`.
  *
  * @param name what error messages call the weights
@@ -58,9 +58,9 @@ export function inceptionOnnx(
     const logits = layers.linear(graph, features, classifier);
     graph.output(logits, "logits", "float32", ["N", INCEPTION_CLASSES]);
   }
-  for (const [tap, block] of [["64", block0], ["192", block1], ["768", block2]] as const) {
+  for (const [layer, block] of [["64", block0], ["192", block1], ["768", block2]] as const) {
     const mean = layers.globalAveragePool(graph, block);
-    graph.output(mean, tap, "float32", ["N", INCEPTION_TAPS[tap]]);
+    graph.output(mean, layer, "float32", ["N", INCEPTION_LAYER_SIZES[layer]]);
   }
   const first = graph.node("Slice", [
     spatial,
@@ -70,7 +70,7 @@ export function inceptionOnnx(
   ]);
   const last = graph.node("Transpose", [first], { perm: [0, 2, 3, 1] });
   const flat = layers.flatten(graph, last);
-  graph.output(flat, "spatial", "float32", ["N", INCEPTION_TAPS.spatial]);
+  graph.output(flat, "spatial", "float32", ["N", INCEPTION_LAYER_SIZES.spatial]);
   return graph;
 }
 

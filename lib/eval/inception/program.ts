@@ -26,16 +26,16 @@ import {
   INCEPTION_CLASSES,
   INCEPTION_CLASSIFIER,
   INCEPTION_FEATURES,
+  INCEPTION_LAYER_SIZES,
   INCEPTION_SIZE,
   INCEPTION_SPATIAL_CHANNELS,
-  INCEPTION_TAPS,
   type InceptionConv,
   type InceptionWeights,
 } from "./network.ts";
 
 /** The network as a program, and what its state has to hold. */
 export interface InceptionProgram {
-  /** Input `images`, `[batch, 299, 299, 3]`; outputs `features`, `logits` (with a classifier), taps. */
+  /** Input `images`, `[batch, 299, 299, 3]`; outputs `features`, `logits` (with a classifier), layers. */
   readonly program: Program;
   /** Weights and what else is constant. */
   readonly arena: Arena;
@@ -92,7 +92,7 @@ export function inceptionProgram(weights: InceptionWeights, batch: number): Ince
     "64": pooled(block0),
     "192": pooled(block1),
     "768": pooled(block2),
-    spatial: reshape(first, [batch, INCEPTION_TAPS.spatial]),
+    spatial: reshape(first, [batch, INCEPTION_LAYER_SIZES.spatial]),
   };
   const program = {
     label: "inception",

@@ -20,44 +20,46 @@ export const FD: MetricDefinition = frechetMetric("fd", "Fréchet distance");
 export const SFID: MetricDefinition = frechetMetric(
   "sfid",
   "Fréchet distance of spatial features, as of ADM",
-  { tap: "spatial" },
+  { layer: "spatial" },
 );
 
 /** Of an early layer, `fid64`. */
 export const FID_64: MetricDefinition = frechetMetric(
   "fid64",
   "FID after the first pooling, 64 features",
-  { isInception: true, tap: "64" },
+  { isInception: true, layer: "64" },
 );
 
 /** Of an early layer, `fid192`. */
 export const FID_192: MetricDefinition = frechetMetric(
   "fid192",
   "FID after the second pooling, 192 features",
-  { isInception: true, tap: "192" },
+  { isInception: true, layer: "192" },
 );
 
 /** Of a late layer, `fid768`. */
 export const FID_768: MetricDefinition = frechetMetric(
   "fid768",
   "FID before the auxiliary classifier, 768 features",
-  { isInception: true, tap: "768" },
+  { isInception: true, layer: "768" },
 );
 
-/** A metric that is a Fréchet distance, of the features or of other vectors. */
+/** A metric that is a Fréchet distance, of the features or of another layer's. */
 function frechetMetric(
   name: string,
   title: string,
-  { isInception = false, tap }: { readonly isInception?: boolean; readonly tap?: string } = {},
+  { isInception = false, layer }: { readonly isInception?: boolean; readonly layer?: string } = {},
 ): MetricDefinition {
   return {
     title,
     values: { [name]: "lower" },
     needs: ["statistics", ...(isInception ? ["inception" as const] : [])],
-    tap,
+    layer,
     fewest: { count: 2, of: "sides" },
     compute({ fake, real }) {
-      const [a, b] = [fake, real].map((set) => tap === undefined ? set.statistics : set.tap(tap));
+      const [a, b] = [fake, real].map((set) =>
+        layer === undefined ? set.statistics : set.layer(layer)
+      );
       const { distance: value, rounding } = frechetDistanceWithin(a, b);
       return { [name]: { value, rounding } };
     },

@@ -19,8 +19,8 @@ export interface MetricDefinition {
   readonly values: Readonly<Record<string, "lower" | "higher" | null>>;
   /** What must be there. Checked before any features are extracted. */
   readonly needs: readonly MetricNeed[];
-  /** The other vectors of the extractor that it is computed of. */
-  readonly tap?: string;
+  /** The other layer of the extractor whose features it compares. */
+  readonly layer?: string;
   /** How many images it needs, of the samples alone or of each side. */
   readonly fewest: { readonly count: number; readonly of: "samples" | "sides" };
   /** The setting that says how many images it looks at, at a time or in all. */
@@ -64,8 +64,8 @@ export interface MetricSet {
   readonly name: string;
   /** Mean and covariance. */
   readonly statistics: FeatureStatistics | Moments;
-  /** The same of other vectors, by name. */
-  readonly taps: Readonly<Record<string, FeatureStatistics | Moments>>;
+  /** The same of other layers, by name. */
+  readonly layers: Readonly<Record<string, FeatureStatistics | Moments>>;
   /** All vectors, where they were kept. */
   readonly features: Features | null;
   /** Of an extractor that classifies. */
@@ -126,9 +126,9 @@ export class KnownSet {
     return present(this.#set?.statistics, this.#metric, "statistics");
   }
 
-  /** The same of other vectors. */
-  tap(name: string): FeatureStatistics | Moments {
-    return present(this.#set?.taps[name], this.#metric, "taps");
+  /** The same of another layer. */
+  layer(name: string): FeatureStatistics | Moments {
+    return present(this.#set?.layers[name], this.#metric, "layers");
   }
 
   /** All vectors. */
@@ -160,11 +160,11 @@ const MISSING = {
   images: "reference images; statistics alone are not enough",
   logits: "an extractor that classifies; use one with logits, or weights of Inception with the " +
     "classifier's fc.weight",
-  taps: "features of another layer on both sides; use an extractor and statistics that have them",
+  layers: "features of another layer on both sides; use an extractor and statistics that have them",
   inception:
     "Inception's features; use --extractor inception, or the metrics fd and kd with others",
   labels: "a label for every image; use labelled images and class-conditional samples",
-} as const satisfies Record<MetricNeed | "taps", string>;
+} as const satisfies Record<MetricNeed | "layers", string>;
 
 /** @throws {UsageError} with a sentence about what a metric needs when it is not there */
 export function present<T>(

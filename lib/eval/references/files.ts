@@ -127,7 +127,7 @@ const FEATS = "feats";
 export async function readReference(path: string): Promise<Reference> {
   if (path.toLowerCase().endsWith(".stats")) {
     const reference = referenceOf(await readPartial(path));
-    const all = [["features", reference] as const, ...Object.entries(reference.taps ?? {})];
+    const all = [["features", reference] as const, ...Object.entries(reference.layers ?? {})];
     for (const [of, moments] of all) {
       const names = { mean: `the mean of ${of}`, covariance: `the covariance of ${of}` };
       checkMoments(moments, path, names);
@@ -181,7 +181,7 @@ async function readNpzReference(path: string): Promise<Reference> {
     count: provenance?.count,
     provenance,
     ...(inferred ? { inferred } : {}),
-    ...(spatial ? { taps: { spatial } } : {}),
+    ...(spatial ? { layers: { spatial } } : {}),
   };
 }
 
@@ -236,7 +236,7 @@ export async function writeReference(
   }
   const names = format === "meanflow" ? NAMES[1] : NAMES[0];
   const json = new TextEncoder().encode(JSON.stringify(provenance));
-  const spatial = reference.taps?.spatial;
+  const spatial = reference.layers?.spatial;
   await writeNpz(path, [
     ...momentArrays(names, reference),
     ...(spatial ? momentArrays(SPATIAL, spatial) : []),
@@ -284,7 +284,7 @@ function featureReference(
     ...statistics.moments(),
     name: path,
     features,
-    sums: { statistics, taps: {} },
+    sums: { statistics, layers: {} },
     ...(inferred ? { inferred } : {}),
   };
 }
@@ -417,7 +417,7 @@ async function writePickledReference(
 
 const PROVENANCE = "provenance.json";
 const FEATURES = "features.safetensors";
-const TAP = /^tap-([a-z0-9]+)\.safetensors$/;
+const LAYER_FILE = /^tap-([a-z0-9]+)\.safetensors$/;
 /** Sums of 16,384 features, the most that there can be, and as many vectors. */
 const MAX_SUMS = 2 ** 32;
 
@@ -431,8 +431,8 @@ export async function writePartial(path: string, partial: PartialStatistics): Pr
   const members: [string, Uint8Array][] = [
     [PROVENANCE, new TextEncoder().encode(JSON.stringify(partial.provenance))],
     [FEATURES, partial.statistics.toBytes()],
-    ...Object.entries(partial.taps).map(([tap, sums]): [string, Uint8Array] => [
-      `tap-${tap}.safetensors`,
+    ...Object.entries(partial.layers).map(([layer, sums]): [string, Uint8Array] => [
+      `tap-${layer}.safetensors`,
       sums.toBytes(),
     ]),
   ];
@@ -468,10 +468,10 @@ export async function readPartial(path: string): Promise<PartialStatistics> {
         `${provenance.count}.`,
     );
   }
-  const taps: Record<string, FeatureStatistics> = {};
+  const layers: Record<string, FeatureStatistics> = {};
   for (const member of archive.members.keys()) {
-    const tap = TAP.exec(member)?.[1];
-    if (tap) taps[tap] = await read(member);
+    const layer = LAYER_FILE.exec(member)?.[1];
+    if (layer) layers[layer] = await read(member);
   }
-  return { name: path, statistics, taps, provenance };
+  return { name: path, statistics, layers, provenance };
 }

@@ -71,7 +71,7 @@ export interface Reference extends Moments {
   /** All vectors, for files that hold these. */
   readonly features?: Features;
   /** Statistics of other vectors of the same images, by name: `spatial` for sFID. */
-  readonly taps?: Readonly<Record<string, Moments>>;
+  readonly layers?: Readonly<Record<string, Moments>>;
   /** The sums behind mean and covariance: exact also for fewer images than features. */
   readonly sums?: Sums;
 }
@@ -81,7 +81,7 @@ export interface Sums {
   /** Of the features. */
   readonly statistics: FeatureStatistics;
   /** Of other vectors, by name. */
-  readonly taps: Readonly<Record<string, FeatureStatistics>>;
+  readonly layers: Readonly<Record<string, FeatureStatistics>>;
 }
 
 /** Sums of a part of a set of images, as shards write them. */
@@ -97,12 +97,14 @@ export type MadeReference = Reference & { readonly provenance: Provenance; reado
 
 /** Sums as a reference. */
 export function referenceOf(partial: PartialStatistics): MadeReference {
-  const { name, statistics, taps, provenance } = partial;
+  const { name, statistics, layers, provenance } = partial;
   return {
     ...statistics.moments(),
     name,
-    sums: { statistics, taps },
-    taps: Object.fromEntries(Object.entries(taps).map(([tap, sums]) => [tap, sums.moments()])),
+    sums: { statistics, layers },
+    layers: Object.fromEntries(
+      Object.entries(layers).map(([layer, sums]) => [layer, sums.moments()]),
+    ),
     provenance,
   };
 }
@@ -191,11 +193,13 @@ export function mergePartials(
   if (!force) checkComplete(ordered);
   const statistics = new FeatureStatistics(head.statistics.dimension);
   for (const part of ordered) statistics.merge(part.statistics);
-  const tapNames = Object.keys(head.taps).filter((tap) => ordered.every(({ taps }) => taps[tap]));
-  const taps = Object.fromEntries(tapNames.map((tap) => {
-    const sums = new FeatureStatistics(head.taps[tap].dimension);
-    for (const part of ordered) sums.merge(part.taps[tap]);
-    return [tap, sums];
+  const layerNames = Object.keys(head.layers).filter((layer) =>
+    ordered.every(({ layers }) => layers[layer])
+  );
+  const layers = Object.fromEntries(layerNames.map((layer) => {
+    const sums = new FeatureStatistics(head.layers[layer].dimension);
+    for (const part of ordered) sums.merge(part.layers[layer]);
+    return [layer, sums];
   }));
   const names = [...new Set(ordered.map(({ provenance }) => provenance.images))];
   const hashes = [...new Set(ordered.map(({ provenance }) => provenance.sha256))];
@@ -204,7 +208,7 @@ export function mergePartials(
   return {
     name,
     statistics,
-    taps,
+    layers,
     provenance: {
       version,
       extractor,
