@@ -89,14 +89,14 @@ withGolden(bothFiles("inception"), () => {
     });
     const names = Object.keys(INCEPTION_LAYER_SIZES);
     for (const [i, { image }] of images.entries()) {
-      const { features, logits, taps } = await extractor.extract(
+      const { features, logits, layers } = await extractor.extract(
         goldenImage(golden, image),
         names,
       );
       const pairs = [
-        ["features.block0", taps!["64"]],
-        ["features.block1", taps!["192"]],
-        ["features.block2", taps!["768"]],
+        ["features.block0", layers!["64"]],
+        ["features.block1", layers!["192"]],
+        ["features.block2", layers!["768"]],
         ["features.block3", features],
         ["logits_unbiased", logits!],
       ] as const;
@@ -104,7 +104,7 @@ withGolden(bothFiles("inception"), () => {
         const expected = goldenEntry(goldenTensor(golden, name), i).data;
         assertClose(found, expected, { rel: 5e-5 }, `${name} of image ${image}`);
       }
-      strictEqual(taps!.spatial.length, 17 * 17 * 7);
+      strictEqual(layers!.spatial.length, 17 * 17 * 7);
     }
   }
 });
