@@ -121,7 +121,7 @@ for (const width of [5, 8]) {
     p.kernel({
       kind: "gather",
       ...sizes,
-      source: strided(p.arena(arena), [1], offset),
+      source: strided(p.arena(arena), [width, 1], offset),
       target: p.output("gathered", [count, width]),
       label: "gather",
     }).kernel({

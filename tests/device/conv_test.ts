@@ -91,7 +91,10 @@ deviceTest("a convolution with operands at odd offsets", async (device) => {
     geometry: square(3, 1, 1),
     inputShape: [2, 6, 6, 8],
     outputShape: [2, 6, 6, 8],
-    operands: [strided(x, [], 3), strided(weight, [], 61)],
+    operands: [
+      strided(x, [6 * 6 * 8, 6 * 8, 8, 1], 3),
+      strided(weight, [3 * 8 * 8, 8 * 8, 8, 1], 61),
+    ],
     epilogue: {
       body: expression([72, 8], [], [{ op: "result", index: 0 }]),
       stores: [{ value: 0, target: strided(y, [8, 1]) }],
