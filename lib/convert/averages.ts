@@ -10,7 +10,7 @@ import { FormatError } from "../base/errors.ts";
 import type { ParameterStore } from "../nn/parameters.ts";
 import { sameShape, sizeOf } from "../tensor/tensor.ts";
 import { LANDMARKS } from "../models/infer.ts";
-import type { ForeignTensor } from "./foreign_file.ts";
+import type { ForeignTensor } from "./formats/format.ts";
 
 /** Tensors of a file by name. */
 export type Tensors = ReadonlyMap<string, ForeignTensor>;

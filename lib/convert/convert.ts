@@ -34,7 +34,7 @@ import type { ParameterStore } from "../nn/parameters.ts";
 import { sameShape, sizeOf } from "../tensor/tensor.ts";
 import { nameAverages } from "./averages.ts";
 import { chooseWeightSet, findWeightSets, type WeightSet } from "./find_weights.ts";
-import type { ForeignFile, ForeignTensor } from "./foreign_file.ts";
+import type { ForeignFile, ForeignTensor } from "./formats/format.ts";
 import { type OfficialOptions, officialOptions, wrapperClass } from "./official_options.ts";
 
 /** What is known about a file besides what it says itself. What is given here wins. */

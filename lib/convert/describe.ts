@@ -13,7 +13,8 @@ import type { NetworkConfig } from "../models/registry.ts";
 import { parseModelMetadata, TRAINING_PREFIX } from "../models/model_file.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { findModelIn, type FoundModel } from "./convert.ts";
-import { findForeign, type ForeignFile, type ForeignFormat, openForeign } from "./foreign_file.ts";
+import { findForeign, openForeign } from "./foreign_file.ts";
+import type { ForeignFile } from "./formats/format.ts";
 
 /** One tensor of a file. */
 export interface TensorDescription {
@@ -30,7 +31,7 @@ export interface FileDescription {
   /** The file itself, also where a folder was given. */
   readonly path: string;
   /** What it turned out to be. */
-  readonly format: ForeignFormat;
+  readonly format: string;
   /** Length of the file. */
   readonly bytes: number;
   /** The model in it. */

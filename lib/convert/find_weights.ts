@@ -15,7 +15,7 @@ import {
   namelessAverages,
   strangeAverage,
 } from "./averages.ts";
-import type { ForeignTensor } from "./foreign_file.ts";
+import type { ForeignTensor } from "./formats/format.ts";
 
 /** A set of tensors that makes a network. */
 export interface WeightSet {

@@ -19,9 +19,5 @@ export {
   writeStateDict,
 } from "./convert.ts";
 export { describeFile, type FileDescription, type TensorDescription } from "./describe.ts";
-export {
-  type ForeignFile,
-  type ForeignFormat,
-  type ForeignTensor,
-  openForeign,
-} from "./foreign_file.ts";
+export { openForeign } from "./foreign_file.ts";
+export type { ForeignFile, ForeignTensor } from "./formats/format.ts";

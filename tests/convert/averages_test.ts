@@ -5,7 +5,7 @@ import { join } from "jsr:@std/path@1.0.8";
 import { bytesOf } from "../../lib/base/arrays.ts";
 import { averageBeside } from "../../lib/convert/averages.ts";
 import { findModelIn } from "../../lib/convert/convert.ts";
-import type { ForeignFile, ForeignTensor } from "../../lib/convert/foreign_file.ts";
+import type { ForeignFile, ForeignTensor } from "../../lib/convert/formats/format.ts";
 import { FormatError, UsageError } from "../../lib/base/errors.ts";
 import { IMM_DEFAULTS } from "../../lib/imm/config.ts";
 import type { Model } from "../../lib/models/model_file.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { chooseWeightSet, findWeightSets } from "../../lib/convert/find_weights.ts";
-import type { ForeignTensor } from "../../lib/convert/foreign_file.ts";
+import type { ForeignTensor } from "../../lib/convert/formats/format.ts";
 import { FormatError, UsageError } from "../../lib/base/errors.ts";
 
 /** A file with these names. */
