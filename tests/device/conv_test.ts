@@ -66,6 +66,7 @@ const CASES: Record<string, [Shape, number, ConvGeometry]> = {
   "3x3 of even sizes": [[3, 6, 10, 40], 24, square(3, 1, 1)],
   "3x3 of even sizes and many channels": [[2, 4, 4, 320], 64, square(3, 1, 1)],
   "3x3 of more channels than a block": [[2, 14, 14, 140], 136, square(3, 1, 1)],
+  "3x3 with odd sizes, large": [[5, 13, 11, 37], 43, square(3, 1, 1)],
   "3x3 of many images of even sizes": [[11, 6, 10, 40], 24, square(3, 1, 1)],
   "3x3 without padding": [[2, 6, 7, 8], 8, square(3, 1, 0)],
   "1x1": [[3, 5, 5, 12], 20, square(1, 1, 0)],

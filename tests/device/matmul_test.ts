@@ -47,6 +47,10 @@ const CASES: Record<string, Sizes> = {
   "small and batched": { batch: 17, m: 4, n: 4, k: 48 },
   "deep": { m: 24, n: 20, k: 3000 },
   "deep, odd": { m: 9, n: 11, k: 2001 },
+  // Large enough for the larger tiles of software adapters.
+  "large": { m: 256, n: 220, k: 188 },
+  "large, odd": { m: 233, n: 211, k: 211 },
+  "large, both transposed, odd": { m: 211, n: 233, k: 209, transA: true, transB: true },
 };
 
 for (const [name, sizes] of Object.entries(CASES)) {

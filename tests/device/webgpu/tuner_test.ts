@@ -306,7 +306,7 @@ console.log(await file.save(), file.size);`;
 
 /** A product that is large enough to have a choice of tiles. */
 function productPlan() {
-  const [m, n, k] = [200, 64, 96];
+  const [m, n, k] = [400, 160, 96];
   const p = new PlanBuilder();
   const [a, b, y] = [p.input("a", [1, m, k]), p.input("b", [1, k, n]), p.output("y", [m, n])];
   const epilogue = storeResults([m, n], y);
@@ -325,7 +325,7 @@ async function runOn(options: WebGpuOptions, plan: ReturnType<typeof productPlan
   try {
     const executable = await device.prepare(plan, new Map());
     const ramp = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i));
-    executable.run({ a: ramp(200 * 96), b: ramp(96 * 64) });
+    executable.run({ a: ramp(400 * 96), b: ramp(96 * 160) });
     const { y } = await executable.read(["y"]);
     return { tuned, bits: new Uint32Array(y.buffer) };
   } finally {
