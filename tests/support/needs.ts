@@ -27,6 +27,10 @@ const NEEDS = {
     what: "an env that can block signals (GNU coreutils 8.32 or newer), and a free port 9229",
     get: "apt-get install coreutils",
   },
+  "pseudo terminals": {
+    what: "/dev/ptmx with /dev/pts, to run a shell as at a terminal",
+    get: "mount -t devpts devpts /dev/pts",
+  },
   "PyTorch": {
     what: "Python with PyTorch, named by IMM_PYTHON or first on PATH",
     get: "pip install torch numpy",
